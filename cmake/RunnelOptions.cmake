@@ -1,0 +1,44 @@
+# Language level, warnings and sanitizers of every target that links runnel_options.
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+# No -DNDEBUG: asserts stay in every build.
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g")
+
+# Programs land at the top of the build folder: the server finds its engines beside itself.
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+
+set(RUNNEL_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them: address,undefined or thread")
+
+add_library(runnel_options INTERFACE)
+target_compile_definitions(runnel_options INTERFACE _GNU_SOURCE RUNNEL_VERSION="${PROJECT_VERSION}")
+target_compile_options(
+  runnel_options
+  INTERFACE -Wall
+            -Wextra
+            -Wshadow
+            -Wconversion
+            -Werror
+            $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>
+            $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
+            -fno-common
+            -fstack-protector-strong)
+
+find_package(Threads REQUIRED)
+target_link_libraries(runnel_options INTERFACE Threads::Threads)
+
+if(RUNNEL_SANITIZE)
+  target_compile_options(runnel_options INTERFACE -fsanitize=${RUNNEL_SANITIZE} -fno-sanitize-recover=all
+                                                  -fno-omit-frame-pointer)
+  target_link_options(runnel_options INTERFACE -fsanitize=${RUNNEL_SANITIZE})
+else()
+  target_compile_options(runnel_options INTERFACE -U_FORTIFY_SOURCE
+                                                  $<$<CONFIG:RelWithDebInfo>:-D_FORTIFY_SOURCE=2>)
+endif()
