@@ -1,0 +1,32 @@
+/* api.h - every protocol that clients speak, over net and chat.
+ *
+ * Thread  the loop thread only.
+ */
+#ifndef RUNNEL_API_API_H
+#define RUNNEL_API_API_H
+
+#include "chat/chat.h"
+#include "net/net.h"
+
+#define API_NAMES_MAX 16
+
+struct api;
+
+struct api_options {
+    struct chat *chat;
+    const char *allow_hosts[API_NAMES_MAX];   /* names besides loopback, without a port; NULL ends the list [W3] */
+    const char *allow_origins[API_NAMES_MAX]; /* besides the server's own; NULL ends the list [W4] */
+    const char *token;                        /* NULL: none is asked for [W5] */
+    const char *version;
+};
+
+struct api *api_open(const struct api_options *options);
+void api_close(struct api *api); /* NULL is fine */
+
+/* What to give to net_open, with the api as ctx. on_wake is the application's to fill in. */
+struct net_handlers api_handlers(void);
+
+/* api_listening is called once net is open: the doors need the port. */
+void api_listening(struct api *api, struct net *net);
+
+#endif

@@ -1,0 +1,323 @@
+#include "app/config.h"
+
+#include "base/bytes.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONFIG_FILE_BYTES_MAX (64u << 10)
+
+enum kind { KIND_TEXT, KIND_LIST, KIND_U16, KIND_U32, KIND_BOOL };
+
+struct option_row {
+    const char *name;
+    enum kind kind;
+    size_t offset;
+    const char *argument; /* NULL: takes none */
+    const char *help;
+};
+
+#define AT(member) offsetof(struct config, member)
+
+static const struct option_row rows[] = {
+    {"port", KIND_U16, AT(port), "N", "listen on this port (8000); 0: any free one"},
+    {"host", KIND_TEXT, AT(host), "ADDRESS", "listen on this address (127.0.0.1); another one needs --token"},
+    {"data", KIND_TEXT, AT(data), "DIR", "conversations and settings ($XDG_DATA_HOME/runnel)"},
+    {"models", KIND_LIST, AT(models), "DIR", "folders of model files, separated by ':' ($XDG_DATA_HOME/runnel/models)"},
+    {"model", KIND_TEXT, AT(model), "PATH", "the model to use"},
+    {"engine", KIND_TEXT, AT(engine), "NAME", "the program runnel-engine-NAME runs models (llama)"},
+    {"context", KIND_U32, AT(context), "N", "size of the context in tokens (the setting, 8192)"},
+    {"threads", KIND_U32, AT(threads), "N", "threads of the engine (it chooses)"},
+    {"engine-hang-ms", KIND_U32, AT(engine_hang_ms), "N", "kill an engine that is silent for so long (30000)"},
+    {"token", KIND_TEXT, AT(token), "TEXT", "every request must carry it"},
+    {"allow-host", KIND_LIST, AT(allow_hosts), "NAME", "more names for this server, separated by ','"},
+    {"allow-origin", KIND_LIST, AT(allow_origins), "ORIGIN", "web pages that may use it besides its own, by ','"},
+    {"log", KIND_TEXT, AT(log), "LEVEL", "error, warn, info, debug or trace (info)"},
+    {"no-open", KIND_BOOL, AT(no_open), NULL, "do not open a browser"},
+    {"help", KIND_BOOL, AT(help), NULL, "print this"},
+    {"version", KIND_BOOL, AT(version), NULL, "print the version"},
+};
+
+#define N_ROWS (sizeof rows / sizeof rows[0])
+
+void config_print_help(void) {
+    printf("usage: runnel [OPTION…]\n\nA chat server for language models on your own machine.\n\n");
+    for (size_t i = 0; i < N_ROWS; i++) {
+        char left[40];
+        snprintf(left, sizeof left, "--%s %s", rows[i].name, rows[i].argument ? rows[i].argument : "");
+        printf("  %-22s %s\n", left, rows[i].help);
+    }
+    printf("  %-22s %s\n", "--config FILE", "a JSON object of these names ($XDG_CONFIG_HOME/runnel/config.json)");
+    printf("\nEach is also RUNNEL_NAME in the environment (RUNNEL_PORT, RUNNEL_ENGINE_HANG_MS, …).\n"
+           "A flag beats the environment, the environment beats the file.\n");
+}
+
+static void free_list(char **list) {
+    for (size_t i = 0; list[i]; i++) {
+        free(list[i]);
+        list[i] = NULL;
+    }
+}
+
+void config_deinit(struct config *config) {
+    for (size_t i = 0; i < N_ROWS; i++) {
+        char *place = (char *)config + rows[i].offset;
+        if (rows[i].kind == KIND_TEXT) {
+            free(*(char **)(void *)place);
+        } else if (rows[i].kind == KIND_LIST) {
+            free_list((char **)(void *)place);
+        }
+    }
+    *config = (struct config){0};
+}
+
+static enum status set_number(const struct option_row *row, void *place, const char *value, const char *source,
+                              struct fault *fault) {
+    unsigned long max = row->kind == KIND_U16 ? UINT16_MAX : UINT32_MAX;
+    char *end;
+    errno = 0;
+    unsigned long number = strtoul(value, &end, 10);
+    if (errno || end == value || *end || value[0] == '-' || number > max) {
+        return fault_set(fault, STATUS_INVALID, "%s %s: \"%.60s\" is no number from 0 to %lu", source, row->name, value,
+                         max);
+    }
+    if (row->kind == KIND_U16) {
+        *(uint16_t *)place = (uint16_t)number;
+    } else {
+        *(uint32_t *)place = (uint32_t)number;
+    }
+    return STATUS_OK;
+}
+
+static enum status set_list(const struct option_row *row, char **list, const char *value, const char *source,
+                            struct fault *fault) {
+    const char *separator = row->offset == AT(models) ? ":" : ",";
+    free_list(list);
+    size_t n = 0;
+    while (*value) {
+        size_t length = strcspn(value, separator);
+        if (n == CONFIG_LIST_MAX) {
+            return fault_set(fault, STATUS_INVALID, "%s %s: at most %d entries", source, row->name, CONFIG_LIST_MAX);
+        }
+        if (length > 0) {
+            list[n++] = mem_copy_bytes(value, length);
+        }
+        value += length + (value[length] != '\0');
+    }
+    return STATUS_OK;
+}
+
+static enum status set_bool(const struct option_row *row, bool *place, const char *value, const char *source,
+                            struct fault *fault) {
+    if (strcmp(value, "1") != 0 && strcmp(value, "true") != 0 && strcmp(value, "0") != 0 && strcmp(value, "false") != 0) {
+        return fault_set(fault, STATUS_INVALID, "%s %s: \"%.60s\" must be true or false", source, row->name, value);
+    }
+    *place = value[0] == '1' || value[0] == 't';
+    return STATUS_OK;
+}
+
+static enum status set(struct config *config, const struct option_row *row, const char *value, const char *source,
+                       struct fault *fault) {
+    char *place = (char *)config + row->offset;
+    switch (row->kind) {
+    case KIND_TEXT:
+        free(*(char **)(void *)place);
+        *(char **)(void *)place = mem_copy_string(value);
+        return STATUS_OK;
+    case KIND_LIST: return set_list(row, (char **)(void *)place, value, source, fault);
+    case KIND_BOOL: return set_bool(row, (bool *)place, value, source, fault);
+    default: return set_number(row, place, value, source, fault);
+    }
+}
+
+/* ---- The file ---- */
+
+static enum status read_whole(const char *path, struct bytes *out, struct fault *fault) {
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        return fault_set(fault, STATUS_NOT_FOUND, "cannot read %.200s: %s", path, strerror(errno));
+    }
+    char piece[4096];
+    size_t n;
+    while ((n = fread(piece, 1, sizeof piece, file)) > 0 && bytes_add(out, piece, n) == STATUS_OK) {
+    }
+    fclose(file);
+    return out->failed ? fault_set(fault, STATUS_TOO_LARGE, "%.200s is larger than 64 KiB", path) : STATUS_OK;
+}
+
+static char *value_text(const json_t *value) {
+    return json_is_string(value) ? mem_copy_string(json_string_value(value)) : json_text(value);
+}
+
+static enum status apply_object(struct config *config, const char *path, const json_t *object, struct fault *fault) {
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+        const struct option_row *row = NULL;
+        for (size_t i = 0; i < N_ROWS; i++) {
+            row = strcmp(rows[i].name, name) == 0 ? &rows[i] : row;
+        }
+        if (row == NULL) {
+            return fault_set(fault, STATUS_INVALID, "%.200s: \"%.60s\" is no option: see runnel --help", path, name);
+        }
+        char *text = value_text(value);
+        enum status status = set(config, row, text, path, fault);
+        free(text);
+        if (status) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status apply_file(struct config *config, const char *path, bool must_exist, struct fault *fault) {
+    if (!must_exist && access(path, R_OK) != 0) {
+        return STATUS_OK;
+    }
+    struct bytes text;
+    bytes_init(&text, CONFIG_FILE_BYTES_MAX);
+    json_t *object = NULL;
+    struct fault why;
+    enum status status = read_whole(path, &text, fault);
+    if (status == STATUS_OK) {
+        status = json_parse_object(text.data ? text.data : "", text.size, &object, &why);
+        if (status) {
+            fault_set(fault, status, "%.150s: %.200s", path, why.text);
+        }
+    }
+    if (status == STATUS_OK) {
+        status = apply_object(config, path, object, fault);
+    }
+    json_decref(object);
+    bytes_deinit(&text);
+    return status;
+}
+
+/* ---- The environment ---- */
+
+static enum status apply_environment(struct config *config, struct fault *fault) {
+    for (size_t i = 0; i < N_ROWS; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "RUNNEL_%s", rows[i].name);
+        for (char *c = name; *c; c++) {
+            *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+        }
+        const char *value = getenv(name);
+        if (value && *value && strcmp(rows[i].name, "help") != 0 && strcmp(rows[i].name, "version") != 0) {
+            enum status status = set(config, &rows[i], value, "environment:", fault);
+            if (status) {
+                return status;
+            }
+        }
+    }
+    return STATUS_OK;
+}
+
+/* ---- Flags ---- */
+
+static void fill_options(struct option options[N_ROWS + 2]) {
+    for (size_t i = 0; i < N_ROWS; i++) {
+        options[i] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, (int)i};
+    }
+    options[N_ROWS] = (struct option){"config", required_argument, NULL, N_ROWS};
+    options[N_ROWS + 1] = (struct option){0};
+}
+
+/* Two passes: the first looks for --config only, because the file must come before the flags. */
+static enum status apply_flags(struct config *config, int argc, char **argv, const char **config_path,
+                               struct fault *fault) {
+    struct option options[N_ROWS + 2];
+    fill_options(options);
+    opterr = 0;
+    optind = 1;
+    int found;
+    while ((found = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (found == '?' || found == ':') {
+            return fault_set(fault, STATUS_INVALID, "%.100s: %s: see runnel --help", argv[optind - 1],
+                             found == ':' ? "a value is missing" : "no such option");
+        }
+        if ((size_t)found == N_ROWS) {
+            *config_path = optarg;
+        } else if (config) {
+            enum status status = set(config, &rows[found], optarg ? optarg : "true", "option", fault);
+            if (status) {
+                return status;
+            }
+        }
+    }
+    return optind < argc ? fault_set(fault, STATUS_INVALID, "%.100s: no such option: see runnel --help", argv[optind])
+                         : STATUS_OK;
+}
+
+/* ---- What nobody said ---- */
+
+static char *home_path(const char *variable, const char *below_home, const char *name) {
+    const char *base = getenv(variable);
+    if (base && base[0] == '/') {
+        return mem_format("%s/%s", base, name);
+    }
+    const char *home = getenv("HOME");
+    return mem_format("%s/%s/%s", home && *home ? home : ".", below_home, name);
+}
+
+static void fill_in(struct config *config) {
+    config->engine_is_default = config->engine == NULL;
+    config->host = config->host ? config->host : mem_copy_string("127.0.0.1");
+    config->engine = config->engine ? config->engine : mem_copy_string("llama");
+    config->log = config->log ? config->log : mem_copy_string("info");
+    config->data = config->data ? config->data : home_path("XDG_DATA_HOME", ".local/share", "runnel");
+    if (config->models[0] == NULL) {
+        config->models[0] = home_path("XDG_DATA_HOME", ".local/share", "runnel/models");
+    }
+}
+
+static enum status check(const struct config *config, struct fault *fault) {
+    enum log_level level;
+    if (!log_parse_level(config->log, &level)) {
+        return fault_set(fault, STATUS_INVALID, "--log %.40s: use error, warn, info, debug or trace", config->log);
+    }
+    if (strcmp(config->host, "127.0.0.1") != 0 && config->token == NULL) {
+        return fault_set(fault, STATUS_INVALID,
+                         "--host %.60s lets other machines in: set a --token, or leave --host away", config->host);
+    }
+    if (strchr(config->engine, '/')) {
+        return fault_set(fault, STATUS_INVALID, "--engine %.60s: give a name, as in --engine llama", config->engine);
+    }
+    if (config->engine_hang_ms < 100) {
+        return fault_set(fault, STATUS_INVALID, "--engine-hang-ms must be at least 100");
+    }
+    return STATUS_OK;
+}
+
+enum status config_read(int argc, char **argv, struct config *out, struct fault *fault) {
+    *out = (struct config){.port = 8000, .engine_hang_ms = 30000};
+    const char *path = getenv("RUNNEL_CONFIG");
+    enum status status = apply_flags(NULL, argc, argv, &path, fault);
+    char *usual = home_path("XDG_CONFIG_HOME", ".config", "runnel/config.json");
+    if (status == STATUS_OK) {
+        status = apply_file(out, path ? path : usual, path != NULL, fault);
+    }
+    free(usual);
+    if (status == STATUS_OK) {
+        status = apply_environment(out, fault);
+    }
+    if (status == STATUS_OK) {
+        status = apply_flags(out, argc, argv, &path, fault);
+    }
+    if (status == STATUS_OK) {
+        fill_in(out);
+        status = check(out, fault);
+    }
+    if (status) {
+        config_deinit(out);
+    }
+    return status;
+}

@@ -1,0 +1,44 @@
+/* config.h - what the server was told: a flag beats the environment, the environment beats the file.
+ *
+ * Each option has one name: --engine-hang-ms, RUNNEL_ENGINE_HANG_MS, and "engine-hang-ms" in the file, which is one JSON object.
+ *
+ * Owner   main; strings live until config_deinit.
+ */
+#ifndef RUNNEL_APP_CONFIG_H
+#define RUNNEL_APP_CONFIG_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONFIG_LIST_MAX 8
+
+struct config {
+    char *host;
+    uint16_t port;
+    char *data;
+    char *models[CONFIG_LIST_MAX + 1]; /* NULL ends the list */
+    char *model;                       /* NULL: none was named */
+    char *engine;
+    bool engine_is_default; /* nobody named one */
+    char *log;
+    uint32_t context;       /* 0: the settings' */
+    uint32_t threads;       /* 0: the engine chooses */
+    uint32_t engine_hang_ms;
+    char *token;            /* NULL: none */
+    char *allow_hosts[CONFIG_LIST_MAX + 1];
+    char *allow_origins[CONFIG_LIST_MAX + 1];
+    bool no_open;
+    bool help;
+    bool version;
+};
+
+/* config_read fills in everything. On failure the fault is the line to print. */
+MUST_CHECK enum status config_read(int argc, char **argv, struct config *out, struct fault *fault);
+void config_deinit(struct config *config);
+
+/* config_print_help writes the table of options to standard output. */
+void config_print_help(void);
+
+#endif

@@ -1,0 +1,334 @@
+/* main.c - opens the parts in order, runs the loop, closes them in reverse.
+ *
+ * Exit codes: 0 stopped as asked; 2 wrong options, or a file that cannot be used; 3 something is taken (port, data directory) or the
+ * database cannot be opened.
+ */
+#include "api/api.h"
+#include "app/config.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "chat/chat.h"
+#include "net/net.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 2
+#define EXIT_TAKEN 3
+/* Ending every stream durably takes milliseconds; a disk that needs longer than this is not waited for. */
+#define STOP_MS_MAX 3000
+/* After the streams ended, so long for the last frames and the close frames. */
+#define FAREWELL_MS_MAX 1000
+
+struct app {
+    struct config config;
+    struct net *net;
+    struct store *store;
+    struct chat *chat;
+    struct api *api;
+    char program[PATH_MAX];
+    char *model_folder; /* of --model */
+    int signals;
+    struct loop_watch *signal_watch;
+    bool stop_asked;
+};
+
+static void on_store_wake(void *ctx) {
+    struct app *app = ctx;
+    net_wake(app->net);
+}
+
+static void on_net_wake(void *ctx) { (void)ctx; }
+
+static void on_signal(void *ctx) {
+    struct app *app = ctx;
+    struct signalfd_siginfo info;
+    while (read(app->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        LOG_INFO("stop_asked", "signal=%u", info.ssi_signo);
+        app->stop_asked = true;
+    }
+}
+
+static enum status make_folders(const char *path, mode_t mode, struct fault *fault) {
+    char *copy = mem_copy_string(path);
+    for (char *at = copy + 1;; at++) {
+        if (*at != '/' && *at != '\0') {
+            continue;
+        }
+        char kept = *at;
+        *at = '\0';
+        bool is_made = mkdir(copy, mode) == 0 || errno == EEXIST;
+        *at = kept;
+        if (!is_made) {
+            free(copy);
+            return fault_set(fault, STATUS_IO, "cannot make the folder %.200s: %s", path, strerror(errno));
+        }
+        if (kept == '\0') {
+            free(copy);
+            return STATUS_OK;
+        }
+    }
+}
+
+/* The engine programs lie beside this one. */
+static enum status find_engine(struct app *app, struct fault *fault) {
+    char self[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[length > 0 ? length : 0] = '\0';
+    const char *folder = dirname(self);
+    int wanted = snprintf(app->program, sizeof app->program, "%s/runnel-engine-%s", folder, app->config.engine);
+    if (wanted < 0 || (size_t)wanted >= sizeof app->program || access(app->program, X_OK) != 0) {
+        if (!app->config.engine_is_default) {
+            return fault_set(fault, STATUS_NOT_FOUND, "--engine %.60s: there is no program %.250s", app->config.engine,
+                             app->program);
+        }
+        LOG_WARN("engine_missing", "program=%s", app->program);
+    }
+    return STATUS_OK;
+}
+
+static bool is_inline_model(const struct app *app) {
+    return strcmp(app->config.engine, "fake") == 0 && strncmp(app->config.model, "fake:", 5) == 0;
+}
+
+static enum status check_model(struct app *app, struct fault *fault) {
+    if (app->config.model == NULL || is_inline_model(app)) {
+        return STATUS_OK;
+    }
+    char real[PATH_MAX];
+    struct stat info;
+    if (realpath(app->config.model, real) == NULL || stat(real, &info) != 0 || access(real, R_OK) != 0) {
+        return fault_set(fault, STATUS_NOT_FOUND, "--model %.200s cannot be read: %s", app->config.model, strerror(errno));
+    }
+    if (!S_ISREG(info.st_mode)) {
+        return fault_set(fault, STATUS_INVALID, "--model %.200s is no file: name a model file", app->config.model);
+    }
+    free(app->config.model);
+    app->config.model = mem_copy_string(real);
+    app->model_folder = mem_copy_string(dirname(real));
+    return STATUS_OK;
+}
+
+static enum status open_store(struct app *app, struct fault *fault) {
+    return store_open(
+        &(struct store_options){.directory = app->config.data, .wake = on_store_wake, .ctx = app}, &app->store, fault);
+}
+
+static void open_chat(struct app *app) {
+    struct chat_options options = {
+        .loop = net_loop(app->net),
+        .store = app->store,
+        .engine_program = app->program,
+        .engine_name = app->config.engine,
+        .model_path = app->config.model,
+        .log_level = app->config.log,
+        .context_size = app->config.context,
+        .n_threads = app->config.threads,
+        .engine_hang_ms = app->config.engine_hang_ms,
+    };
+    size_t n = 0;
+    for (; app->config.models[n] && n < MODELS_FOLDERS_MAX - 2; n++) {
+        options.model_folders[n] = app->config.models[n];
+    }
+    options.model_folders[n] = app->model_folder;
+    app->chat = chat_open(&options);
+}
+
+static void open_api(struct app *app) {
+    struct api_options options = {
+        .chat = app->chat, .token = app->config.token, .version = RUNNEL_VERSION};
+    for (size_t i = 0; app->config.allow_hosts[i]; i++) {
+        options.allow_hosts[i] = app->config.allow_hosts[i];
+    }
+    for (size_t i = 0; app->config.allow_origins[i]; i++) {
+        options.allow_origins[i] = app->config.allow_origins[i];
+    }
+    app->api = api_open(&options);
+}
+
+static enum status listen_to_clients(struct app *app, struct fault *fault) {
+    struct net_handlers handlers = api_handlers();
+    handlers.on_wake = on_net_wake;
+    enum status status = net_listen(app->net,
+                                    &(struct net_options){.host = app->config.host,
+                                                          .port = app->config.port,
+                                                          .handlers = &handlers,
+                                                          .ctx = app->api},
+                                    fault);
+    if (status == STATUS_OK) {
+        api_listening(app->api, app->net);
+    }
+    return status;
+}
+
+static void watch_signals(struct app *app) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    app->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    app->signal_watch = net_loop(app->net)->watch_fd(app->net, app->signals, on_signal, NULL, app);
+}
+
+/* Signals are blocked before any thread starts, so that only the signalfd sees them. */
+static void block_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void raise_file_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        rlim_t wanted = NET_CONNECTIONS_MAX + 128;
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void open_browser(const struct app *app, const char *url) {
+    if (app->config.no_open || (getenv("DISPLAY") == NULL && getenv("WAYLAND_DISPLAY") == NULL)) {
+        return;
+    }
+    if (fork() == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        close_range(3, ~0u, 0);
+        execlp("xdg-open", "xdg-open", url, (char *)NULL);
+        _exit(127);
+    }
+}
+
+static void run_until(struct app *app, bool (*is_done)(const struct app *app), uint64_t ms_max) {
+    uint64_t until_ms = clock_now_ms() + ms_max;
+    while (!is_done(app) && (ms_max == 0 || clock_now_ms() < until_ms)) {
+        net_run_once(app->net);
+        store_drain(app->store);
+    }
+}
+
+static bool is_stop_asked(const struct app *app) { return app->stop_asked; }
+
+static bool is_idle(const struct app *app) { return chat_is_idle(app->chat); }
+
+static bool is_empty(const struct app *app) { return net_conn_count(app->net) == 0; }
+
+static void on_stop_tick(void *ctx) {
+    /* Makes net_run_once return, so that run_until looks at the clock. */
+    struct app *app = ctx;
+    net_wake(app->net);
+}
+
+static void stop(struct app *app) {
+    const struct loop *loop = net_loop(app->net);
+    struct loop_timer *ticks[2];
+    for (size_t i = 0; i < 2; i++) {
+        ticks[i] = loop->timer_new(app->net, on_stop_tick, app);
+        loop->timer_set(ticks[i], i == 0 ? STOP_MS_MAX : STOP_MS_MAX + FAREWELL_MS_MAX);
+    }
+    chat_stop(app->chat);
+    run_until(app, is_idle, STOP_MS_MAX);
+    net_stop(app->net);
+    loop->timer_set(ticks[1], FAREWELL_MS_MAX);
+    run_until(app, is_empty, FAREWELL_MS_MAX);
+    loop->timer_free(ticks[0]);
+    loop->timer_free(ticks[1]);
+}
+
+static void serve(struct app *app) {
+    char url[64];
+    snprintf(url, sizeof url, "http://%s:%u", app->config.host, net_port(app->net));
+    LOG_INFO("ready", "url=%s version=%s pid=%d", url, RUNNEL_VERSION, (int)getpid());
+    printf("ready %s\n", url);
+    fflush(stdout);
+    open_browser(app, url);
+    run_until(app, is_stop_asked, 0);
+    stop(app);
+}
+
+static enum status open_all(struct app *app, struct fault *fault) {
+    enum status status = make_folders(app->config.data, 0700, fault);
+    if (status == STATUS_OK) {
+        status = make_folders(app->config.models[0], 0755, fault);
+    }
+    if (status == STATUS_OK) {
+        status = net_open(&app->net, fault);
+    }
+    if (status == STATUS_OK) {
+        status = open_store(app, fault);
+    }
+    if (status) {
+        return status;
+    }
+    open_chat(app);
+    open_api(app);
+    watch_signals(app);
+    return listen_to_clients(app, fault);
+}
+
+/* Clients hold conversations, the chat watches its engines in the loop: clients, store, chat, loop. */
+static void close_all(struct app *app) {
+    if (app->net) {
+        net_drop_clients(app->net);
+    }
+    store_close(app->store);
+    chat_close(app->chat);
+    api_close(app->api);
+    if (app->signal_watch) {
+        net_loop(app->net)->unwatch(app->signal_watch);
+        close(app->signals);
+    }
+    net_close(app->net);
+    free(app->model_folder);
+    config_deinit(&app->config);
+}
+
+static int fail(struct app *app, const struct fault *fault, int code) {
+    fprintf(stderr, "runnel: %s\n", fault->text);
+    close_all(app);
+    return code;
+}
+
+int main(int argc, char **argv) {
+    struct app app = {0};
+    struct fault fault;
+    if (config_read(argc, argv, &app.config, &fault) != STATUS_OK) {
+        return fail(&app, &fault, EXIT_USAGE);
+    }
+    if (app.config.help || app.config.version) {
+        app.config.help ? config_print_help() : (void)printf("runnel %s\n", RUNNEL_VERSION);
+        config_deinit(&app.config);
+        return EXIT_SUCCESS;
+    }
+    enum log_level level = LOG_LEVEL_INFO;
+    log_parse_level(app.config.log, &level);
+    log_set_level(level);
+    block_signals();
+    raise_file_limit();
+    if (find_engine(&app, &fault) != STATUS_OK || check_model(&app, &fault) != STATUS_OK) {
+        return fail(&app, &fault, EXIT_USAGE);
+    }
+    if (open_all(&app, &fault) != STATUS_OK) {
+        return fail(&app, &fault, EXIT_TAKEN);
+    }
+    serve(&app);
+    close_all(&app);
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,277 @@
+#include "chat/chat.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "chat/chat_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void load_settings(struct chat *chat) {
+    settings_init(&chat->settings);
+    char *text = store_setting(chat->store, "settings");
+    json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+    struct fault fault;
+    if (object && settings_merge(&chat->settings, object, SETTINGS_ALL, &fault) != STATUS_OK) {
+        LOG_WARN("settings_ignored", "why=%s", fault.text);
+    }
+    json_decref(object);
+    free(text);
+}
+
+struct chat *chat_open(const struct chat_options *options) {
+    struct chat *chat = mem_alloc(sizeof *chat);
+    chat->options = *options;
+    chat->store = options->store;
+    hub_init(&chat->hub);
+    list_init(&chat->turns);
+    load_settings(chat);
+    chat->models = models_open(chat, options);
+    return chat;
+}
+
+void chat_close(struct chat *chat) {
+    if (chat == NULL) {
+        return;
+    }
+    assert(chat_is_idle(chat));
+    models_close(chat->models);
+    settings_deinit(&chat->settings);
+    free(chat);
+}
+
+void chat_listen(struct chat *chat, const struct chat_listener *listener) { chat->listener = *listener; }
+
+void chat_stop(struct chat *chat) {
+    chat->is_stopping = true;
+    LIST_EACH(node, &chat->turns) { turn_cancel(turn_of_node(node), "interrupted"); }
+}
+
+bool chat_is_idle(const struct chat *chat) { return chat->n_turns == 0 && chat->n_store_calls == 0; }
+
+const char *chat_epoch(const struct chat *chat) { return store_epoch(chat->store); }
+
+struct models *chat_models(struct chat *chat) { return chat->models; }
+
+const struct settings *chat_settings(const struct chat *chat) { return &chat->settings; }
+
+static void on_settings_stored(void *ctx, enum status status) {
+    struct chat *chat = ctx;
+    chat->n_store_calls--;
+    if (status) {
+        LOG_ERROR("settings_not_stored", "status=%s", status_name(status));
+    }
+}
+
+enum status chat_change_settings(struct chat *chat, const json_t *object, struct fault *fault) {
+    struct settings changed;
+    settings_copy(&changed, &chat->settings);
+    enum status status = settings_merge(&changed, object, SETTINGS_ALL, fault);
+    char path[PATH_MAX];
+    bool names_model = changed.model_path && json_object_get(object, "model_path");
+    if (status == STATUS_OK && names_model) {
+        status = models_resolve(chat->models, changed.model_path, path, fault);
+    }
+    json_t *whole = status ? NULL : settings_json(&changed);
+    char *text = whole ? json_text(whole) : NULL;
+    if (status == STATUS_OK) {
+        status = store_put_setting(chat->store, "settings", text, on_settings_stored, chat);
+        chat->n_store_calls += status == STATUS_OK;
+        if (status) {
+            fault_set(fault, status, "the settings could not be stored: try again");
+        }
+    }
+    free(text);
+    json_decref(whole);
+    if (status) {
+        settings_deinit(&changed);
+        return status;
+    }
+    settings_deinit(&chat->settings);
+    chat->settings = changed;
+    return STATUS_OK;
+}
+
+static void tell(struct chat *chat, const struct conversation *conversation, enum conversation_event event) {
+    if (chat->listener.on_conversation && conversation->name[0]) {
+        chat->listener.on_conversation(chat->listener.ctx, conversation, event);
+    }
+}
+
+/* ---- Opening ---- */
+
+static void answer_opened(struct chat_call *call, enum status status, struct conversation *conversation) {
+    if (!call->is_abandoned) {
+        call->callback.opened(call->ctx, status, conversation);
+    }
+    call_free(call);
+}
+
+static void on_loaded(void *ctx, enum status status, struct store_conversation *stored) {
+    struct chat_call *call = ctx;
+    struct conversation *conversation = hub_find(&call->chat->hub, call->conversation);
+    if (conversation) {
+        conversation_ref(conversation);
+        status = STATUS_OK;
+    } else if (status == STATUS_OK) {
+        conversation = conversation_restore(&call->chat->hub, stored);
+    }
+    store_conversation_free(stored);
+    answer_opened(call, status, conversation);
+    conversation_unref(conversation);
+}
+
+static struct chat_call *open_named(struct chat_call *call, const char *name) {
+    struct conversation *conversation = hub_find(&call->chat->hub, name);
+    if (conversation) {
+        conversation_ref(conversation);
+        answer_opened(call, STATUS_OK, conversation);
+        conversation_unref(conversation);
+        return NULL;
+    }
+    memcpy(call->conversation, name, strnlen(name, sizeof call->conversation - 1));
+    enum status status = store_load_conversation(call->chat->store, call->conversation, on_loaded, call);
+    if (status) {
+        answer_opened(call, status, NULL);
+        return NULL;
+    }
+    return call;
+}
+
+struct chat_call *chat_open_conversation(struct chat *chat, const char *name, chat_on_opened callback, void *ctx) {
+    struct chat_call *call = call_new(chat, ctx);
+    call->callback.opened = callback;
+    return open_named(call, name);
+}
+
+static void on_found(void *ctx, enum status status, const char *conversation) {
+    struct chat_call *call = ctx;
+    if (status) {
+        answer_opened(call, status, NULL);
+        return;
+    }
+    open_named(call, conversation);
+}
+
+struct chat_call *chat_open_generation(struct chat *chat, const char *generation_id, chat_on_opened callback, void *ctx) {
+    struct chat_call *call = call_new(chat, ctx);
+    call->callback.opened = callback;
+    struct conversation *running = chat_find_running(chat, generation_id);
+    if (running) {
+        answer_opened(call, STATUS_OK, running);
+        return NULL;
+    }
+    enum status status = store_find_generation(chat->store, generation_id, on_found, call);
+    if (status) {
+        answer_opened(call, status, NULL);
+        return NULL;
+    }
+    return call;
+}
+
+struct conversation *chat_find_running(const struct chat *chat, const char *generation_id) {
+    LIST_EACH(node, &chat->turns) {
+        struct turn *turn = turn_of_node(node);
+        if (strcmp(turn_generation_id(turn), generation_id) == 0) {
+            return turn_conversation(turn);
+        }
+    }
+    return NULL;
+}
+
+bool chat_is_running(const struct chat *chat, const char *conversation) {
+    const struct conversation *found = hub_find(&chat->hub, conversation);
+    return found && found->turn;
+}
+
+bool chat_cancel(struct chat *chat, struct conversation *conversation) {
+    (void)chat;
+    if (conversation->turn == NULL) {
+        return false;
+    }
+    turn_cancel(conversation->turn, "cancelled");
+    return true;
+}
+
+/* ---- Listing ---- */
+
+static void on_listed(void *ctx, enum status status, const struct store_listed *rows, size_t n_rows) {
+    struct chat_call *call = ctx;
+    if (!call->is_abandoned) {
+        call->callback.listed(call->ctx, status, rows, n_rows);
+    }
+    call_free(call);
+}
+
+struct chat_call *chat_list(struct chat *chat, const struct store_list *list, chat_on_listed callback, void *ctx) {
+    struct chat_call *call = call_new(chat, ctx);
+    call->callback.listed = callback;
+    enum status status = store_list_conversations(chat->store, list, on_listed, call);
+    if (status) {
+        on_listed(call, status, NULL, 0);
+        return NULL;
+    }
+    return call;
+}
+
+/* ---- Deleting ---- */
+
+static void tell_deleted(struct chat *chat, const char *name) {
+    struct conversation *conversation = hub_find(&chat->hub, name);
+    if (conversation) {
+        conversation_ref(conversation);
+        conversation->is_gone = true;
+        list_remove(&conversation->node); /* the name is free; who holds it sees that it is gone */
+        conversation_notify(conversation);
+    } else {
+        conversation = conversation_new(NULL, name, "", 0);
+    }
+    tell(chat, conversation, CONVERSATION_DELETED);
+    conversation_unref(conversation);
+}
+
+static void on_deleted(void *ctx, enum status status) {
+    struct chat_call *call = ctx;
+    if (status == STATUS_OK) {
+        tell_deleted(call->chat, call->conversation);
+    }
+    if (!call->is_abandoned) {
+        call->callback.done(call->ctx, status);
+    }
+    call_free(call);
+}
+
+static void delete_now(struct chat_call *call) {
+    enum status status = store_delete_conversation(call->chat->store, call->conversation, on_deleted, call);
+    if (status) {
+        on_deleted(call, status);
+    }
+}
+
+struct chat_call *chat_delete(struct chat *chat, const char *name, chat_on_done callback, void *ctx) {
+    struct chat_call *call = call_new(chat, ctx);
+    call->callback.done = callback;
+    memcpy(call->conversation, name, strnlen(name, sizeof call->conversation - 1));
+    struct conversation *conversation = hub_find(&chat->hub, name);
+    if (conversation && conversation->turn) {
+        turn_add_delete(conversation->turn, call);
+        turn_cancel(conversation->turn, "cancelled");
+        return call;
+    }
+    enum status status = store_delete_conversation(chat->store, call->conversation, on_deleted, call);
+    if (status) {
+        on_deleted(call, status);
+        return NULL;
+    }
+    return call;
+}
+
+void chat_on_turn_ended(struct chat *chat, struct conversation *conversation, struct list_node *deletes) {
+    tell(chat, conversation, CONVERSATION_RUNNING);
+    LIST_EACH(node, deletes) {
+        list_remove(node);
+        delete_now(CONTAINER_OF(node, struct chat_call, node));
+    }
+}

@@ -1,0 +1,117 @@
+/* chat.h - the domain: conversations, the replies being made, and who watches. What api/ talks to.
+ *
+ * Thread   the loop thread only.
+ * Calls    a function that needs the disk returns a struct chat_call and answers by its callback, exactly once, possibly before it
+ *          returns; then it returns NULL. Whoever goes away first says chat_abandon: the callback does not come.
+ * Memory   arguments are copied; what a callback receives is valid during it unless it says more.
+ */
+#ifndef RUNNEL_CHAT_CHAT_H
+#define RUNNEL_CHAT_CHAT_H
+
+#include "base/json.h"
+#include "base/loop.h"
+#include "base/status.h"
+#include "chat/conversation.h"
+#include "chat/models.h"
+#include "chat/settings.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+
+#define CHAT_TEXT_BYTES_MAX (1u << 20)
+#define CHAT_TURNS_MAX 256
+
+struct chat;
+struct chat_call;
+
+enum conversation_event { CONVERSATION_CREATED, CONVERSATION_RENAMED, CONVERSATION_DELETED, CONVERSATION_RUNNING };
+
+struct chat_listener {
+    /* For side bars: something about a conversation changed. */
+    void (*on_conversation)(void *ctx, const struct conversation *conversation, enum conversation_event event);
+    /* The model's state or load progress changed. */
+    void (*on_model)(void *ctx);
+    void *ctx;
+};
+
+struct chat_options {
+    const struct loop *loop;
+    struct store *store;             /* the owner's; outlives the chat */
+    const char *engine_program;      /* path */
+    const char *engine_name;         /* "llama", "fake", … */
+    const char *model_folders[MODELS_FOLDERS_MAX]; /* the first exists; NULL ends the list */
+    const char *model_path;          /* --model; NULL: the settings', else the first file */
+    const char *log_level;
+    uint32_t context_size;           /* --context; 0: the settings' */
+    uint32_t n_threads;
+    uint32_t engine_hang_ms;
+};
+
+struct chat *chat_open(const struct chat_options *options);
+void chat_close(struct chat *chat); /* NULL is fine */
+void chat_listen(struct chat *chat, const struct chat_listener *listener);
+
+/* chat_stop ends every reply as "interrupted"; chat_is_idle says when that is on disk. */
+void chat_stop(struct chat *chat);
+bool chat_is_idle(const struct chat *chat);
+
+const char *chat_epoch(const struct chat *chat);
+struct models *chat_models(struct chat *chat);
+void chat_abandon(struct chat_call *call); /* NULL is fine */
+
+/* ---- Settings ---- */
+const struct settings *chat_settings(const struct chat *chat);
+/* chat_change_settings checks, applies and stores; durable soon after it returns. On failure nothing is changed. */
+MUST_CHECK enum status chat_change_settings(struct chat *chat, const json_t *object, struct fault *fault);
+
+/* ---- Conversations ---- */
+/* The callback may keep the conversation with conversation_ref. NULL unless STATUS_OK. */
+typedef void (*chat_on_opened)(void *ctx, enum status status, struct conversation *conversation);
+struct chat_call *chat_open_conversation(struct chat *chat, const char *name, chat_on_opened callback, void *ctx);
+
+/* By generation id, for cursors that name nothing else. */
+struct chat_call *chat_open_generation(struct chat *chat, const char *generation_id, chat_on_opened callback, void *ctx);
+
+typedef void (*chat_on_listed)(void *ctx, enum status status, const struct store_listed *rows, size_t n_rows);
+struct chat_call *chat_list(struct chat *chat, const struct store_list *list, chat_on_listed callback, void *ctx);
+bool chat_is_running(const struct chat *chat, const char *conversation);
+
+/* chat_delete cancels what runs, then deletes. */
+typedef void (*chat_on_done)(void *ctx, enum status status);
+struct chat_call *chat_delete(struct chat *chat, const char *name, chat_on_done callback, void *ctx);
+
+/* ---- Replies ---- */
+struct chat_send {
+    const char *conversation;  /* NULL: a new one */
+    const char *parent;        /* NULL: the newest message */
+    const char *client_msg_id; /* NULL: not idempotent */
+    const char *text;
+    const struct settings *settings; /* NULL: the server's */
+};
+
+struct chat_sent {
+    enum status status; /* INVALID, NOT_FOUND, BUSY, CONFLICT, FULL, IO */
+    const char *fault;  /* a sentence; "" when OK */
+    bool duplicate;
+    struct conversation *conversation; /* keep with conversation_ref */
+    const char *user_message_id;
+    const char *generation_id;
+    size_t user_index; /* of the user's message in the conversation; the answer's is one more */
+};
+
+/* chat_send stores a person's message and begins the reply. The callback comes when the message is safe on disk (P4 D2, P10). */
+typedef void (*chat_on_sent)(void *ctx, const struct chat_sent *sent);
+struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, chat_on_sent callback, void *ctx);
+
+/* chat_complete begins a reply to given messages, outside any conversation of the store: `conversation` of the callback is detached and holds just
+ * the answer at index 0. `model_path`: as models_resolve gave it. */
+struct chat_call *chat_complete(struct chat *chat, json_t *messages, const char *model_path,
+                                const struct settings *settings, chat_on_sent callback, void *ctx);
+
+/* chat_cancel stops the reply that runs in it; the end comes through the watchers (P9). False: none runs. */
+bool chat_cancel(struct chat *chat, struct conversation *conversation);
+
+/* chat_find_running: the conversation whose reply has this generation id, if it runs. Borrowed. */
+struct conversation *chat_find_running(const struct chat *chat, const char *generation_id);
+
+#endif

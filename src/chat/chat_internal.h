@@ -1,0 +1,81 @@
+/* chat_internal.h - shared by the files of chat/ only. */
+#ifndef RUNNEL_CHAT_CHAT_INTERNAL_H
+#define RUNNEL_CHAT_CHAT_INTERNAL_H
+
+#include "base/list.h"
+#include "chat/chat.h"
+#include "chat/hub.h"
+
+struct chat {
+    struct chat_options options;
+    struct store *store;
+    struct hub hub;
+    struct list_node turns; /* in the order they were asked for */
+    size_t n_turns;
+    struct models *models;
+    struct settings settings;
+    struct chat_listener listener;
+    size_t n_store_calls; /* store jobs whose answers are needed before chat_close */
+    bool is_stopping;
+    bool is_advancing; /* inside turns_advance: a turn that ends there must not begin it again */
+};
+
+/* call.c: one asynchronous question. `on_answer` is what to do unless it was abandoned. */
+struct chat_call {
+    struct chat *chat;
+    bool is_abandoned;
+    union {
+        chat_on_opened opened;
+        chat_on_listed listed;
+        chat_on_done done;
+        chat_on_sent sent;
+    } callback;
+    void *ctx;
+    /* What is asked, until it is done. */
+    char conversation[ID_CONVERSATION_BYTES];
+    struct conversation *opened; /* held */
+    char *text;
+    char *client_msg_id;
+    char *title;
+    char parent[ID_HEX_BYTES];
+    char user_message_id[ID_HEX_BYTES];
+    char assistant_message_id[ID_HEX_BYTES];
+    char system_message_id[ID_HEX_BYTES];
+    char generation_id[ID_HEX_BYTES];
+    char model_path[PATH_MAX];
+    struct settings settings;
+    json_t *messages; /* of a detached reply */
+    int64_t wall_ms;
+    struct list_node node; /* in turn->deletes */
+};
+
+struct chat_call *call_new(struct chat *chat, void *ctx);
+void call_free(struct chat_call *call);
+
+/* models.c */
+struct models *models_open(struct chat *chat, const struct chat_options *options);
+void models_close(struct models *models);
+const char *models_log_name(const char *path); /* the file's name, for logs */
+
+/* turn.c */
+/* turn_begin takes a reference to the conversation, whose last message is the answer, and goes on by itself. `messages` is taken over. */
+void turn_begin(struct chat *chat, struct conversation *conversation, struct message *answer, const char *model_path,
+                const struct settings *settings, json_t *messages);
+void turn_cancel(struct turn *turn, const char *reason);
+void turn_add_delete(struct turn *turn, struct chat_call *call);
+const char *turn_generation_id(const struct turn *turn);
+struct conversation *turn_conversation(const struct turn *turn);
+struct turn *turn_of_node(struct list_node *node);
+/* turns_advance gives waiting turns to the engine, or looks at why it cannot. */
+void turns_advance(struct chat *chat);
+extern const struct engine_handlers turn_engine_handlers;
+
+/* chat.c: a turn ended and its conversation is idle: do what waited for it. */
+void chat_on_turn_ended(struct chat *chat, struct conversation *conversation, struct list_node *deletes);
+
+/* prompt.c: what the model is given: the path from the root to `last`, a new reference. */
+json_t *prompt_messages(const struct conversation *conversation, const struct message *last);
+/* prompt_title makes a title of the first line. New memory. */
+char *prompt_title(const char *text);
+
+#endif

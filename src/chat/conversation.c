@@ -1,0 +1,163 @@
+#include "chat/conversation.h"
+
+#include "base/mem.h"
+#include "chat/hub.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct conversation *conversation_new(struct hub *hub, const char *name, const char *title, int64_t created_ms) {
+    struct conversation *conversation = mem_alloc(sizeof *conversation);
+    conversation->hub = hub;
+    conversation->n_refs = 1;
+    snprintf(conversation->name, sizeof conversation->name, "%s", name);
+    conversation->title = mem_copy_string(title ? title : "");
+    conversation->created_ms = created_ms;
+    conversation->updated_ms = created_ms;
+    list_init(&conversation->watchers);
+    if (hub) {
+        list_append(&hub->conversations, &conversation->node);
+    }
+    return conversation;
+}
+
+static struct message *add(struct conversation *conversation, const char *id, const char *parent, int64_t created_ms) {
+    struct message *message = mem_alloc(sizeof *message);
+    snprintf(message->id, sizeof message->id, "%s", id);
+    snprintf(message->parent, sizeof message->parent, "%s", parent ? parent : "");
+    message->created_ms = created_ms;
+    conversation->messages =
+        mem_grow_array(conversation->messages, conversation->n_messages, &conversation->capacity,
+                       sizeof(struct message *), CONVERSATION_MESSAGES_MAX);
+    conversation->messages[conversation->n_messages++] = message;
+    if (created_ms > conversation->updated_ms) {
+        conversation->updated_ms = created_ms;
+    }
+    return message;
+}
+
+struct conversation *conversation_restore(struct hub *hub, const struct store_conversation *stored) {
+    struct conversation *conversation = conversation_new(hub, stored->name, stored->title, stored->created_ms);
+    conversation->updated_ms = stored->updated_ms;
+    for (size_t i = 0; i < stored->n_messages; i++) {
+        const struct store_message *from = &stored->messages[i];
+        struct message *message = add(conversation, from->id, from->parent, from->created_ms);
+        message->role = from->role;
+        if (from->has_generation) {
+            message->stream = stream_restore(&from->generation, from->content, from->content_size);
+        } else {
+            message->content = mem_copy_bytes(from->content ? from->content : "", from->content_size);
+            message->content_size = from->content_size;
+        }
+    }
+    return conversation;
+}
+
+struct conversation *conversation_ref(struct conversation *conversation) {
+    conversation->n_refs++;
+    return conversation;
+}
+
+void conversation_unref(struct conversation *conversation) {
+    if (conversation == NULL || --conversation->n_refs > 0) {
+        return;
+    }
+    assert(list_is_empty(&conversation->watchers));
+    list_remove(&conversation->node);
+    for (size_t i = 0; i < conversation->n_messages; i++) {
+        stream_free(conversation->messages[i]->stream);
+        free(conversation->messages[i]->content);
+        free(conversation->messages[i]);
+    }
+    free(conversation->messages);
+    free(conversation->title);
+    free(conversation);
+}
+
+struct message *conversation_add_text(struct conversation *conversation, const char *id, const char *parent,
+                                      enum store_role role, const char *text, int64_t created_ms) {
+    struct message *message = add(conversation, id, parent, created_ms);
+    message->role = role;
+    message->content = mem_copy_string(text);
+    message->content_size = strlen(text);
+    conversation_notify(conversation);
+    return message;
+}
+
+struct message *conversation_add_answer(struct conversation *conversation, const char *id, const char *parent,
+                                        struct stream *stream, int64_t created_ms) {
+    struct message *message = add(conversation, id, parent, created_ms);
+    message->role = STORE_ROLE_ASSISTANT;
+    message->stream = stream;
+    conversation_notify(conversation);
+    return message;
+}
+
+struct message *conversation_find_message(const struct conversation *conversation, const char *id) {
+    for (size_t i = conversation->n_messages; i-- > 0;) {
+        if (strcmp(conversation->messages[i]->id, id) == 0) {
+            return conversation->messages[i];
+        }
+    }
+    return NULL;
+}
+
+struct message *conversation_find_generation(const struct conversation *conversation, const char *generation_id,
+                                             size_t *index) {
+    for (size_t i = conversation->n_messages; i-- > 0;) {
+        struct message *message = conversation->messages[i];
+        if (message->stream && strcmp(message->stream->id, generation_id) == 0) {
+            *index = i;
+            return message;
+        }
+    }
+    return NULL;
+}
+
+struct message *conversation_last(const struct conversation *conversation) {
+    return conversation->n_messages ? conversation->messages[conversation->n_messages - 1] : NULL;
+}
+
+void conversation_set_phase(struct conversation *conversation, const struct phase *phase) {
+    conversation->phase = *phase;
+    conversation->phase_version++;
+    conversation_notify(conversation);
+}
+
+void conversation_notify(struct conversation *conversation) {
+    LIST_EACH(node, &conversation->watchers) {
+        struct watcher *watcher = CONTAINER_OF(node, struct watcher, node);
+        watcher->on_change(watcher->ctx);
+    }
+}
+
+void conversation_usage(const struct conversation *conversation, uint32_t *tokens_used, uint32_t *context_size) {
+    *tokens_used = 0;
+    *context_size = 0;
+    for (size_t i = conversation->n_messages; i-- > 0;) {
+        const struct stream *stream = conversation->messages[i]->stream;
+        if (stream && stream->context_size) {
+            *tokens_used = stream_tokens_used(stream, stream->last_seq);
+            *context_size = stream->context_size;
+            return;
+        }
+    }
+}
+
+enum status conversation_transcript(const struct conversation *conversation, struct bytes *out) {
+    static const char *const heads[] = {
+        [STORE_ROLE_SYSTEM] = "SYSTEM:\n", [STORE_ROLE_USER] = "USER:\n", [STORE_ROLE_ASSISTANT] = "ASSISTANT:\n"};
+    for (size_t i = 0; i < conversation->n_messages; i++) {
+        const struct message *message = conversation->messages[i];
+        bytes_add_text(out, heads[message->role]);
+        if (message->stream) {
+            bytes_add(out, message->stream->text.data, message->stream->text.size);
+        } else {
+            bytes_add(out, message->content, message->content_size);
+        }
+        bytes_add_text(out, "\n\n");
+    }
+    return out->failed ? STATUS_FULL : STATUS_OK;
+}

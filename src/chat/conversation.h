@@ -1,0 +1,151 @@
+/* conversation.h - a conversation in memory, and the watchers that read it.
+ *
+ * Messages are only ever added, in the order they were made; an assistant's message has the stream of its generation. So a
+ * watcher is a place in that order: the index of a message, and the seq inside its stream. It pulls (watcher_next) and can be
+ * as slow as it likes: nothing is queued for it (P7). Replay and live are the same walk (P2).
+ *
+ * Owner   the hub (hub.h) while anyone holds a reference. A detached conversation, of a compatible API's call, is in no hub.
+ * Thread  the loop thread only.
+ */
+#ifndef RUNNEL_CHAT_CONVERSATION_H
+#define RUNNEL_CHAT_CONVERSATION_H
+
+#include "base/id.h"
+#include "base/list.h"
+#include "chat/stream.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct turn;
+struct hub;
+
+struct message {
+    char id[ID_HEX_BYTES];
+    char parent[ID_HEX_BYTES]; /* empty: a root */
+    enum store_role role;
+    char *content; /* NULL for an assistant: its text is the stream's */
+    size_t content_size;
+    int64_t created_ms;
+    struct stream *stream; /* NULL unless an assistant's */
+};
+
+enum phase_kind { PHASE_NONE, PHASE_QUEUED, PHASE_LOADING, PHASE_PREFILL };
+
+/* What a generation waits for; for the eye only (N5). */
+struct phase {
+    enum phase_kind kind;
+    uint32_t position;             /* QUEUED: 0 = unknown, 1 = next */
+    double progress;               /* LOADING: 0 to 1 */
+    char stage[32];                /* LOADING */
+    uint32_t done, total, cached;  /* PREFILL, in tokens */
+};
+
+struct conversation {
+    struct list_node node;
+    struct hub *hub; /* NULL: detached */
+    size_t n_refs;
+    char name[ID_CONVERSATION_BYTES]; /* empty: detached */
+    char *title;
+    int64_t created_ms;
+    int64_t updated_ms;
+    struct message **messages;
+    size_t n_messages;
+    size_t capacity;
+    struct turn *turn; /* the reply being made; NULL: none */
+    struct phase phase;
+    uint64_t phase_version;
+    bool is_gone; /* deleted: watchers are told and let go */
+    struct list_node watchers;
+};
+
+#define CONVERSATION_MESSAGES_MAX 1000000
+
+struct conversation *conversation_new(struct hub *hub, const char *name, const char *title, int64_t created_ms);
+struct conversation *conversation_restore(struct hub *hub, const struct store_conversation *stored);
+struct conversation *conversation_ref(struct conversation *conversation);
+
+/* conversation_unref frees it with the last reference. NULL is fine. */
+void conversation_unref(struct conversation *conversation);
+
+/* conversation_add_text and conversation_add_answer add a message and tell the watchers. The stream becomes the message's. */
+struct message *conversation_add_text(struct conversation *conversation, const char *id, const char *parent,
+                                      enum store_role role, const char *text, int64_t created_ms);
+struct message *conversation_add_answer(struct conversation *conversation, const char *id, const char *parent,
+                                        struct stream *stream, int64_t created_ms);
+
+/* NULL: there is none. */
+struct message *conversation_find_message(const struct conversation *conversation, const char *id);
+struct message *conversation_find_generation(const struct conversation *conversation, const char *generation_id,
+                                             size_t *index /* out */);
+struct message *conversation_last(const struct conversation *conversation);
+
+void conversation_set_phase(struct conversation *conversation, const struct phase *phase);
+
+/* conversation_notify tells every watcher that there is something to read. */
+void conversation_notify(struct conversation *conversation);
+
+/* Prompt and answer tokens after the newest answer, and the context they fill; 0 while unknown. */
+void conversation_usage(const struct conversation *conversation, uint32_t *tokens_used, uint32_t *context_size);
+
+/* conversation_transcript writes the plain text of wire [W18]. */
+enum status conversation_transcript(const struct conversation *conversation, struct bytes *out);
+
+/* ---- Watchers ---- */
+enum watch_kind {
+    WATCH_NONE,    /* nothing new */
+    WATCH_MESSAGE, /* a message of a person or a system prompt */
+    WATCH_START,   /* a generation began: event 1 */
+    WATCH_PHASE,   /* the phase changed */
+    WATCH_TOKENS,  /* the events seq … seq + n − 1 */
+    WATCH_END,     /* the event `end` */
+    WATCH_GONE,    /* the conversation was deleted */
+};
+
+struct watch_item {
+    enum watch_kind kind;
+    const struct message *message; /* what it is about */
+    uint64_t seq;
+    uint32_t n;
+    const char *text;
+    size_t text_size;
+    uint32_t tokens_used; /* after the last event of the item */
+    uint32_t context_size;
+};
+
+struct watcher {
+    struct list_node node;
+    struct conversation *conversation;
+    size_t index;           /* of the message to go on with */
+    uint64_t seq;           /* last event of it that was given out; 0: not even `start` */
+    uint64_t phase_version; /* last one given out */
+    bool gone_told;
+    void (*on_change)(void *ctx);
+    void *ctx;
+};
+
+struct cursor {
+    char generation[ID_HEX_BYTES];
+    char epoch[STORE_EPOCH_BYTES];
+    uint64_t after_seq;
+};
+
+/* watcher_init attaches it behind everything there is: at the end of what a snapshot made now contains. Takes a reference. */
+void watcher_init(struct watcher *watcher, struct conversation *conversation, void (*on_change)(void *ctx), void *ctx);
+void watcher_deinit(struct watcher *watcher); /* zeroed memory is fine */
+
+/* watcher_seek goes to a cursor. NULL: done. Else the reason of the reset (N4), and the watcher stands where it stood. */
+const char *watcher_seek(struct watcher *watcher, const struct cursor *cursor, const char *epoch);
+
+/* watcher_seek_message goes to the beginning of the message `index`. */
+void watcher_seek_message(struct watcher *watcher, size_t index);
+
+/* watcher_next gives the next thing and moves on; at most n_tokens_max tokens and about bytes_max bytes of text in one item. */
+enum watch_kind watcher_next(struct watcher *watcher, uint32_t n_tokens_max, size_t bytes_max,
+                             struct watch_item *item /* out */);
+
+/* watcher_has_more: watcher_next would give something. */
+bool watcher_has_more(const struct watcher *watcher);
+
+#endif

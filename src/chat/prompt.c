@@ -1,0 +1,38 @@
+/* prompt.c - what the model reads: the path through the tree from its root to the newest message. */
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "chat/chat_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TITLE_BYTES_MAX 80
+
+static json_t *message_json(const struct message *message) {
+    static const char *const roles[] = {
+        [STORE_ROLE_SYSTEM] = "system", [STORE_ROLE_USER] = "user", [STORE_ROLE_ASSISTANT] = "assistant"};
+    const char *text = message->stream ? message->stream->text.data : message->content;
+    size_t size = message->stream ? message->stream->text.size : message->content_size;
+    return json_pack("{s:s, s:s%}", "role", roles[message->role], "content", size ? text : "", size);
+}
+
+json_t *prompt_messages(const struct conversation *conversation, const struct message *last) {
+    json_t *messages = json_array();
+    for (const struct message *at = last; at; at = conversation_find_message(conversation, at->parent)) {
+        /* An answer that was cancelled before its first token says nothing, and templates dislike empty turns. */
+        if (at->stream == NULL || at->stream->text.size > 0) {
+            json_array_insert_new(messages, 0, message_json(at));
+        }
+    }
+    return messages;
+}
+
+char *prompt_title(const char *text) {
+    text += strspn(text, " \t\r\n");
+    size_t length = strcspn(text, "\r\n");
+    if (length <= TITLE_BYTES_MAX) {
+        return mem_copy_bytes(text, length);
+    }
+    size_t cut = utf8_whole_length(text, TITLE_BYTES_MAX);
+    return mem_format("%.*s…", (int)cut, text);
+}

@@ -1,0 +1,219 @@
+#include "chat/settings.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { KIND_DOUBLE, KIND_INT, KIND_SAMPLER, KIND_STOPS, KIND_TEXT, KIND_PATH, KIND_IGNORED };
+
+struct field {
+    const char *name;
+    enum kind kind;
+    enum settings_scope scope; /* SETTINGS_SAMPLING: known in both */
+    size_t offset;
+    double min;
+    double max;
+};
+
+/* The table of docs/protocol.md part 5. */
+static const struct field fields[] = {
+    {"sampler_type", KIND_SAMPLER, SETTINGS_SAMPLING, offsetof(struct settings, sampler_type), 0, 0},
+    {"temperature", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, temperature), 0, 2},
+    {"top_p", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, top_p), 0, 1},
+    {"top_k", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, top_k), 0, 1000},
+    {"min_p", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, min_p), 0, 1},
+    {"mirostat_tau", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, mirostat_tau), 0, 20},
+    {"mirostat_eta", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, mirostat_eta), 0, 1},
+    {"repeat_penalty", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, repeat_penalty), 0.5, 2},
+    {"seed", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, seed), -1, 4294967295.0},
+    {"max_tokens", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, n_tokens_max), -1, 1000000},
+    {"stop_tokens", KIND_STOPS, SETTINGS_SAMPLING, 0, 0, 0},
+    {"system_prompt", KIND_TEXT, SETTINGS_ALL, offsetof(struct settings, system_prompt), 0,
+     SETTINGS_SYSTEM_PROMPT_BYTES_MAX},
+    {"context_size", KIND_INT, SETTINGS_ALL, offsetof(struct settings, context_size), 256, 1048576},
+    {"model_path", KIND_PATH, SETTINGS_ALL, offsetof(struct settings, model_path), 0, 4095},
+    {"model_history", KIND_IGNORED, SETTINGS_ALL, 0, 0, 0},
+};
+
+#define N_FIELDS (sizeof fields / sizeof fields[0])
+
+static const char *const sampler_names[] = {"Greedy", "Temperature", "Mirostat", "TopP", "TopK", "ChainFull"};
+
+#define N_SAMPLERS (sizeof sampler_names / sizeof sampler_names[0])
+
+void settings_init(struct settings *settings) {
+    *settings = (struct settings){
+        .sampler_type = SAMPLER_CHAIN_FULL,
+        .temperature = 0.7,
+        .top_p = 0.95,
+        .top_k = 20,
+        .mirostat_tau = 5,
+        .mirostat_eta = 0.1,
+        .repeat_penalty = 1,
+        .seed = -1,
+        .n_tokens_max = -1,
+        .context_size = 8192,
+    };
+}
+
+static void clear_stops(struct settings *settings) {
+    for (size_t i = 0; i < settings->n_stops; i++) {
+        free(settings->stops[i]);
+        settings->stops[i] = NULL;
+    }
+    settings->n_stops = 0;
+}
+
+void settings_deinit(struct settings *settings) {
+    clear_stops(settings);
+    free(settings->system_prompt);
+    free(settings->model_path);
+    *settings = (struct settings){0};
+}
+
+void settings_copy(struct settings *to, const struct settings *from) {
+    *to = *from;
+    for (size_t i = 0; i < from->n_stops; i++) {
+        to->stops[i] = mem_copy_string(from->stops[i]);
+    }
+    to->system_prompt = mem_copy_string(from->system_prompt);
+    to->model_path = mem_copy_string(from->model_path);
+}
+
+static enum status merge_sampler(struct settings *settings, const json_t *object, struct fault *fault) {
+    const char *name = NULL;
+    enum status status = json_take_string(object, "sampler_type", &name, fault);
+    if (status || name == NULL) {
+        return status;
+    }
+    for (size_t i = 0; i < N_SAMPLERS; i++) {
+        if (strcmp(name, sampler_names[i]) == 0) {
+            settings->sampler_type = (enum sampler_type)i;
+            return STATUS_OK;
+        }
+    }
+    return fault_set(fault, STATUS_INVALID,
+                     "\"sampler_type\" must be one of Greedy, Temperature, Mirostat, TopP, TopK, ChainFull");
+}
+
+static enum status merge_stops(struct settings *settings, const json_t *list, struct fault *fault) {
+    if (!json_is_array(list) || json_array_size(list) > SETTINGS_STOPS_MAX) {
+        return fault_set(fault, STATUS_INVALID, "\"stop_tokens\" must be a list of at most %d strings",
+                         SETTINGS_STOPS_MAX);
+    }
+    clear_stops(settings);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        size_t length = json_string_length(item);
+        if (!json_is_string(item) || length < 1 || length > SETTINGS_STOP_BYTES_MAX ||
+            strlen(json_string_value(item)) != length) {
+            return fault_set(fault, STATUS_INVALID, "\"stop_tokens\" must hold strings of 1 to %d bytes",
+                             SETTINGS_STOP_BYTES_MAX);
+        }
+        settings->stops[settings->n_stops++] = mem_copy_string(json_string_value(item));
+    }
+    return STATUS_OK;
+}
+
+/* null and "" mean none. */
+static enum status merge_text(char **text, const struct field *field, const json_t *object, struct fault *fault) {
+    const char *value = "";
+    enum status status = json_take_string(object, field->name, &value, fault);
+    if (status) {
+        return status;
+    }
+    if (strlen(value) > (size_t)field->max) {
+        return fault_set(fault, STATUS_INVALID, "\"%s\" must have at most %.0f bytes", field->name, field->max);
+    }
+    free(*text);
+    *text = *value ? mem_copy_string(value) : NULL;
+    return STATUS_OK;
+}
+
+static enum status merge_field(struct settings *settings, const struct field *field, const json_t *object,
+                               struct fault *fault) {
+    char *place = (char *)settings + field->offset;
+    switch (field->kind) {
+    case KIND_SAMPLER: return merge_sampler(settings, object, fault);
+    case KIND_STOPS: {
+        const json_t *list = json_object_get(object, field->name);
+        return json_is_null(list) ? STATUS_OK : merge_stops(settings, list, fault);
+    }
+    case KIND_DOUBLE:
+        return json_take_double(object, field->name, field->min, field->max, (double *)(void *)place, fault);
+    case KIND_INT:
+        return json_take_int(object, field->name, (int64_t)field->min, (int64_t)field->max, (int64_t *)(void *)place,
+                             fault);
+    case KIND_TEXT:
+    case KIND_PATH: return merge_text((char **)(void *)place, field, object, fault);
+    case KIND_IGNORED: return STATUS_OK;
+    }
+    return STATUS_OK;
+}
+
+static const struct field *find_field(const char *name, enum settings_scope scope) {
+    for (size_t i = 0; i < N_FIELDS; i++) {
+        if (strcmp(fields[i].name, name) == 0 && (scope == SETTINGS_ALL || fields[i].scope == scope)) {
+            return &fields[i];
+        }
+    }
+    return NULL;
+}
+
+enum status settings_merge(struct settings *settings, const json_t *object, enum settings_scope scope,
+                           struct fault *fault) {
+    struct settings merged;
+    settings_copy(&merged, settings);
+    enum status status = STATUS_OK;
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+        const struct field *field = find_field(name, scope);
+        status = field ? merge_field(&merged, field, object, fault)
+                       : fault_set(fault, STATUS_INVALID, "\"%.64s\" is no setting", name);
+        if (status) {
+            settings_deinit(&merged);
+            return status;
+        }
+    }
+    if (merged.n_tokens_max == 0) {
+        settings_deinit(&merged);
+        return fault_set(fault, STATUS_INVALID, "\"max_tokens\" must be -1 (no limit) or at least 1");
+    }
+    settings_deinit(settings);
+    *settings = merged;
+    return STATUS_OK;
+}
+
+static json_t *text_or_null(const char *text) { return text ? json_string(text) : json_null(); }
+
+json_t *settings_stops_json(const struct settings *settings) {
+    if (settings->n_stops == 0) {
+        return NULL;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < settings->n_stops; i++) {
+        json_array_append_new(list, json_string(settings->stops[i]));
+    }
+    return list;
+}
+
+json_t *settings_sampling_json(const struct settings *settings) {
+    return json_pack("{s:s, s:f, s:f, s:I, s:f, s:f, s:f, s:f, s:I}", "sampler_type",
+                     sampler_names[settings->sampler_type], "temperature", settings->temperature, "top_p",
+                     settings->top_p, "top_k", (json_int_t)settings->top_k, "min_p", settings->min_p, "mirostat_tau",
+                     settings->mirostat_tau, "mirostat_eta", settings->mirostat_eta, "repeat_penalty",
+                     settings->repeat_penalty, "seed", (json_int_t)settings->seed);
+}
+
+json_t *settings_json(const struct settings *settings) {
+    json_t *object = settings_sampling_json(settings);
+    json_t *stops = settings_stops_json(settings);
+    json_object_set_new(object, "max_tokens", json_integer(settings->n_tokens_max));
+    json_object_set_new(object, "stop_tokens", stops ? stops : json_array());
+    json_object_set_new(object, "system_prompt", text_or_null(settings->system_prompt));
+    json_object_set_new(object, "context_size", json_integer(settings->context_size));
+    json_object_set_new(object, "model_path", text_or_null(settings->model_path));
+    return object;
+}

@@ -1,0 +1,69 @@
+/* stream.h - the text of one generation as an append-only log.
+ *
+ * Event 1 is `start`, then one event per token, the last is `end`: seq is dense from 1 (P2). Only committed events are here: what
+ * stream_append is given was stored before (P4), so everything here may be shown.
+ *
+ * Owner   the conversation's message; readers keep a seq, never a pointer into the text.
+ * Thread  the loop thread only.
+ * Memory  stream_append copies; text from stream_read stays valid until the next append.
+ * Units   sizes in bytes of valid UTF-8.
+ * Limits  STREAM_TEXT_BYTES_MAX; beyond it an append is STATUS_FULL and the turn ends as "length".
+ */
+#ifndef RUNNEL_CHAT_STREAM_H
+#define RUNNEL_CHAT_STREAM_H
+
+#include "base/bytes.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define STREAM_TEXT_BYTES_MAX (64u << 20)
+
+struct store_generation;
+
+struct stream {
+    char id[ID_HEX_BYTES]; /* of the generation */
+    int64_t key;           /* its row in the store */
+    struct bytes text;
+    uint32_t *ends;   /* ends[seq − 1]: size of the text after event seq */
+    uint64_t last_seq;
+    size_t capacity;
+    uint64_t n_tokens; /* sampled tokens among the events: a flushed tail is an event and no token */
+    uint32_t n_prompt_tokens;
+    uint32_t context_size;
+    bool is_ended;
+    char *reason;     /* the rest is NULL or "" before the end */
+    json_t *error;    /* {"code","text"} or NULL */
+    json_t *usage;
+    json_t *timings;
+    char *model;
+};
+
+/* stream_new begins with the event `start`. */
+struct stream *stream_new(const char *id, int64_t key, const char *model);
+
+/* stream_restore makes the stream of a stored generation with its whole text. */
+struct stream *stream_restore(const struct store_generation *generation, const char *text, size_t text_size);
+
+void stream_free(struct stream *stream);
+
+/* stream_append adds the event `seq`, which must be the next. */
+MUST_CHECK enum status stream_append(struct stream *stream, uint64_t seq, int32_t token, const char *text,
+                                     size_t text_size);
+
+/* stream_end adds the event `end`; takes over the references. Nothing follows it (P1). */
+void stream_end(struct stream *stream, const char *reason, json_t *error, json_t *usage, json_t *timings);
+
+/* The seq of the last event that is a token; 1 when there is none yet. */
+uint64_t stream_last_token_seq(const struct stream *stream);
+
+/* stream_read gives the text of the events first … last (both of them tokens). */
+const char *stream_read(const struct stream *stream, uint64_t first, uint64_t last, size_t *text_size);
+
+/* How much of the context prompt and answer fill after event seq. */
+uint32_t stream_tokens_used(const struct stream *stream, uint64_t seq);
+
+#endif

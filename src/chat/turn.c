@@ -1,0 +1,463 @@
+/* turn.c - a reply being made: from the stored message to the event `end`.
+ *
+ *   WAITING → RUNNING → ENDING → freed        WAITING, RUNNING → ENDING
+ *
+ * WAITING  the model is not there yet, or another one is busy (turns_advance)
+ * RUNNING  the engine has it (give); its tokens go to the store (on_step), and into the stream when they are committed
+ *          (on_committed): nothing is seen before it is stored (P4)
+ * ENDING   the event `end` is on its way to the disk (end_turn); on_end_stored tells the watchers and frees the turn
+ *
+ * T1  A turn ends exactly once: only end_turn leaves WAITING and RUNNING.
+ * T2  seq is given out in on_step and nowhere else; the store's append guard checks it.
+ * T3  Answers of the store come in the order of the jobs, so the turn outlives its last append.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "chat/chat_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Events that are decoded and not committed: beyond the first number the engine is not read any more, below the second it is
+ * again (P8). */
+#define TURN_UNCOMMITTED_MAX 1024
+#define TURN_UNCOMMITTED_LOW 256
+
+#define STEP_PIECES_MAX 256
+
+enum turn_state { TURN_WAITING, TURN_RUNNING, TURN_ENDING };
+
+struct turn {
+    struct list_node node;
+    struct chat *chat;
+    struct conversation *conversation; /* held */
+    struct message *answer;
+    enum turn_state state;
+    char *model_path;
+    struct settings settings;
+    json_t *messages;
+    uint64_t seq;          /* of the last event given to the store */
+    size_t n_uncommitted;  /* appends without an answer */
+    bool load_tried;
+    bool store_failed;
+    const char *cancel_reason; /* NULL: go on; "cancelled" or "interrupted": how it ends when the engine lets go */
+    struct list_node deletes;  /* chat_delete calls that wait for the end */
+};
+
+/* What one decode step said, until it is committed. */
+struct step {
+    struct chat *chat;
+    size_t n_pieces;
+    struct {
+        struct turn *turn;
+        uint64_t seq;
+        int32_t token;
+        uint32_t text_offset;
+        uint32_t text_size;
+    } pieces[STEP_PIECES_MAX];
+    uint64_t t_ns;
+    char text[];
+};
+
+static void end_turn(struct turn *turn, const char *reason, json_t *error, json_t *usage, json_t *timings);
+
+const char *turn_generation_id(const struct turn *turn) { return turn->answer->stream->id; }
+
+struct conversation *turn_conversation(const struct turn *turn) { return turn->conversation; }
+
+struct turn *turn_of_node(struct list_node *node) { return CONTAINER_OF(node, struct turn, node); }
+
+static struct turn *find_turn(const struct chat *chat, const char *generation_id) {
+    LIST_EACH(node, &chat->turns) {
+        struct turn *turn = turn_of_node(node);
+        if (strcmp(turn_generation_id(turn), generation_id) == 0) {
+            return turn;
+        }
+    }
+    return NULL;
+}
+
+static json_t *error_json(const char *code, const char *text) { return json_pack("{s:s, s:s}", "code", code, "text", text); }
+
+static struct engine *current_engine(const struct turn *turn) { return models_engine(turn->chat->models); }
+
+/* ---- Waiting for the model ---- */
+
+static bool give(struct turn *turn, struct engine *engine) {
+    json_t *sampling = settings_sampling_json(&turn->settings);
+    json_t *stop = settings_stops_json(&turn->settings);
+    enum status status = engine_generate(engine, &(struct engine_job){
+                                                     .id = turn_generation_id(turn),
+                                                     .cache_key = turn->conversation->name,
+                                                     .messages = turn->messages,
+                                                     .sampling = sampling,
+                                                     .n_tokens_max = turn->settings.n_tokens_max,
+                                                     .stop = stop,
+                                                     .ignore_eos = turn->settings.ignore_eos,
+                                                 });
+    json_decref(sampling);
+    json_decref(stop);
+    if (status) {
+        return false;
+    }
+    turn->state = TURN_RUNNING;
+    turn->answer->stream->context_size = engine_context_size(engine);
+    return true;
+}
+
+static void show_loading(struct turn *turn, const struct engine *engine) {
+    struct phase phase = {.kind = PHASE_LOADING, .progress = engine_load_progress(engine)};
+    snprintf(phase.stage, sizeof phase.stage, "%s", engine_load_stage(engine));
+    conversation_set_phase(turn->conversation, &phase);
+}
+
+static void fail_load(struct turn *turn, const char *code, const char *text) {
+    end_turn(turn, "error", error_json(code, text), NULL, NULL);
+}
+
+/* The engine has the turn's model: give, show or fail. */
+static void advance_same_model(struct turn *turn, struct engine *engine) {
+    switch (engine_state(engine)) {
+    case ENGINE_READY:
+        if (!give(turn, engine)) {
+            conversation_set_phase(turn->conversation, &(struct phase){.kind = PHASE_QUEUED});
+        }
+        return;
+    case ENGINE_FAILED:
+        if (turn->load_tried) {
+            fail_load(turn, engine_fault_code(engine), engine_fault_text(engine));
+            return;
+        }
+        turn->load_tried = true;
+        engine_retry(engine);
+        return;
+    case ENGINE_WAITING: engine_retry(engine); return;
+    default: turn->load_tried = true; show_loading(turn, engine);
+    }
+}
+
+static void advance(struct turn *turn) {
+    struct engine *engine = current_engine(turn);
+    bool is_same = engine && engine_state(engine) != ENGINE_STOPPED &&
+                   strcmp(engine_model_path(engine), turn->model_path) == 0;
+    if (is_same) {
+        advance_same_model(turn, engine);
+        return;
+    }
+    if (engine && engine_running(engine) > 0) {
+        conversation_set_phase(turn->conversation, &(struct phase){.kind = PHASE_QUEUED});
+        return;
+    }
+    turn->load_tried = true;
+    struct fault fault;
+    if (models_load(turn->chat->models, turn->model_path, &fault) != STATUS_OK) {
+        fail_load(turn, "model", fault.text);
+        return;
+    }
+    show_loading(turn, current_engine(turn));
+}
+
+void turns_advance(struct chat *chat) {
+    if (chat->is_advancing) {
+        return;
+    }
+    chat->is_advancing = true;
+    LIST_EACH(node, &chat->turns) {
+        struct turn *turn = turn_of_node(node);
+        if (turn->state == TURN_WAITING) {
+            advance(turn);
+        }
+    }
+    chat->is_advancing = false;
+}
+
+void turn_begin(struct chat *chat, struct conversation *conversation, struct message *answer, const char *model_path,
+                const struct settings *settings, json_t *messages) {
+    assert(conversation->turn == NULL);
+    struct turn *turn = mem_alloc(sizeof *turn);
+    turn->chat = chat;
+    turn->conversation = conversation_ref(conversation);
+    turn->answer = answer;
+    turn->model_path = mem_copy_string(model_path);
+    settings_copy(&turn->settings, settings);
+    turn->messages = messages;
+    turn->seq = answer->stream->last_seq;
+    list_init(&turn->deletes);
+    list_append(&chat->turns, &turn->node);
+    chat->n_turns++;
+    conversation->turn = turn;
+    LOG_DEBUG("[GENERATION]", "start generation=%s conversation=%s model=%s messages=%zu", turn_generation_id(turn),
+              conversation->name, models_log_name(model_path), json_array_size(messages));
+    if (chat->is_stopping) {
+        end_turn(turn, "interrupted", error_json("stopping", "the server is stopping"), NULL, NULL);
+    } else {
+        advance(turn);
+    }
+}
+
+/* ---- What the engine says ---- */
+
+static void on_state(void *ctx, struct engine *engine) {
+    struct chat *chat = ctx;
+    /* An engine that was let go says its last words: nobody waits for it. */
+    if (engine != models_engine(chat->models)) {
+        return;
+    }
+    if (engine_state(engine) == ENGINE_READY) {
+        models_remember(chat->models, engine_model_path(engine));
+    }
+    turns_advance(chat);
+    if (chat->listener.on_model) {
+        chat->listener.on_model(chat->listener.ctx);
+    }
+}
+
+static void on_queued(void *ctx, const char *id, uint32_t position) {
+    struct turn *turn = find_turn(ctx, id);
+    if (turn) {
+        conversation_set_phase(turn->conversation, &(struct phase){.kind = PHASE_QUEUED, .position = position});
+    }
+}
+
+static void on_prefill(void *ctx, const char *id, uint32_t done, uint32_t total, uint32_t cached) {
+    struct turn *turn = find_turn(ctx, id);
+    if (turn) {
+        turn->answer->stream->n_prompt_tokens = total;
+        conversation_set_phase(turn->conversation,
+                               &(struct phase){.kind = PHASE_PREFILL, .done = done, .total = total, .cached = cached});
+    }
+}
+
+static void hold_back_if_full(struct chat *chat) {
+    struct engine *engine = models_engine(chat->models);
+    size_t pending = store_pending(chat->store);
+    if (engine && pending > TURN_UNCOMMITTED_MAX) {
+        engine_pause(engine, true);
+    } else if (engine && pending < TURN_UNCOMMITTED_LOW) {
+        engine_pause(engine, false);
+    }
+}
+
+/* The store could not take an event: nothing more of this generation can be shown. */
+static void fail_store(struct turn *turn) {
+    if (turn->store_failed || turn->state != TURN_RUNNING) {
+        return;
+    }
+    turn->store_failed = true;
+    LOG_ERROR("turn_store_failed", "generation=%s", turn_generation_id(turn));
+    struct engine *engine = current_engine(turn);
+    if (engine) {
+        engine_cancel(engine, turn_generation_id(turn));
+    }
+}
+
+static void commit_piece(struct turn *turn, uint64_t seq, int32_t token, const char *text, uint32_t text_size) {
+    struct stream *stream = turn->answer->stream;
+    if (stream_append(stream, seq, token, text, text_size) != STATUS_OK) {
+        fail_store(turn);
+        return;
+    }
+    LOG_DEBUG("[GENERATION]", "token #%llu committed seq=%llu generation=%s t_ns=%llu",
+              (unsigned long long)stream->n_tokens, (unsigned long long)seq, stream->id,
+              (unsigned long long)clock_now_ns());
+}
+
+static void on_committed(void *ctx, enum status status) {
+    struct step *step = ctx;
+    for (size_t i = 0; i < step->n_pieces; i++) {
+        struct turn *turn = step->pieces[i].turn;
+        turn->n_uncommitted--;
+        if (status || turn->store_failed) {
+            fail_store(turn);
+            continue;
+        }
+        commit_piece(turn, step->pieces[i].seq, step->pieces[i].token, step->text + step->pieces[i].text_offset,
+                     step->pieces[i].text_size);
+    }
+    for (size_t i = 0; status == STATUS_OK && i < step->n_pieces; i++) {
+        conversation_notify(step->pieces[i].turn->conversation);
+    }
+    hold_back_if_full(step->chat);
+    free(step);
+}
+
+static struct step *collect(struct chat *chat, const struct engine_piece *pieces, size_t n_pieces) {
+    size_t text_size = 0;
+    for (size_t i = 0; i < n_pieces; i++) {
+        text_size += pieces[i].text_size;
+    }
+    struct step *step = mem_alloc(sizeof *step + text_size + 1);
+    step->chat = chat;
+    uint32_t offset = 0;
+    for (size_t i = 0; i < n_pieces && step->n_pieces < STEP_PIECES_MAX; i++) {
+        struct turn *turn = find_turn(chat, pieces[i].id);
+        if (turn == NULL || turn->state != TURN_RUNNING || turn->store_failed) {
+            continue;
+        }
+        memcpy(step->text + offset, pieces[i].text, pieces[i].text_size);
+        turn->n_uncommitted++;
+        step->pieces[step->n_pieces].turn = turn;
+        step->pieces[step->n_pieces].seq = ++turn->seq;
+        step->pieces[step->n_pieces].token = pieces[i].token;
+        step->pieces[step->n_pieces].text_offset = offset;
+        step->pieces[step->n_pieces++].text_size = (uint32_t)pieces[i].text_size;
+        offset += (uint32_t)pieces[i].text_size;
+    }
+    return step;
+}
+
+static void on_step(void *ctx, uint64_t t_ns, const struct engine_piece *pieces, size_t n_pieces) {
+    struct chat *chat = ctx;
+    struct step *step = collect(chat, pieces, n_pieces);
+    struct store_token tokens[STEP_PIECES_MAX];
+    size_t text_size = 0;
+    for (size_t i = 0; i < step->n_pieces; i++) {
+        const struct turn *turn = step->pieces[i].turn;
+        tokens[i] = (struct store_token){
+            .generation_key = turn->answer->stream->key,
+            .seq = step->pieces[i].seq,
+            .token = step->pieces[i].token,
+            .text_offset = step->pieces[i].text_offset,
+            .text_size = step->pieces[i].text_size,
+        };
+        text_size += step->pieces[i].text_size;
+        LOG_DEBUG("[ENGINE]", "token sampled seq=%llu generation=%s t_ns=%llu",
+                  (unsigned long long)step->pieces[i].seq, turn_generation_id(turn), (unsigned long long)t_ns);
+    }
+    if (step->n_pieces == 0) {
+        free(step);
+        return;
+    }
+    struct store_tokens batch = {
+        .tokens = tokens, .n_tokens = step->n_pieces, .text = step->text, .text_size = text_size};
+    if (store_append_tokens(chat->store, &batch, on_committed, step) != STATUS_OK) {
+        on_committed(step, STATUS_FULL);
+        return;
+    }
+    hold_back_if_full(chat);
+}
+
+static void on_end(void *ctx, const char *id, const struct engine_end *end) {
+    struct turn *turn = find_turn(ctx, id);
+    if (turn == NULL || turn->state != TURN_RUNNING) {
+        return;
+    }
+    const char *reason = end->reason;
+    /* Whoever asked for the end names it, also when the engine died meanwhile; an answer that was complete stays complete. */
+    bool was_cut = strcmp(reason, "cancelled") == 0 || strcmp(reason, "interrupted") == 0;
+    if (turn->cancel_reason && was_cut) {
+        reason = turn->cancel_reason;
+    }
+    json_t *error = end->error_code && strcmp(reason, "cancelled") != 0
+                        ? error_json(end->error_code, end->error_text ? end->error_text : "")
+                        : NULL;
+    end_turn(turn, reason, error, end->usage ? json_deep_copy(end->usage) : NULL,
+             end->timings ? json_deep_copy(end->timings) : NULL);
+}
+
+const struct engine_handlers turn_engine_handlers = {
+    .on_state = on_state,
+    .on_queued = on_queued,
+    .on_prefill = on_prefill,
+    .on_step = on_step,
+    .on_end = on_end,
+};
+
+/* ---- The end ---- */
+
+/* How it ends, until that is on disk. */
+struct ending {
+    struct turn *turn;
+    char *reason;
+    json_t *error;
+    json_t *usage;
+    json_t *timings;
+};
+
+static void turn_free(struct turn *turn) {
+    free(turn->model_path);
+    settings_deinit(&turn->settings);
+    json_decref(turn->messages);
+    free(turn);
+}
+
+static void on_end_stored(void *ctx, enum status status) {
+    struct ending *ending = ctx;
+    struct turn *turn = ending->turn;
+    struct chat *chat = turn->chat;
+    struct conversation *conversation = turn->conversation;
+    if (status) {
+        LOG_ERROR("turn_end_not_stored", "generation=%s status=%s", turn_generation_id(turn), status_name(status));
+    }
+    stream_end(turn->answer->stream, ending->reason, ending->error, ending->usage, ending->timings);
+    LOG_INFO("turn_end", "generation=%s reason=%s tokens=%llu", turn_generation_id(turn), ending->reason,
+             (unsigned long long)turn->answer->stream->n_tokens);
+    free(ending->reason);
+    free(ending);
+    conversation->turn = NULL;
+    conversation->phase = (struct phase){0};
+    list_remove(&turn->node);
+    chat->n_turns--;
+    conversation_notify(conversation);
+    chat_on_turn_ended(chat, conversation, &turn->deletes);
+    turn_free(turn);
+    conversation_unref(conversation);
+    turns_advance(chat);
+}
+
+static void end_turn(struct turn *turn, const char *reason, json_t *error, json_t *usage, json_t *timings) {
+    assert(turn->state != TURN_ENDING);
+    turn->state = TURN_ENDING;
+    struct stream *stream = turn->answer->stream;
+    if (turn->store_failed) {
+        reason = "error";
+        json_decref(error);
+        error = error_json("storage", "the answer could not be stored: look at the disk's free space and the log");
+        turn->seq = stream->last_seq;
+    }
+    struct ending *ending = mem_alloc(sizeof *ending);
+    *ending = (struct ending){turn, mem_copy_string(reason), error, usage, timings};
+    char *error_text = error ? json_text(error) : NULL;
+    char *usage_text = usage ? json_text(usage) : NULL;
+    char *timings_text = timings ? json_text(timings) : NULL;
+    struct store_end end = {
+        .generation_key = stream->key,
+        .seq = turn->seq + 1,
+        .reason = reason,
+        .error = error_text,
+        .usage = usage_text,
+        .timings = timings_text,
+        .n_prompt_tokens = stream->n_prompt_tokens,
+        .context_size = stream->context_size,
+        .wall_ms = clock_wall_ms(),
+    };
+    enum status status = store_end_generation(turn->chat->store, &end, on_end_stored, ending);
+    free(error_text);
+    free(usage_text);
+    free(timings_text);
+    if (status) {
+        on_end_stored(ending, status);
+    }
+}
+
+void turn_cancel(struct turn *turn, const char *reason) {
+    if (turn->state == TURN_ENDING || turn->cancel_reason) {
+        return;
+    }
+    turn->cancel_reason = reason;
+    LOG_DEBUG("[GENERATION]", "cancel generation=%s reason=%s", turn_generation_id(turn), reason);
+    struct engine *engine = current_engine(turn);
+    bool is_running = turn->state == TURN_RUNNING && engine;
+    if (is_running) {
+        engine_cancel(engine, turn_generation_id(turn));
+    }
+    /* A server that stops does not wait for an engine that may hang. */
+    if (!is_running || strcmp(reason, "interrupted") == 0) {
+        end_turn(turn, reason, NULL, NULL, NULL);
+    }
+}
+
+void turn_add_delete(struct turn *turn, struct chat_call *call) { list_append(&turn->deletes, &call->node); }

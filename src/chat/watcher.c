@@ -1,0 +1,134 @@
+/* watcher.c - the walk of a watcher through a conversation: the one way in which text reaches a client (P2, P7). */
+#include "chat/conversation.h"
+
+#include <assert.h>
+#include <string.h>
+
+void watcher_init(struct watcher *watcher, struct conversation *conversation, void (*on_change)(void *ctx), void *ctx) {
+    *watcher = (struct watcher){.conversation = conversation_ref(conversation), .on_change = on_change, .ctx = ctx};
+    const struct message *last = conversation_last(conversation);
+    if (last && last->stream && !last->stream->is_ended) {
+        watcher->index = conversation->n_messages - 1;
+        watcher->seq = last->stream->last_seq;
+    } else {
+        watcher->index = conversation->n_messages;
+    }
+    list_append(&conversation->watchers, &watcher->node);
+}
+
+void watcher_deinit(struct watcher *watcher) {
+    if (watcher->conversation) {
+        list_remove(&watcher->node);
+        conversation_unref(watcher->conversation);
+        watcher->conversation = NULL;
+    }
+}
+
+const char *watcher_seek(struct watcher *watcher, const struct cursor *cursor, const char *epoch) {
+    if (strcmp(cursor->epoch, epoch) != 0) {
+        return "epoch";
+    }
+    size_t index;
+    const struct message *message =
+        conversation_find_generation(watcher->conversation, cursor->generation, &index);
+    if (message == NULL) {
+        return "generation";
+    }
+    if (cursor->after_seq > message->stream->last_seq) {
+        return "ahead";
+    }
+    bool is_behind_end = message->stream->is_ended && cursor->after_seq == message->stream->last_seq;
+    watcher->index = is_behind_end ? index + 1 : index;
+    watcher->seq = is_behind_end ? 0 : cursor->after_seq;
+    watcher->phase_version = 0;
+    return NULL;
+}
+
+void watcher_seek_message(struct watcher *watcher, size_t index) {
+    assert(index <= watcher->conversation->n_messages);
+    watcher->index = index;
+    watcher->seq = 0;
+    watcher->phase_version = 0;
+}
+
+/* The last event of an item that begins at `first`: within both limits, and at least one event. */
+static uint64_t last_of_item(const struct stream *stream, uint64_t first, uint32_t n_tokens_max, size_t bytes_max) {
+    uint64_t last = stream_last_token_seq(stream);
+    if (last - first >= n_tokens_max) {
+        last = first + n_tokens_max - 1;
+    }
+    size_t from = stream->ends[first - 2];
+    if (stream->ends[last - 1] - from <= bytes_max) {
+        return last;
+    }
+    /* ends[] rises: halve towards the last event that still fits. */
+    uint64_t low = first;
+    while (low < last) {
+        uint64_t middle = low + (last - low + 1) / 2;
+        if (stream->ends[middle - 1] - from <= bytes_max) {
+            low = middle;
+        } else {
+            last = middle - 1;
+        }
+    }
+    return low;
+}
+
+static void fill(struct watch_item *item, const struct stream *stream, enum watch_kind kind, uint64_t seq) {
+    item->kind = kind;
+    item->seq = seq;
+    item->n = 1;
+    item->tokens_used = stream_tokens_used(stream, seq);
+    item->context_size = stream->context_size;
+}
+
+static enum watch_kind next_of_stream(struct watcher *watcher, uint32_t n_tokens_max, size_t bytes_max,
+                                      struct watch_item *item) {
+    const struct stream *stream = item->message->stream;
+    const struct conversation *conversation = watcher->conversation;
+    if (watcher->seq == 0) {
+        watcher->seq = 1;
+        fill(item, stream, WATCH_START, 1);
+    } else if (watcher->seq < stream_last_token_seq(stream)) {
+        uint64_t first = watcher->seq + 1;
+        watcher->seq = last_of_item(stream, first, n_tokens_max, bytes_max);
+        fill(item, stream, WATCH_TOKENS, first);
+        item->n = (uint32_t)(watcher->seq - first + 1);
+        item->tokens_used = stream_tokens_used(stream, watcher->seq);
+        item->text = stream_read(stream, first, watcher->seq, &item->text_size);
+    } else if (stream->is_ended) {
+        fill(item, stream, WATCH_END, stream->last_seq);
+        watcher->index++;
+        watcher->seq = 0;
+    } else if (watcher->seq == 1 && watcher->phase_version != conversation->phase_version) {
+        watcher->phase_version = conversation->phase_version;
+        item->kind = conversation->phase.kind == PHASE_NONE ? WATCH_NONE : WATCH_PHASE;
+    }
+    return item->kind;
+}
+
+enum watch_kind watcher_next(struct watcher *watcher, uint32_t n_tokens_max, size_t bytes_max,
+                             struct watch_item *item) {
+    const struct conversation *conversation = watcher->conversation;
+    *item = (struct watch_item){.kind = WATCH_NONE};
+    if (conversation->is_gone) {
+        item->kind = watcher->gone_told ? WATCH_NONE : WATCH_GONE;
+        watcher->gone_told = true;
+        return item->kind;
+    }
+    if (watcher->index >= conversation->n_messages) {
+        return WATCH_NONE;
+    }
+    item->message = conversation->messages[watcher->index];
+    if (item->message->stream) {
+        return next_of_stream(watcher, n_tokens_max, bytes_max, item);
+    }
+    watcher->index++;
+    return item->kind = WATCH_MESSAGE;
+}
+
+bool watcher_has_more(const struct watcher *watcher) {
+    struct watcher probe = *watcher;
+    struct watch_item item;
+    return watcher_next(&probe, 1, 1, &item) != WATCH_NONE;
+}

@@ -1,0 +1,136 @@
+/* engine.h - one engine program with one model: what the server knows of it.
+ *
+ * The program is a child process on one socketpair (docs/engine-protocol.md). It may crash, hang or talk nonsense: every
+ * generation given to it still gets exactly one on_end, and the server goes on.
+ *
+ *   STARTING  spawned, its hello is awaited          LOADING  load was sent
+ *   READY     takes generations                       FAILED   it said `failed`, died while loading, or could not be spawned
+ *   WAITING   it died after ready; it is started again after the back-off      STOPPED  engine_stop was called and it is gone
+ *
+ *   STARTING → LOADING → READY → WAITING → STARTING …;  STARTING, LOADING → FAILED;  any → STOPPED.
+ *
+ * Thread  the loop thread only.
+ * Memory  jobs are copied; what an upcall receives is valid during it.
+ * Limits  ENGINE_LINE_BYTES_MAX per line, ENGINE_OUT_BYTES_MAX waiting to be written (then STATUS_FULL).
+ */
+#ifndef RUNNEL_ENGINE_ENGINE_H
+#define RUNNEL_ENGINE_ENGINE_H
+
+#include "base/id.h"
+#include "base/json.h"
+#include "base/loop.h"
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define ENGINE_LINE_BYTES_MAX (8u << 20)
+#define ENGINE_OUT_BYTES_MAX (16u << 20)
+#define ENGINE_BACKOFF_FIRST_MS 250
+#define ENGINE_BACKOFF_MAX_MS 30000
+#define ENGINE_STOP_MS 2000 /* from "unload" to SIGKILL */
+
+struct engine;
+
+enum engine_state {
+    ENGINE_STARTING,
+    ENGINE_LOADING,
+    ENGINE_READY,
+    ENGINE_FAILED,
+    ENGINE_WAITING,
+    ENGINE_STOPPED,
+};
+
+/* One sampled token of one generation. `id` and `text` point into the line. */
+struct engine_piece {
+    const char *id;
+    int32_t token; /* −1: only held-back text, no token of its own */
+    const char *text;
+    size_t text_size;
+};
+
+struct engine_end {
+    const char *reason;     /* "stop", "length", "cancelled", "error"; "interrupted": the engine died */
+    const char *error_code; /* NULL: none */
+    const char *error_text;
+    const json_t *usage;   /* borrowed, NULL: none */
+    const json_t *timings; /* borrowed, NULL: none */
+};
+
+struct engine_handlers {
+    /* The state or the load progress changed. */
+    void (*on_state)(void *ctx, struct engine *engine);
+    void (*on_queued)(void *ctx, const char *id, uint32_t position);
+    void (*on_prefill)(void *ctx, const char *id, uint32_t done, uint32_t total, uint32_t cached);
+    /* All pieces of one decode step. */
+    void (*on_step)(void *ctx, uint64_t t_ns, const struct engine_piece *pieces, size_t n_pieces);
+    void (*on_end)(void *ctx, const char *id, const struct engine_end *end);
+};
+
+struct engine_options {
+    const struct loop *loop;
+    const char *program;      /* path of the engine program */
+    const char *log_level;    /* given to the program as --log */
+    const char *model_path;
+    uint32_t context_size;    /* 0: the engine chooses */
+    uint32_t n_slots;
+    uint32_t n_threads;       /* 0: the engine chooses */
+    uint32_t hang_ms;         /* silence with work after which it is killed */
+    const struct engine_handlers *handlers;
+    void *ctx;
+};
+
+/* engine_start spawns the program and loads the model. It never fails at once: look at the state and engine_fault. */
+struct engine *engine_start(const struct engine_options *options);
+
+/* engine_stop ends every generation with "interrupted", asks the program to go, and kills it after ENGINE_STOP_MS. */
+void engine_stop(struct engine *engine);
+
+/* engine_free kills the program if it still runs, without upcalls. NULL is fine. Not from inside an upcall of this engine. */
+void engine_free(struct engine *engine);
+
+/* engine_retry starts a FAILED engine, or one that waits for its back-off, at once. */
+void engine_retry(struct engine *engine);
+
+enum engine_state engine_state(const struct engine *engine);
+const char *engine_state_name(enum engine_state state);
+const char *engine_model_path(const struct engine *engine);
+/* Why it FAILED or WAITs; "" otherwise. engine_fault_code is the protocol's code, "engine_died" when the process died. */
+const char *engine_fault_text(const struct engine *engine);
+const char *engine_fault_code(const struct engine *engine);
+double engine_load_progress(const struct engine *engine);     /* 0 to 1 */
+const char *engine_load_stage(const struct engine *engine);
+const json_t *engine_model_info(const struct engine *engine); /* `model` of ready; NULL before */
+uint32_t engine_context_size(const struct engine *engine);    /* 0 before ready */
+uint32_t engine_slot_count(const struct engine *engine);
+pid_t engine_pid(const struct engine *engine); /* 0: no process */
+uint64_t engine_memory_bytes(const struct engine *engine); /* resident, from /proc; 0: unknown */
+size_t engine_running(const struct engine *engine);           /* generations not ended */
+uint64_t engine_last_used_ms(const struct engine *engine);    /* clock_now_ms of the last generate or end */
+
+struct engine_job {
+    const char *id;            /* 32 hex digits */
+    const char *cache_key;     /* "": none */
+    const json_t *messages;    /* [{role, content}…] */
+    const json_t *sampling;    /* as in the protocol; validated by the caller */
+    int64_t n_tokens_max;      /* −1: until the context is full */
+    const json_t *stop;        /* array of strings; NULL: none */
+    bool ignore_eos;
+};
+
+/* engine_generate: STATUS_BUSY unless READY; STATUS_FULL when too much waits to be written: nothing was sent. */
+MUST_CHECK enum status engine_generate(struct engine *engine, const struct engine_job *job);
+
+/* engine_cancel asks for the end; it comes as on_end. Unknown ids are ignored. */
+void engine_cancel(struct engine *engine, const char *id);
+
+/* engine_pause stops reading its output: back-pressure, from the store only (P8). The hang limit is suspended meanwhile. */
+void engine_pause(struct engine *engine, bool paused);
+
+/* engine_inspect reads a model file's metadata in a process of its own. One callback; `info` is borrowed, NULL on failure. */
+void engine_inspect(const struct loop *loop, const char *program, const char *model_path, uint32_t timeout_ms,
+                    void (*on_inspected)(void *ctx, enum status status, const json_t *info, const char *error_text),
+                    void *ctx);
+
+#endif

@@ -1,0 +1,167 @@
+/* net.h - the event loop, HTTP/1.1 and WebSockets, as bytes.
+ *
+ * The only part that touches a socket of a client. It is built on libwebsockets and knows neither JSON nor chats: it hands whole
+ * requests and whole messages up, and asks for one frame whenever a socket can take one (pull, never push).
+ *
+ * Owner   a connection belongs to net; it is valid from its first upcall until on_close returns. HTTP: one net_conn per request.
+ * Thread  the loop thread, except net_wake (any thread, also signal handlers).
+ * Memory  everything given to a function is copied, except net_reply_constant.
+ * Limits  NET_BODY_BYTES_MAX, NET_MESSAGE_BYTES_MAX, NET_OUTBOX_BYTES_MAX, NET_HEAD_BYTES_MAX, NET_CONNECTIONS_MAX.
+ *         Full outbox, or NET_SLOW_MS without a byte taken while something waits: the connection is closed as slow (P7).
+ */
+#ifndef RUNNEL_NET_NET_H
+#define RUNNEL_NET_NET_H
+
+#include "base/loop.h"
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NET_BODY_BYTES_MAX (1u << 20)
+#define NET_MESSAGE_BYTES_MAX (1u << 20)
+#define NET_OUTBOX_BYTES_MAX (256u << 10)
+#define NET_HEAD_BYTES_MAX (16u << 10)
+#define NET_CONNECTIONS_MAX 12000
+#define NET_SLOW_MS 30000
+#define NET_SILENCE_MS 5000
+#define NET_HEADER_TIME_S 10
+
+struct net;
+struct net_conn;
+
+enum net_method { NET_GET, NET_HEAD, NET_POST, NET_DELETE, NET_PUT, NET_OTHER };
+
+/* The request headers that are kept; a header that was not sent is "". */
+enum net_header {
+    NET_HEADER_HOST,
+    NET_HEADER_ORIGIN,
+    NET_HEADER_ACCEPT,
+    NET_HEADER_ACCEPT_ENCODING,
+    NET_HEADER_AUTHORIZATION,
+    NET_HEADER_CONTENT_ENCODING,
+    NET_HEADER_CONTENT_TYPE,
+    NET_HEADER_IF_NONE_MATCH,
+    NET_HEADER_LAST_EVENT_ID,
+    NET_HEADER_X_API_KEY,
+    NET_HEADER_COUNT
+};
+
+/* Close codes of WebSockets: RFC 6455 section 7.4 and docs/protocol.md part 3. */
+enum net_close {
+    NET_CLOSE_GOING_AWAY = 1001,
+    NET_CLOSE_UNSUPPORTED = 1003,
+    NET_CLOSE_BAD_HELLO = 4000,
+    NET_CLOSE_DENIED = 4001,
+    NET_CLOSE_SLOW = 4008,
+    NET_CLOSE_TOO_LARGE = 4009,
+};
+
+struct net_handlers {
+    /* The headers of a request or of an upgrade are here. It replies to refuse (the body is then thrown away, an upgrade does not
+     * happen), or returns and lets it go on. */
+    void (*on_head)(void *ctx, struct net_conn *conn);
+    /* The whole request with its body. It replies now or later, or begins a stream. */
+    void (*on_request)(void *ctx, struct net_conn *conn);
+    /* A WebSocket is open. */
+    void (*on_open)(void *ctx, struct net_conn *conn);
+    /* One whole text message. Binary ones never arrive: they close the socket with 1003. */
+    void (*on_message)(void *ctx, struct net_conn *conn, const char *text, size_t n_bytes);
+    /* The socket can take a frame, its outbox is empty, and net_conn_want_write was called. At most one net_conn_write. */
+    void (*on_writable)(void *ctx, struct net_conn *conn);
+    /* An open WebSocket or stream has sent nothing for NET_SILENCE_MS (P11). */
+    void (*on_silence)(void *ctx, struct net_conn *conn);
+    /* The last upcall for this connection; it can still be read, not written. */
+    void (*on_close)(void *ctx, struct net_conn *conn);
+    /* net_wake was called: drain the mailboxes. */
+    void (*on_wake)(void *ctx);
+};
+
+struct net_options {
+    const char *host; /* an IPv4 address */
+    uint16_t port;    /* 0: any free one */
+    const struct net_handlers *handlers;
+    void *ctx;
+};
+
+/* net_open makes the loop; nothing listens yet. */
+MUST_CHECK enum status net_open(struct net **out, struct fault *fault);
+
+/* net_listen lets clients in. STATUS_BUSY: the port is in use; the fault says what to do. */
+MUST_CHECK enum status net_listen(struct net *net, const struct net_options *options, struct fault *fault);
+
+/* net_drop_clients forgets every connection at once (on_close for each). After it, watched descriptors and timers still work, and
+ * their owners can be closed before the loop is. */
+void net_drop_clients(struct net *net);
+
+/* net_close: nothing watches and no timer runs any more. NULL is fine. */
+void net_close(struct net *net);
+
+/* net_run_once waits for something to happen and handles it. */
+void net_run_once(struct net *net);
+
+/* net_wake makes net_run_once return and calls on_wake, once net_listen was called. Any thread. */
+void net_wake(struct net *net);
+
+/* net_loop is how other parts watch file descriptors and set timers. */
+const struct loop *net_loop(struct net *net);
+
+uint16_t net_port(const struct net *net);
+size_t net_conn_count(const struct net *net);
+
+/* net_stop closes every WebSocket with 1001 after what it still has to read, and every stream likewise. */
+void net_stop(struct net *net);
+
+/* ---- What a connection was asked ---- */
+enum net_method net_conn_method(const struct net_conn *conn);
+const char *net_conn_path(const struct net_conn *conn); /* decoded, without the query */
+bool net_conn_is_websocket(const struct net_conn *conn);
+const char *net_conn_header(const struct net_conn *conn, enum net_header header);
+/* net_conn_query copies a decoded query argument; false: it is not there. A value that does not fit counts as absent. */
+bool net_conn_query(const struct net_conn *conn, const char *name, char *out, size_t out_bytes);
+const char *net_conn_body(const struct net_conn *conn, size_t *n_bytes);
+uint64_t net_conn_number(const struct net_conn *conn); /* counts from 1; for logs */
+
+/* A pointer of the receiver's, NULL at first. */
+void net_conn_set_ctx(struct net_conn *conn, void *ctx);
+void *net_conn_ctx(const struct net_conn *conn);
+
+/* net_conn_accept_body lets this request have more than NET_BODY_BYTES_MAX and gives each piece to on_piece instead of keeping it;
+ * a return other than STATUS_OK stops the pieces. Call it from on_head. */
+void net_conn_accept_body(struct net_conn *conn, uint64_t n_bytes_max,
+                          enum status (*on_piece)(struct net_conn *conn, const char *bytes, size_t n_bytes));
+
+/* ---- Answers to a request ---- */
+struct net_reply {
+    int status;
+    const char *content_type; /* NULL: none */
+    const char *headers;      /* whole lines, each ended by CR LF; NULL: none */
+    const void *body;
+    size_t n_bytes;
+    bool is_constant; /* body lives as long as the program: it is not copied */
+};
+
+/* net_reply answers; once per request. A HEAD request gets the headers only. */
+void net_reply(struct net_conn *conn, const struct net_reply *reply);
+
+/* net_stream_begin answers 200 with a body of unknown length that on_writable fills. */
+void net_stream_begin(struct net_conn *conn, const char *content_type, const char *headers);
+/* net_stream_end ends it after what was written. */
+void net_stream_end(struct net_conn *conn);
+
+bool net_conn_is_answered(const struct net_conn *conn);
+
+/* ---- Open WebSockets and streams ---- */
+void net_conn_want_write(struct net_conn *conn);
+
+/* net_conn_write sends one frame (WebSocket: one text message; stream: bytes). Only inside on_writable, once. */
+void net_conn_write(struct net_conn *conn, const char *bytes, size_t n_bytes);
+
+/* net_conn_send queues one frame, for answers that come out of turn. It goes before what on_writable writes. */
+void net_conn_send(struct net_conn *conn, const char *bytes, size_t n_bytes);
+
+/* net_conn_close closes a WebSocket with `code` after the outbox is sent, and a request or stream at once. on_close follows later. */
+void net_conn_close(struct net_conn *conn, enum net_close code, const char *reason);
+
+#endif
