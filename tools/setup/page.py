@@ -31,14 +31,22 @@ def pin_of_sources():
 
 
 def get_modules(npm, env):
-    """npm ci, once for each state of the lock file; the stamp is inside, so that an interrupted one has none."""
+    """Once for each state of the lock file; the stamp is inside, so that an interrupted installation has none.
+
+    npm ci refuses a lock that lists fewer platforms than a registry offers; npm install --no-save takes it, changes
+    no file, and installs the same versions.
+    """
     stamp = MODULES / ".stamp"
     pin = pin_of((UI / "package-lock.json").read_text())
     if is_stamped(stamp, pin):
         return
     say("installing the page's packages")
     failure = "The page's packages (npm, ui/package-lock.json) could not be had."
-    call([npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], failure, env, UI)
+    quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
+    try:
+        call([npm, "ci", *quiet], failure, env, UI)
+    except NotHad:
+        call([npm, "install", "--no-save", *quiet], failure, env, UI)
     stamp.write_text(pin)
 
 
