@@ -1,0 +1,398 @@
+/* net_test.c - a server in a thread of its own, and a client of plain sockets. */
+#include "net/net.h"
+
+#include "base/bytes.h"
+#include "base/mem.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct server {
+    struct net *net;
+    pthread_t thread;
+    atomic_bool stop;
+    atomic_int n_closed;
+    int n_frames_left; /* of the stream under way */
+};
+
+/* ---- The server: /echo answers with the body, /stream sends three frames, /refused is refused, WebSockets echo ---- */
+
+static void reply_text(struct net_conn *conn, int status, const char *text, size_t n_bytes) {
+    net_reply(conn, &(struct net_reply){
+                        .status = status, .content_type = "text/plain", .body = text, .n_bytes = n_bytes});
+}
+
+static void on_head(void *ctx, struct net_conn *conn) {
+    (void)ctx;
+    if (strcmp(net_conn_path(conn), "/refused") == 0) {
+        reply_text(conn, 403, "refused", 7);
+    }
+}
+
+static void on_request(void *ctx, struct net_conn *conn) {
+    struct server *server = ctx;
+    size_t n_bytes;
+    const char *body = net_conn_body(conn, &n_bytes);
+    char name[32];
+    if (strcmp(net_conn_path(conn), "/stream") == 0) {
+        server->n_frames_left = 3;
+        net_stream_begin(conn, "text/event-stream", "Cache-Control: no-store\r\n");
+        net_conn_want_write(conn);
+    } else if (net_conn_query(conn, "name", name, sizeof name)) {
+        reply_text(conn, 200, name, strlen(name));
+    } else if (strcmp(net_conn_path(conn), "/big") == 0) {
+        char *big = mem_alloc(3u << 20);
+        memset(big, 'x', 3u << 20);
+        reply_text(conn, 200, big, 3u << 20);
+        free(big);
+    } else {
+        reply_text(conn, 200, body, n_bytes);
+    }
+}
+
+static void on_writable(void *ctx, struct net_conn *conn) {
+    struct server *server = ctx;
+    net_conn_write(conn, "frame\n", 6);
+    if (--server->n_frames_left == 0) {
+        net_stream_end(conn);
+    } else {
+        net_conn_want_write(conn);
+    }
+}
+
+static void on_open(void *ctx, struct net_conn *conn) {
+    (void)ctx;
+    net_conn_send(conn, "hello", 5);
+}
+
+static void on_message(void *ctx, struct net_conn *conn, const char *text, size_t n_bytes) {
+    (void)ctx;
+    if (n_bytes == 3 && memcmp(text, "bye", 3) == 0) {
+        net_conn_close(conn, NET_CLOSE_DENIED, "as asked");
+        return;
+    }
+    net_conn_send(conn, text, n_bytes);
+}
+
+static void on_silence(void *ctx, struct net_conn *conn) {
+    (void)ctx;
+    net_conn_send(conn, "ping", 4);
+}
+
+static void on_close(void *ctx, struct net_conn *conn) {
+    (void)conn;
+    atomic_fetch_add(&((struct server *)ctx)->n_closed, 1);
+}
+
+static void on_wake(void *ctx) { (void)ctx; }
+
+static void *run(void *ctx) {
+    struct server *server = ctx;
+    while (!atomic_load(&server->stop)) {
+        net_run_once(server->net);
+    }
+    return NULL;
+}
+
+static int set_up(void **state) {
+    static const struct net_handlers handlers = {on_head,     on_request, on_open,  on_message,
+                                                 on_writable, on_silence, on_close, on_wake};
+    struct server *server = mem_alloc(sizeof *server);
+    struct fault fault;
+    assert_int_equal(net_open(&server->net, &fault), STATUS_OK);
+    assert_int_equal(net_listen(server->net,
+                                &(struct net_options){.host = "127.0.0.1", .handlers = &handlers, .ctx = server}, &fault),
+                     STATUS_OK);
+    pthread_create(&server->thread, NULL, run, server);
+    *state = server;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct server *server = *state;
+    atomic_store(&server->stop, true);
+    net_wake(server->net);
+    pthread_join(server->thread, NULL);
+    net_drop_clients(server->net);
+    net_close(server->net);
+    free(server);
+    return 0;
+}
+
+/* ---- The client ---- */
+
+static int dial(struct server *server) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(net_port(server->net)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval limit = {.tv_sec = 20};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void put(int fd, const void *bytes, size_t n_bytes) {
+    assert_int_equal(send(fd, bytes, n_bytes, MSG_NOSIGNAL), (ssize_t)n_bytes);
+}
+
+/* Reads until `text` is in what came, or the end. */
+static char *get_until(int fd, const char *text) {
+    static char all[4u << 20];
+    size_t n = 0;
+    all[0] = '\0';
+    while (n < sizeof all - 1 && (text == NULL || strstr(all, text) == NULL)) {
+        ssize_t got = recv(fd, all + n, sizeof all - 1 - n, 0);
+        if (got <= 0) {
+            break;
+        }
+        n += (size_t)got;
+        all[n] = '\0';
+    }
+    return all;
+}
+
+static char *ask(struct server *server, const char *request, const char *until) {
+    int fd = dial(server);
+    put(fd, request, strlen(request));
+    char *answer = get_until(fd, until);
+    close(fd);
+    return answer;
+}
+
+static void put_frame(int fd, unsigned char first, const char *payload, size_t n_bytes) {
+    unsigned char head[14] = {first};
+    size_t size = 2;
+    if (n_bytes < 126) {
+        head[1] = (unsigned char)(0x80 | n_bytes);
+    } else {
+        head[1] = 0x80 | 127;
+        for (size_t i = 0; i < 8; i++) {
+            head[2 + i] = (unsigned char)((uint64_t)n_bytes >> (56 - 8 * i));
+        }
+        size = 10;
+    }
+    /* A mask of zeroes is a mask. */
+    put(fd, head, size + 4);
+    put(fd, payload, n_bytes);
+}
+
+static size_t get_exactly(int fd, void *out, size_t n_bytes) {
+    size_t n = 0;
+    while (n < n_bytes) {
+        ssize_t got = recv(fd, (char *)out + n, n_bytes - n, 0);
+        if (got <= 0) {
+            break;
+        }
+        n += (size_t)got;
+    }
+    return n;
+}
+
+/* The next frame's payload; *opcode 0 when the socket ended. */
+static char *get_frame(int fd, unsigned *opcode) {
+    static char payload[1u << 17];
+    unsigned char head[4] = {0};
+    *opcode = 0;
+    if (get_exactly(fd, head, 2) != 2) {
+        return payload;
+    }
+    size_t n_bytes = head[1];
+    if (n_bytes == 126) {
+        get_exactly(fd, head + 2, 2);
+        n_bytes = (size_t)head[2] << 8 | head[3];
+    }
+    assert_true(n_bytes < sizeof payload);
+    assert_int_equal(get_exactly(fd, payload, n_bytes), n_bytes);
+    payload[n_bytes] = '\0';
+    *opcode = head[0] & 0x0f;
+    return payload;
+}
+
+static int dial_websocket(struct server *server) {
+    int fd = dial(server);
+    const char *request = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    put(fd, request, strlen(request));
+    char head[1024] = "";
+    for (size_t n = 0; strstr(head, "\r\n\r\n") == NULL; n++) {
+        assert_int_equal(get_exactly(fd, head + n, 1), 1);
+    }
+    assert_non_null(strstr(head, "101"));
+    assert_non_null(strstr(head, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    unsigned opcode;
+    assert_string_equal(get_frame(fd, &opcode), "hello");
+    return fd;
+}
+
+static void expect_close(int fd, unsigned code) {
+    unsigned opcode;
+    char *payload = get_frame(fd, &opcode);
+    assert_int_equal(opcode, 8);
+    assert_int_equal((unsigned char)payload[0] << 8 | (unsigned char)payload[1], code);
+    close(fd);
+}
+
+/* ---- Facts ---- */
+
+static void test_a_body_comes_back(void **state) {
+    char *answer = ask(*state, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nriver", "river");
+    assert_non_null(strstr(answer, "HTTP/1.1 200 OK\r\n"));
+    assert_non_null(strstr(answer, "Content-Length: 5\r\n"));
+}
+
+static void test_a_socket_is_kept_for_the_next_request(void **state) {
+    int fd = dial(*state);
+    for (int i = 0; i < 3; i++) {
+        const char *request = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nriver";
+        put(fd, request, strlen(request));
+        assert_non_null(strstr(get_until(fd, "river"), "200 OK"));
+        request = "GET /a?name=b%20c HTTP/1.1\r\nHost: a\r\n\r\n";
+        put(fd, request, strlen(request));
+        assert_non_null(strstr(get_until(fd, "b c"), "200 OK"));
+    }
+    close(fd);
+}
+
+static void test_an_empty_body_is_a_request_too(void **state) {
+    assert_non_null(strstr(ask(*state, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "\r\n\r\n"), "200"));
+}
+
+static void test_head_gets_no_body(void **state) {
+    char *answer = ask(*state, "HEAD /a?name=river HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", NULL);
+    assert_non_null(strstr(answer, "Content-Length: 5\r\n"));
+    assert_null(strstr(answer, "river"));
+}
+
+static void test_a_large_answer_arrives_whole(void **state) {
+    char *answer = ask(*state, "GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", NULL);
+    char *body = strstr(answer, "\r\n\r\n");
+    assert_non_null(body);
+    assert_int_equal(strlen(body + 4), 3u << 20);
+}
+
+/* [W6] */
+static void test_too_large_a_body_is_413_and_the_client_sees_it(void **state) {
+    struct server *server = *state;
+    int fd = dial(server);
+    const char *request = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n";
+    put(fd, request, strlen(request));
+    char *piece = mem_alloc(100000);
+    for (int i = 0; i < 100; i++) {
+        put(fd, piece, 100000);
+    }
+    free(piece);
+    assert_non_null(strstr(get_until(fd, "1 MiB"), "413"));
+    close(fd);
+    assert_non_null(strstr(ask(server, "GET /a?name=b HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\nb"), "200"));
+}
+
+static void test_a_body_without_a_length_is_411(void **state) {
+    char *answer = ask(*state, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "}");
+    assert_non_null(strstr(answer, "411"));
+}
+
+static void test_a_refusal_comes_before_the_body(void **state) {
+    assert_non_null(strstr(ask(*state, "POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", "refused"), "403"));
+}
+
+static void test_a_stream_is_chunked_and_ends(void **state) {
+    char *answer = ask(*state, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", "0\r\n\r\n");
+    assert_non_null(strstr(answer, "Transfer-Encoding: chunked\r\n"));
+    assert_non_null(strstr(answer, "6\r\nframe\n\r\n6\r\nframe\n\r\n6\r\nframe\n\r\n0\r\n\r\n"));
+}
+
+static void test_a_websocket_echoes_whole_messages(void **state) {
+    int fd = dial_websocket(*state);
+    unsigned opcode;
+    put_frame(fd, 0x81, "river", 5);
+    assert_string_equal(get_frame(fd, &opcode), "river");
+    assert_int_equal(opcode, 1);
+    put_frame(fd, 0x01, "ri", 2);
+    put_frame(fd, 0x00, "v", 1);
+    put_frame(fd, 0x80, "er", 2);
+    assert_string_equal(get_frame(fd, &opcode), "river");
+    char *large = mem_alloc(60000);
+    memset(large, 'y', 60000);
+    put_frame(fd, 0x81, large, 60000);
+    assert_int_equal(strlen(get_frame(fd, &opcode)), 60000);
+    free(large);
+    close(fd);
+}
+
+static void test_a_websocket_upgrade_can_be_refused(void **state) {
+    char *answer = ask(*state,
+                       "GET /refused HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                       "refused");
+    assert_non_null(strstr(answer, "403"));
+}
+
+static void test_too_large_a_message_is_closed_with_4009(void **state) {
+    int fd = dial_websocket(*state);
+    char *large = mem_alloc(1100000);
+    memset(large, 'y', 1100000);
+    put_frame(fd, 0x81, large, 1100000);
+    free(large);
+    expect_close(fd, 4009);
+}
+
+static void test_a_binary_message_is_closed_with_1003(void **state) {
+    int fd = dial_websocket(*state);
+    put_frame(fd, 0x82, "x", 1);
+    expect_close(fd, 1003);
+}
+
+static void test_bad_utf8_is_closed_with_1007(void **state) {
+    int fd = dial_websocket(*state);
+    put_frame(fd, 0x81, "\xff\xfe", 2);
+    expect_close(fd, 1007);
+}
+
+static void test_a_close_carries_its_code(void **state) {
+    int fd = dial_websocket(*state);
+    put_frame(fd, 0x81, "bye", 3);
+    expect_close(fd, 4001);
+}
+
+/* P11 */
+static void test_a_silent_websocket_gets_a_ping_within_seven_seconds(void **state) {
+    int fd = dial_websocket(*state);
+    unsigned opcode;
+    assert_string_equal(get_frame(fd, &opcode), "ping");
+    close(fd);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_body_comes_back),
+        TEST(test_a_socket_is_kept_for_the_next_request),
+        TEST(test_an_empty_body_is_a_request_too),
+        TEST(test_head_gets_no_body),
+        TEST(test_a_large_answer_arrives_whole),
+        TEST(test_too_large_a_body_is_413_and_the_client_sees_it),
+        TEST(test_a_body_without_a_length_is_411),
+        TEST(test_a_refusal_comes_before_the_body),
+        TEST(test_a_stream_is_chunked_and_ends),
+        TEST(test_a_websocket_echoes_whole_messages),
+        TEST(test_a_websocket_upgrade_can_be_refused),
+        TEST(test_too_large_a_message_is_closed_with_4009),
+        TEST(test_a_binary_message_is_closed_with_1003),
+        TEST(test_bad_utf8_is_closed_with_1007),
+        TEST(test_a_close_carries_its_code),
+        TEST(test_a_silent_websocket_gets_a_ping_within_seven_seconds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
