@@ -1,0 +1,234 @@
+/* store.h - conversations, messages and streams on disk.
+ *
+ * One SQLite database, one connection, one thread that owns it (the store thread); a second thread that only
+ * calls fdatasync on the write-ahead log (the sync thread). The loop thread posts jobs and gets each answer
+ * as one callback.
+ *
+ * Thread   every function here is for the loop thread, except where said. Callbacks run on the loop thread,
+ *          inside store_drain (or store_close). Exactly one callback per job that was accepted.
+ * Memory   jobs copy what they are given. What a callback receives is valid during the callback, unless it
+ *          takes it.
+ * Order    jobs take effect in the order posted. All jobs that wait are one transaction (group commit).
+ *          Answers come in that order too, except that one which waits for the disk (D2) is overtaken by
+ *          those that do not: tokens never wait for fdatasync.
+ * Durable  D1: when a callback runs, the job is committed: a kill of the process loses nothing of it. D2: for
+ *          jobs marked (D2) it is also on disk (fdatasync); all others are at most STORE_SYNC_MS later.
+ * Limits   STORE_JOBS_MAX jobs wait; beyond it a post is STATUS_FULL and nothing was queued.
+ * Errors   a job whose commit fails is retried with its batch for STORE_RETRY_MS; then its callback gets
+ *          STATUS_IO and the database holds nothing of it. The append guard keeps seq dense whatever fails in
+ *          between. When fdatasync itself fails as long, a (D2) job gets STATUS_IO too, though it is
+ *          committed: a power loss may undo it. STATUS_CORRUPT: the job met damaged rows; others go on.
+ */
+#ifndef RUNNEL_STORE_STORE_H
+#define RUNNEL_STORE_STORE_H
+
+#include "base/id.h"
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STORE_JOBS_MAX    8192
+#define STORE_SYNC_MS     250
+#define STORE_RETRY_MS    10000
+#define STORE_LIST_MAX    1000
+#define STORE_EPOCH_BYTES 17
+
+enum store_role { STORE_ROLE_SYSTEM, STORE_ROLE_USER, STORE_ROLE_ASSISTANT };
+
+/* One attempt at one assistant message. Texts are NULL when there is none. usage, timings and error are JSON. */
+struct store_generation {
+    int64_t key; /* the row: how jobs name it */
+    char id[ID_HEX_BYTES];
+    uint64_t last_seq;
+    bool ended;
+    char *reason;
+    char *error;
+    char *usage;
+    char *timings;
+    char *model;
+    uint32_t n_prompt_tokens;
+    uint32_t context_size;
+    uint32_t *text_ends; /* n_text_ends entries: the size of the text after event seq = index + 1 */
+    size_t n_text_ends;
+};
+
+struct store_message {
+    char id[ID_HEX_BYTES];
+    char parent[ID_HEX_BYTES]; /* empty: a root */
+    enum store_role role;
+    char *content;
+    size_t content_size;
+    int64_t created_ms;
+    bool has_generation;
+    struct store_generation generation;
+};
+
+struct store_conversation {
+    char name[ID_CONVERSATION_BYTES];
+    char *title;
+    int64_t created_ms;
+    int64_t updated_ms;
+    struct store_message *messages; /* in the order they were made */
+    size_t n_messages;
+};
+
+/* store_conversation_free frees it with all it holds. NULL is fine. Any thread. */
+void store_conversation_free(struct store_conversation *conversation);
+
+struct store;
+
+struct store_options {
+    const char *directory;   /* exists; the database is runnel.db in it, the lock of P13 is lock in it */
+    void (*wake)(void *ctx); /* called from another thread when store_drain has something to do */
+    void *ctx;
+    int64_t retry_ms; /* 0: STORE_RETRY_MS */
+};
+
+/* store_open takes the lock (STATUS_BUSY names the owner's pid and the directory), migrates (STATUS_CONFLICT:
+ * written by a newer Runnel; STATUS_CORRUPT: damaged, or no database of ours; the file stays as it was),
+ * gives every unfinished generation its end{interrupted}, deletes what detached generations left, and starts
+ * the threads. Blocks. */
+MUST_CHECK enum status store_open(const struct store_options *options, struct store **out,
+                                  struct fault *fault);
+
+/* store_close finishes the waiting jobs (callbacks run), syncs, checkpoints and frees. NULL is fine. Blocks. */
+void store_close(struct store *store);
+
+/* store_drain runs the callbacks of the jobs that are done. */
+void store_drain(struct store *store);
+
+/* store_epoch is 16 hex digits, for the life of this database (P3). */
+const char *store_epoch(const struct store *store);
+
+/* The number of jobs that are posted and not answered: what back-pressure looks at (P8). */
+size_t store_pending(const struct store *store);
+
+/* ---- A message and its answer: (D2) ---- One transaction: the conversation if it is new, the user's
+ * message, the assistant's message, its generation with last_seq 1 (the event `start`). */
+struct store_send {
+    /* NULL: make one, named after wall_ms. The same client_msg_id and text again find the one that was made
+     * (P10). */
+    const char *conversation;
+    const char *title;       /* of a new conversation */
+    const char *system_text; /* of a new conversation: its first message; NULL: none */
+    const char *system_message_id;
+    const char *parent;        /* NULL: the newest message; "": a new root */
+    const char *client_msg_id; /* NULL: not idempotent */
+    const char *text;
+    const char *user_message_id;
+    const char *assistant_message_id;
+    const char *generation_id;
+    const char *model;
+    const char *settings; /* JSON */
+    int64_t wall_ms;
+};
+
+struct store_sent {
+    /* STATUS_OK; STATUS_NOT_FOUND: no such conversation or parent; STATUS_BUSY: a generation of it has not
+     * ended; STATUS_CONFLICT: client_msg_id with another text, or an id that exists; STATUS_IO: with
+     * generation_key != 0 it is committed, only not safe on disk: the generation exists and must be ended. */
+    enum status status;
+    bool duplicate; /* the ids are those of the first time; nothing was stored */
+    char conversation[ID_CONVERSATION_BYTES];
+    char user_message_id[ID_HEX_BYTES];
+    char parent_id[ID_HEX_BYTES]; /* of the user's message; empty: a root */
+    char assistant_message_id[ID_HEX_BYTES];
+    char generation_id[ID_HEX_BYTES];
+    int64_t generation_key;
+};
+
+typedef void (*store_on_sent)(void *ctx, const struct store_sent *sent);
+MUST_CHECK enum status store_send(struct store *store, const struct store_send *send, store_on_sent callback,
+                                  void *ctx);
+
+/* ---- A generation of a compatible API: it belongs to no conversation, and its rows go when it ends. ---- */
+typedef void (*store_on_begun)(void *ctx, enum status status, int64_t generation_key);
+MUST_CHECK enum status store_begin_detached(struct store *store, const char *generation_id,
+                                            store_on_begun callback, void *ctx);
+
+/* ---- Tokens: one job per decode step, for all streams of that step. ---- */
+struct store_token {
+    int64_t generation_key;
+    uint64_t seq; /* the generation's last_seq + 1; the append guard checks it */
+    int32_t token;
+    uint32_t text_offset; /* into the batch's text */
+    uint32_t text_size;
+};
+
+struct store_tokens {
+    const struct store_token *tokens;
+    size_t n_tokens;
+    const char *text;
+    size_t text_size;
+};
+
+/* `status` is of the whole batch. STATUS_CONFLICT: the append guard refused a token (a programmer's error
+ * elsewhere), and none of the batch was stored. */
+typedef void (*store_on_done)(void *ctx, enum status status);
+MUST_CHECK enum status store_append_tokens(struct store *store, const struct store_tokens *batch,
+                                           store_on_done callback, void *ctx);
+
+/* ---- The end: (D2), exactly once. The event rows become the message's content. ---- STATUS_CONFLICT: it has
+ * ended, or seq is not its next. Of a detached generation nothing is left, so nothing waits for the disk. */
+struct store_end {
+    int64_t generation_key;
+    uint64_t seq; /* of the event `end` */
+    const char *reason;
+    const char *error;   /* JSON or NULL */
+    const char *usage;   /* JSON or NULL */
+    const char *timings; /* JSON or NULL */
+    uint32_t n_prompt_tokens;
+    uint32_t context_size;
+    int64_t wall_ms;
+};
+
+MUST_CHECK enum status store_end_generation(struct store *store, const struct store_end *end,
+                                            store_on_done callback, void *ctx);
+
+/* ---- Reading ---- */
+/* `conversation` is the receiver's: free it with store_conversation_free. NULL unless STATUS_OK. */
+typedef void (*store_on_loaded)(void *ctx, enum status status, struct store_conversation *conversation);
+MUST_CHECK enum status store_load_conversation(struct store *store, const char *name,
+                                               store_on_loaded callback, void *ctx);
+
+struct store_list {
+    /* NULL or "": all. Else words, all of them in one message or title, the last may be a beginning; without
+     * a word: none. */
+    const char *query;
+    int64_t before_ms; /* 0: from the newest; else those made before it */
+    uint32_t n_max;    /* 1 to STORE_LIST_MAX */
+};
+
+struct store_listed {
+    char name[ID_CONVERSATION_BYTES];
+    char *title;
+    char *snippet; /* of the newest message that matches, or the title, plain text; NULL without a query */
+    int64_t created_ms;
+    int64_t updated_ms;
+};
+
+/* Newest first; created_ms of two conversations is never the same. The rows are valid during the callback. */
+typedef void (*store_on_listed)(void *ctx, enum status status, const struct store_listed *rows,
+                                size_t n_rows);
+MUST_CHECK enum status store_list_conversations(struct store *store, const struct store_list *list,
+                                                store_on_listed callback, void *ctx);
+
+/* Which conversation a generation belongs to, for cursors that name only the generation. */
+typedef void (*store_on_found)(void *ctx, enum status status, const char *conversation);
+MUST_CHECK enum status store_find_generation(struct store *store, const char *generation_id,
+                                             store_on_found callback, void *ctx);
+
+/* ---- Changing ---- (D2) */
+/* STATUS_NOT_FOUND; STATUS_BUSY: a generation of it has not ended. */
+MUST_CHECK enum status store_delete_conversation(struct store *store, const char *name,
+                                                 store_on_done callback, void *ctx);
+
+/* A setting is a JSON text by name. The value at open is read with store_setting, which returns NULL or new
+ * memory; it does not see later writes. */
+char *store_setting(const struct store *store, const char *name);
+MUST_CHECK enum status store_put_setting(struct store *store, const char *name, const char *json,
+                                         store_on_done callback, void *ctx);
+
+#endif

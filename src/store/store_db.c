@@ -1,0 +1,265 @@
+#include "store/store_db.h"
+
+#include "base/log.h"
+#include "store/store_schema.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How many of the newest matching messages a search looks at: it bounds the time that tokens wait behind a
+ * search. */
+#define MATCHES_MAX "10000"
+
+static const char *const sql_texts[SQL_N] = {
+    [SQL_BEGIN] = "BEGIN",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_SAVEPOINT] = "SAVEPOINT job",
+    [SQL_RELEASE] = "RELEASE job",
+    [SQL_ROLLBACK_TO] = "ROLLBACK TO job",
+
+    [SQL_CONVERSATION_FIND] = "SELECT key FROM conversation WHERE name = ?1",
+    [SQL_CONVERSATION_FIND_MADE_BY] = "SELECT c.key, c.name FROM conversation c JOIN message m ON "
+                                      "m.conversation_key = c.key AND m.client_msg_id = ?1 "
+                                      "WHERE c.made_by = ?1 AND m.content = ?2 ORDER BY c.key DESC LIMIT 1",
+    [SQL_CONVERSATION_CREATED_TAKEN] = "SELECT 1 FROM conversation WHERE created_ms = ?1",
+    [SQL_CONVERSATION_INSERT] =
+        "INSERT INTO conversation (name, title, created_ms, updated_ms, made_by) VALUES (?1, ?2, ?3, ?3, ?4)",
+    [SQL_CONVERSATION_TOUCH] = "UPDATE conversation SET updated_ms = max(updated_ms, ?2) WHERE key = ?1",
+    [SQL_CONVERSATION_DELETE] = "DELETE FROM conversation WHERE key = ?1",
+
+    [SQL_MESSAGE_FIND] = "SELECT key FROM message WHERE conversation_key = ?1 AND id = ?2",
+    [SQL_MESSAGE_FIND_NEWEST] =
+        "SELECT key, id FROM message WHERE conversation_key = ?1 ORDER BY key DESC LIMIT 1",
+    /* The answer that was made with the message is its first child. */
+    [SQL_MESSAGE_FIND_CLIENT] =
+        "SELECT m.content = ?3, m.id, coalesce(p.id, ''), a.id, g.id, g.key FROM message m "
+        "LEFT JOIN message p ON p.key = m.parent_key JOIN message a ON a.parent_key = m.key "
+        "JOIN generation g ON g.message_key = a.key "
+        "WHERE m.conversation_key = ?1 AND m.client_msg_id = ?2 ORDER BY a.key LIMIT 1",
+    [SQL_MESSAGE_INSERT] =
+        "INSERT INTO message (id, conversation_key, parent_key, role, content, created_ms, client_msg_id) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [SQL_MESSAGE_SET_CONTENT] = "UPDATE message SET content = ?2 WHERE key = ?1",
+    [SQL_MESSAGE_DELETE_ALL] = "DELETE FROM message WHERE conversation_key = ?1",
+
+    [SQL_GENERATION_FIND] =
+        "SELECT c.name FROM generation g JOIN conversation c ON c.key = g.conversation_key WHERE g.id = ?1",
+    [SQL_GENERATION_FIND_UNENDED] = "SELECT 1 FROM generation WHERE conversation_key = ?1 AND ended = 0",
+    [SQL_GENERATION_READ] =
+        "SELECT last_seq, ended, conversation_key, message_key FROM generation WHERE key = ?1",
+    [SQL_GENERATION_INSERT] =
+        "INSERT INTO generation (id, conversation_key, message_key, last_seq, model, settings) "
+        "VALUES (?1, ?2, ?3, 1, ?4, ?5)",
+    [SQL_GENERATION_ADVANCE] =
+        "UPDATE generation SET last_seq = ?2 WHERE key = ?1 AND last_seq = ?2 - 1 AND ended = 0",
+    [SQL_GENERATION_END] =
+        "UPDATE generation SET last_seq = ?2, ended = 1, reason = ?3, error = ?4, usage = ?5, timings = ?6, "
+        "n_prompt_tokens = ?7, context_size = ?8, text_sizes = ?9 WHERE key = ?1 AND last_seq = ?2 - 1 AND "
+        "ended = 0",
+    [SQL_GENERATION_NEXT_UNENDED] = "SELECT key, last_seq FROM generation WHERE ended = 0 LIMIT 1",
+    [SQL_GENERATION_DELETE] = "DELETE FROM generation WHERE key = ?1",
+    [SQL_GENERATION_DELETE_ALL] = "DELETE FROM generation WHERE conversation_key = ?1",
+
+    [SQL_EVENT_INSERT] = "INSERT INTO event (generation_key, seq, token, text) VALUES (?1, ?2, ?3, ?4)",
+    [SQL_EVENT_READ] = "SELECT seq, text FROM event WHERE generation_key = ?1 ORDER BY seq",
+    [SQL_EVENT_DELETE_ALL] = "DELETE FROM event WHERE generation_key = ?1",
+
+    [SQL_LOAD_CONVERSATION] = "SELECT key, title, created_ms, updated_ms FROM conversation WHERE name = ?1",
+    [SQL_LOAD_MESSAGES] =
+        "SELECT m.id, coalesce(p.id, ''), m.role, m.content, m.created_ms, g.key, g.id, g.last_seq, g.ended, "
+        "g.reason, "
+        "g.error, g.usage, g.timings, g.model, g.n_prompt_tokens, g.context_size, g.text_sizes FROM message "
+        "m "
+        "LEFT JOIN message p ON p.key = m.parent_key LEFT JOIN generation g ON g.message_key = m.key "
+        "WHERE m.conversation_key = ?1 ORDER BY m.key",
+    [SQL_LIST_ALL] = "SELECT name, title, created_ms, updated_ms, NULL FROM conversation "
+                     "WHERE ?2 = 0 OR created_ms < ?2 ORDER BY created_ms DESC LIMIT ?3",
+    [SQL_LIST_MATCHING] =
+        "WITH hit (conversation_key, message_key) AS ("
+        "SELECT m.conversation_key, m.key FROM (SELECT rowid AS key FROM message_words WHERE message_words "
+        "MATCH ?1 "
+        "ORDER BY rowid DESC LIMIT " MATCHES_MAX ") AS w JOIN message m ON m.key = w.key "
+        "UNION ALL SELECT rowid, NULL FROM title_words WHERE title_words MATCH ?1) "
+        "SELECT c.name, c.title, c.created_ms, c.updated_ms, max(h.message_key) "
+        "FROM hit h JOIN conversation c ON c.key = h.conversation_key WHERE ?2 = 0 OR c.created_ms < ?2 "
+        "GROUP BY c.key ORDER BY c.created_ms DESC LIMIT ?3",
+    [SQL_LIST_SNIPPET] = "SELECT snippet(message_words, 0, '', '', '…', 20) FROM message_words "
+                         "WHERE message_words MATCH ?1 AND rowid = ?2",
+
+    [SQL_MESSAGE_WORDS_INSERT] = "INSERT INTO message_words (rowid, content) VALUES (?1, ?2)",
+    [SQL_MESSAGE_WORDS_DELETE_ALL] = "INSERT INTO message_words (message_words, rowid, content) "
+                                     "SELECT 'delete', key, content FROM message WHERE conversation_key = ?1",
+    [SQL_TITLE_WORDS_INSERT] = "INSERT INTO title_words (rowid, title) VALUES (?1, ?2)",
+    [SQL_TITLE_WORDS_DELETE] = "INSERT INTO title_words (title_words, rowid, title) "
+                               "SELECT 'delete', key, title FROM conversation WHERE key = ?1",
+
+    [SQL_META_READ] = "SELECT value FROM meta WHERE name = ?1",
+    [SQL_META_INSERT] = "INSERT INTO meta (name, value) VALUES (?1, ?2)",
+    [SQL_SETTING_READ_ALL] = "SELECT name, value FROM setting",
+    [SQL_SETTING_PUT] = "INSERT INTO setting (name, value) VALUES (?1, ?2) "
+                        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+};
+
+enum status store_db_fault(const struct store_db *db, int result, struct fault *fault) {
+    switch (result & 0xFF) {
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+    case SQLITE_FORMAT:
+        return fault_set(fault, STATUS_CORRUPT,
+                         "%s is damaged or no database (%s); nothing was changed. Move it away, or put a "
+                         "backup in its place",
+                         db->path, sqlite3_errstr(result));
+    default:
+        return fault_set(fault, STATUS_IO, "%s cannot be used: %s", db->path,
+                         db->sqlite ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(result));
+    }
+}
+
+/* The conversations are for their owner's eyes. SQLite gives the log the same mode. This happens before
+ * SQLite has the file open. */
+static enum status make_private_file(const char *path, struct fault *fault) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return fault_set(fault, STATUS_IO, "%s cannot be opened: %s", path, strerror(errno));
+    }
+    close(fd);
+    return STATUS_OK;
+}
+
+static int on_commit(void *ctx, sqlite3 *sqlite, const char *name, int n_pages) {
+    (void)sqlite;
+    (void)name;
+    struct store_db *db = ctx;
+    db->n_wal_pages = n_pages;
+    db->has_committed = true;
+    return SQLITE_OK;
+}
+
+static int prepare_all(struct store_db *db) {
+    for (size_t i = 0; i < SQL_N; i++) {
+        int result = sqlite3_prepare_v3(db->sqlite, sql_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                        &db->statements[i], NULL);
+        if (result != SQLITE_OK) {
+            return result;
+        }
+    }
+    return SQLITE_OK;
+}
+
+/* Reads before it changes anything, so that a file that is not ours stays as it is. */
+static enum status open_file(struct store_db *db, struct fault *fault) {
+    int result = sqlite3_open_v2(db->path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (result == SQLITE_OK) {
+        sqlite3_extended_result_codes(db->sqlite, 1);
+        /* Until the file is known to be ours, closing it must not move its log. */
+        sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+        /* Exclusive before the first read: the index of the log is then in memory, and no other process gets
+         * in. */
+        result = sqlite3_exec(db->sqlite, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cell_size_check = ON",
+                              NULL, NULL, NULL);
+    }
+    if (result != SQLITE_OK) {
+        return store_db_fault(db, result, fault);
+    }
+    enum status status = store_schema_check(db, fault);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    result =
+        sqlite3_exec(db->sqlite,
+                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; "
+                     "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192",
+                     NULL, NULL, NULL);
+    /* After wal_autocheckpoint, which is a hook of the same kind and would replace this one. */
+    sqlite3_wal_hook(db->sqlite, on_commit, db);
+    return result == SQLITE_OK ? store_schema_migrate(db, fault) : store_db_fault(db, result, fault);
+}
+
+static void free_all(struct store_db *db) {
+    for (size_t i = 0; i < SQL_N; i++) {
+        sqlite3_finalize(db->statements[i]);
+    }
+    int result = sqlite3_close(db->sqlite);
+    assert(result == SQLITE_OK);
+    (void)result;
+    *db = (struct store_db){ 0 };
+}
+
+enum status store_db_open(struct store_db *db, const char *path, struct fault *fault) {
+    *db = (struct store_db){ .path = path };
+    enum status status = make_private_file(path, fault);
+    if (status == STATUS_OK) {
+        status = open_file(db, fault);
+    }
+    if (status == STATUS_OK) {
+        int result = prepare_all(db);
+        status = result == SQLITE_OK ? STATUS_OK : store_db_fault(db, result, fault);
+    }
+    if (status != STATUS_OK) {
+        free_all(db);
+        return status;
+    }
+    sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, (int *)NULL);
+    return STATUS_OK;
+}
+
+void store_db_close(struct store_db *db) {
+    if (db->sqlite == NULL) {
+        return;
+    }
+    int result = sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (result != SQLITE_OK) {
+        LOG_WARN("store_checkpoint", "result=%d at=close", result);
+    }
+    free_all(db);
+}
+
+bool store_db_checkpoint(struct store_db *db) {
+    int n_log = 0, n_moved = 0;
+    int result = sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, &n_log, &n_moved);
+    LOG_DEBUG("store_checkpoint", "result=%d log=%d moved=%d", result, n_log, n_moved);
+    if (result != SQLITE_OK || n_moved < n_log) {
+        return false;
+    }
+    db->n_wal_pages = 0;
+    return true;
+}
+
+sqlite3_stmt *store_db_use(struct store_db *db, enum store_sql sql) {
+    sqlite3_stmt *statement = db->statements[sql];
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    return statement;
+}
+
+int store_db_run(sqlite3_stmt *statement) {
+    int result = sqlite3_step(statement);
+    sqlite3_reset(statement);
+    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+int store_db_find_number(sqlite3_stmt *statement, int64_t *out) {
+    int result = sqlite3_step(statement);
+    *out = result == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_reset(statement);
+    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+bool store_db_copy_text(sqlite3_stmt *statement, int column, char *out, size_t size) {
+    const unsigned char *text = sqlite3_column_text(statement, column);
+    size_t length = (size_t)sqlite3_column_bytes(statement, column);
+    out[0] = '\0';
+    if (text == NULL || length >= size) {
+        return false;
+    }
+    memcpy(out, text, length + 1);
+    return true;
+}
+
+void store_db_bind_text(sqlite3_stmt *statement, int index, const char *text) {
+    sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
+}

@@ -1,0 +1,102 @@
+/* store_db.h - the one SQLite connection, its lock file and its prepared statements.
+ *
+ * All writes and all checkpoints are made here: the WAL-reset bug of SQLite 3.7.0 to 3.51.2 needs two
+ * connections.
+ *
+ * Owner   the store; Thread: one at a time (loop thread while opening and closing, store thread between).
+ * Rule    nothing else opens or closes runnel.db while this is open: closing any descriptor of it drops
+ *         SQLite's locks.
+ */
+#ifndef RUNNEL_STORE_STORE_DB_H
+#define RUNNEL_STORE_STORE_DB_H
+
+#include "base/status.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum store_sql {
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_SAVEPOINT,
+    SQL_RELEASE,
+    SQL_ROLLBACK_TO,
+    SQL_CONVERSATION_FIND,
+    SQL_CONVERSATION_FIND_MADE_BY,
+    SQL_CONVERSATION_CREATED_TAKEN,
+    SQL_CONVERSATION_INSERT,
+    SQL_CONVERSATION_TOUCH,
+    SQL_CONVERSATION_DELETE,
+    SQL_MESSAGE_FIND,
+    SQL_MESSAGE_FIND_NEWEST,
+    SQL_MESSAGE_FIND_CLIENT,
+    SQL_MESSAGE_INSERT,
+    SQL_MESSAGE_SET_CONTENT,
+    SQL_MESSAGE_DELETE_ALL,
+    SQL_GENERATION_FIND,
+    SQL_GENERATION_FIND_UNENDED,
+    SQL_GENERATION_READ,
+    SQL_GENERATION_INSERT,
+    SQL_GENERATION_ADVANCE,
+    SQL_GENERATION_END,
+    SQL_GENERATION_NEXT_UNENDED,
+    SQL_GENERATION_DELETE,
+    SQL_GENERATION_DELETE_ALL,
+    SQL_EVENT_INSERT,
+    SQL_EVENT_READ,
+    SQL_EVENT_DELETE_ALL,
+    SQL_LOAD_CONVERSATION,
+    SQL_LOAD_MESSAGES,
+    SQL_LIST_ALL,
+    SQL_LIST_MATCHING,
+    SQL_LIST_SNIPPET,
+    SQL_MESSAGE_WORDS_INSERT,
+    SQL_MESSAGE_WORDS_DELETE_ALL,
+    SQL_TITLE_WORDS_INSERT,
+    SQL_TITLE_WORDS_DELETE,
+    SQL_META_READ,
+    SQL_META_INSERT,
+    SQL_SETTING_READ_ALL,
+    SQL_SETTING_PUT,
+    SQL_N,
+};
+
+struct store_db {
+    sqlite3 *sqlite;
+    sqlite3_stmt *statements[SQL_N];
+    const char *path;
+    int n_wal_pages;    /* in the log since the last checkpoint */
+    bool has_committed; /* set by each commit that wrote; whoever looks clears it */
+};
+
+/* store_db_open opens runnel.db at `path` (borrowed for the life of `db`), migrates it and prepares the
+ * statements. On failure the file is as it was, and db holds nothing. */
+MUST_CHECK enum status store_db_open(struct store_db *db, const char *path, struct fault *fault);
+
+/* store_db_close moves the log into the database and removes it. Of what was never opened: nothing. */
+void store_db_close(struct store_db *db);
+
+/* store_db_checkpoint moves what it can without waiting. False: not now. */
+bool store_db_checkpoint(struct store_db *db);
+
+/* store_db_use is the statement, ready for new values. */
+sqlite3_stmt *store_db_use(struct store_db *db, enum store_sql sql);
+
+/* The results are SQLite's; each resets the statement. store_db_run: the rows, if any, are of no interest.
+ * store_db_find_number: the first column of the first row, 0 when there is none. */
+int store_db_run(sqlite3_stmt *statement);
+int store_db_find_number(sqlite3_stmt *statement, int64_t *out);
+
+/* store_db_copy_text copies a column of the row at hand; false: it is NULL or longer than `size` - 1. */
+bool store_db_copy_text(sqlite3_stmt *statement, int column, char *out, size_t size);
+
+/* NULL text is NULL; the text must live until the statement is stepped. */
+void store_db_bind_text(sqlite3_stmt *statement, int index, const char *text);
+
+/* store_db_fault says what a result of SQLite means to a person. */
+enum status store_db_fault(const struct store_db *db, int result, struct fault *fault);
+
+#endif

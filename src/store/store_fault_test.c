@@ -1,0 +1,328 @@
+/* A disk that refuses, and a disk that is slow. */
+#include "store/store_test_driver.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FOREVER   1000000000
+#define N_SHARING 5
+
+/* ---- The system calls under test ---- */
+
+static atomic_int n_writes_to_fail;
+static atomic_int n_syncs_to_fail;
+static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
+static bool gate_is_shut; /* the sync thread waits before its fdatasync */
+static int n_syncs_begun; /* by the sync thread */
+
+static bool take(atomic_int *n) {
+    int left = atomic_load(n);
+    while (left > 0 && !atomic_compare_exchange_weak(n, &left, left - 1)) {
+    }
+    return left > 0;
+}
+
+static ssize_t failing_pwrite(int fd, const void *bytes, size_t n, off_t offset) {
+    if (take(&n_writes_to_fail)) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return pwrite(fd, bytes, n, offset);
+}
+
+static ssize_t failing_write(int fd, const void *bytes, size_t n) {
+    if (take(&n_writes_to_fail)) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return write(fd, bytes, n);
+}
+
+/* SQLite calls the system through a table that tests may change. */
+static int catch_writes(void **state) {
+    (void)state;
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    sqlite3_syscall_ptr positioned = (sqlite3_syscall_ptr)failing_pwrite;
+    int result = vfs->xSetSystemCall(vfs, "write", (sqlite3_syscall_ptr)failing_write);
+    if (vfs->xGetSystemCall(vfs, "pwrite64")) {
+        result |= vfs->xSetSystemCall(vfs, "pwrite64", positioned);
+    }
+    if (vfs->xGetSystemCall(vfs, "pwrite")) {
+        result |= vfs->xSetSystemCall(vfs, "pwrite", positioned);
+    }
+    return result;
+}
+
+/* Takes the place of the C library's. SQLite's own calls go straight through. */
+int fdatasync(int fd) {
+    char name[16] = "";
+    pthread_getname_np(pthread_self(), name, sizeof name);
+    if (strcmp(name, "store-sync") == 0) {
+        pthread_mutex_lock(&gate_lock);
+        n_syncs_begun++;
+        pthread_cond_broadcast(&gate_moved);
+        while (gate_is_shut) {
+            pthread_cond_wait(&gate_moved, &gate_lock);
+        }
+        pthread_mutex_unlock(&gate_lock);
+        if (take(&n_syncs_to_fail)) {
+            errno = EIO;
+            return -1;
+        }
+    }
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+static void set_gate(bool is_shut) {
+    pthread_mutex_lock(&gate_lock);
+    gate_is_shut = is_shut;
+    pthread_cond_broadcast(&gate_moved);
+    pthread_mutex_unlock(&gate_lock);
+}
+
+static int count_syncs(void) {
+    pthread_mutex_lock(&gate_lock);
+    int n = n_syncs_begun;
+    pthread_mutex_unlock(&gate_lock);
+    return n;
+}
+
+static void wait_for_sync(int n) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 50;
+    pthread_mutex_lock(&gate_lock);
+    int result = 0;
+    while (n_syncs_begun < n && result == 0) {
+        result = pthread_cond_timedwait(&gate_moved, &gate_lock, &until);
+    }
+    pthread_mutex_unlock(&gate_lock);
+    assert_int_equal(result, 0);
+}
+
+static int setup(void **state) {
+    atomic_store(&n_writes_to_fail, 0);
+    atomic_store(&n_syncs_to_fail, 0);
+    return driver_setup(state);
+}
+
+static int teardown(void **state) {
+    atomic_store(&n_writes_to_fail, 0);
+    atomic_store(&n_syncs_to_fail, 0);
+    set_gate(false);
+    return driver_teardown(state);
+}
+
+/* ---- Writes that fail ---- */
+
+static void test_a_commit_that_fails_is_tried_again_until_it_lands(void **state) {
+    struct driver *driver = *state;
+    struct store_sent sent = driver_send(driver, (struct store_send){ 0 });
+    atomic_store(&n_writes_to_fail, 4);
+    assert_int_equal(driver_append(driver, sent.generation_key, 2, "a"), STATUS_OK);
+    assert_int_equal(atomic_load(&n_writes_to_fail), 0);
+    assert_int_equal(driver_append(driver, sent.generation_key, 3, "b"), STATUS_OK);
+    struct store_conversation *found = driver_load(driver, sent.conversation, NULL);
+    assert_string_equal(found->messages[1].content, "ab");
+    store_conversation_free(found);
+}
+
+/* [P2] A failed commit must not become a hole. */
+static void test_a_commit_that_keeps_failing_is_an_io_error_and_leaves_no_hole(void **state) {
+    struct driver *driver = *state;
+    driver->retry_ms = 60;
+    driver_reopen(driver);
+    struct store_sent sent = driver_send(driver, (struct store_send){ 0 });
+    assert_int_equal(driver_append(driver, sent.generation_key, 2, "a"), STATUS_OK);
+    atomic_store(&n_writes_to_fail, FOREVER);
+    assert_int_equal(driver_append(driver, sent.generation_key, 3, "b"), STATUS_IO);
+    atomic_store(&n_writes_to_fail, 0);
+    assert_int_equal(driver_append(driver, sent.generation_key, 4, "c"), STATUS_CONFLICT);
+    assert_int_equal(driver_append(driver, sent.generation_key, 3, "b"), STATUS_OK);
+    assert_int_equal(driver_end(driver, sent.generation_key, 4), STATUS_OK);
+    driver_reopen(driver);
+    struct store_conversation *found = driver_load(driver, sent.conversation, NULL);
+    assert_string_equal(found->messages[1].content, "ab");
+    store_conversation_free(found);
+}
+
+static void test_a_send_that_cannot_be_stored_leaves_nothing(void **state) {
+    struct driver *driver = *state;
+    driver->retry_ms = 60;
+    driver_reopen(driver);
+    atomic_store(&n_writes_to_fail, FOREVER);
+    struct store_sent sent = driver_send(driver, (struct store_send){ .client_msg_id = "one" });
+    assert_int_equal(sent.status, STATUS_IO);
+    assert_int_equal(sent.generation_key, 0);
+    atomic_store(&n_writes_to_fail, 0);
+    assert_int_equal(driver_list(driver, (struct store_list){ 0 }).n_rows, 0);
+    sent = driver_send(driver, (struct store_send){ .client_msg_id = "one" });
+    assert_int_equal(sent.status, STATUS_OK);
+    assert_false(sent.duplicate);
+}
+
+static void test_reading_goes_on_when_nothing_can_be_written(void **state) {
+    struct driver *driver = *state;
+    driver->retry_ms = 60;
+    driver_reopen(driver);
+    struct store_sent sent = driver_send(driver, (struct store_send){ 0 });
+    atomic_store(&n_writes_to_fail, FOREVER);
+    struct driver_answer answer = { 0 };
+    assert_int_equal(store_put_setting(driver->store, "a", "1", driver_on_done, &answer), STATUS_OK);
+    struct store_conversation *found = driver_load(driver, sent.conversation, NULL);
+    assert_int_equal(found->n_messages, 2);
+    store_conversation_free(found);
+    driver_wait(driver, &answer.is_done);
+    assert_int_equal(answer.status, STATUS_IO);
+}
+
+static void test_closing_does_not_wait_for_a_disk_that_refuses(void **state) {
+    struct driver *driver = *state;
+    driver->retry_ms = FOREVER;
+    driver_reopen(driver);
+    struct driver_answer answer = { 0 };
+    atomic_store(&n_writes_to_fail, FOREVER);
+    assert_int_equal(store_put_setting(driver->store, "a", "1", driver_on_done, &answer), STATUS_OK);
+    driver_close(driver);
+    assert_true(answer.is_done);
+    assert_int_equal(answer.status, STATUS_IO);
+    atomic_store(&n_writes_to_fail, 0);
+    driver_reopen(driver);
+    assert_null(store_setting(driver->store, "a"));
+}
+
+/* ---- Syncs: [P4], D2 ---- */
+
+static void test_a_send_is_answered_after_its_sync_and_tokens_do_not_wait_for_it(void **state) {
+    struct driver *driver = *state;
+    struct store_sent running = driver_send(driver, (struct store_send){ 0 });
+    struct store_send send = { .text = "another" };
+    struct driver_ids ids;
+    struct driver_sent answer = { 0 };
+    set_gate(true);
+    int n_before = count_syncs();
+    driver_fill_send(&send, &ids);
+    assert_int_equal(store_send(driver->store, &send, driver_on_sent, &answer), STATUS_OK);
+    wait_for_sync(n_before + 1);
+    for (uint64_t seq = 2; seq < 100; seq++) {
+        assert_int_equal(driver_append(driver, running.generation_key, seq, "x"), STATUS_OK);
+    }
+    assert_false(answer.is_done);
+    assert_int_equal(store_pending(driver->store), 1);
+    set_gate(false);
+    driver_wait(driver, &answer.is_done);
+    assert_int_equal(answer.sent.status, STATUS_OK);
+}
+
+static void test_jobs_that_wait_for_the_disk_share_one_sync(void **state) {
+    struct driver *driver = *state;
+    struct driver_answer first = { 0 }, others[N_SHARING] = { 0 };
+    set_gate(true);
+    int n_before = count_syncs();
+    assert_int_equal(store_put_setting(driver->store, "a", "0", driver_on_done, &first), STATUS_OK);
+    wait_for_sync(n_before + 1);
+    for (size_t i = 0; i < N_SHARING; i++) {
+        assert_int_equal(store_put_setting(driver->store, "a", "1", driver_on_done, &others[i]), STATUS_OK);
+    }
+    /* Reading comes after them and waits for no disk: when it is answered, they are all with the sync thread. */
+    assert_int_equal(driver_list(driver, (struct store_list){ 0 }).status, STATUS_OK);
+    set_gate(false);
+    for (size_t i = 0; i < N_SHARING; i++) {
+        driver_wait(driver, &others[i].is_done);
+        assert_int_equal(others[i].status, STATUS_OK);
+    }
+    assert_true(first.is_done);
+    assert_int_equal(count_syncs(), n_before + 2);
+}
+
+static void test_tokens_alone_are_synced_too(void **state) {
+    struct driver *driver = *state;
+    int n_before = count_syncs();
+    int64_t key = driver_begin_detached(driver);
+    wait_for_sync(n_before + 1); /* the one that this makes due: from here, nothing is owed */
+    n_before = count_syncs();
+    assert_int_equal(driver_append(driver, key, 2, "a"), STATUS_OK);
+    wait_for_sync(n_before + 1);
+}
+
+static void test_the_end_of_a_detached_generation_waits_for_no_disk(void **state) {
+    struct driver *driver = *state;
+    int64_t key = driver_begin_detached(driver);
+    set_gate(true);
+    assert_int_equal(driver_append(driver, key, 2, "a"), STATUS_OK);
+    assert_int_equal(driver_end(driver, key, 3), STATUS_OK);
+}
+
+static void test_a_sync_that_fails_is_tried_again(void **state) {
+    struct driver *driver = *state;
+    atomic_store(&n_syncs_to_fail, 2);
+    assert_int_equal(driver_put_setting(driver, "a", "1"), STATUS_OK);
+    assert_int_equal(atomic_load(&n_syncs_to_fail), 0);
+}
+
+static void test_a_sync_that_keeps_failing_is_an_io_error_that_names_what_is_committed(void **state) {
+    struct driver *driver = *state;
+    driver->retry_ms = 60;
+    driver_reopen(driver);
+    atomic_store(&n_syncs_to_fail, FOREVER);
+    struct store_sent sent = driver_send(driver, (struct store_send){ 0 });
+    assert_int_equal(sent.status, STATUS_IO);
+    assert_true(sent.generation_key != 0);
+    atomic_store(&n_syncs_to_fail, 0);
+    assert_int_equal(driver_end(driver, sent.generation_key, 2), STATUS_OK);
+}
+
+/* ---- Full ---- */
+
+static void on_counted(void *ctx, enum status status) {
+    *(size_t *)ctx += status == STATUS_OK;
+}
+
+static void test_the_store_takes_no_more_than_its_maximum(void **state) {
+    struct driver *driver = *state;
+    size_t n_done = 0;
+    struct driver_answer last = { 0 };
+    set_gate(true);
+    for (size_t i = 0; i < STORE_JOBS_MAX - 1; i++) {
+        assert_int_equal(store_put_setting(driver->store, "a", "1", on_counted, &n_done), STATUS_OK);
+    }
+    assert_int_equal(store_put_setting(driver->store, "a", "2", driver_on_done, &last), STATUS_OK);
+    assert_int_equal(store_put_setting(driver->store, "a", "3", on_counted, &n_done), STATUS_FULL);
+    assert_int_equal(store_pending(driver->store), STORE_JOBS_MAX);
+    set_gate(false);
+    driver_wait(driver, &last.is_done);
+    assert_int_equal(n_done, STORE_JOBS_MAX - 1);
+    assert_int_equal(store_pending(driver->store), 0);
+    driver_reopen(driver);
+    char *value = store_setting(driver->store, "a");
+    assert_string_equal(value, "2");
+    free(value);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_commit_that_fails_is_tried_again_until_it_lands),
+        TEST(test_a_commit_that_keeps_failing_is_an_io_error_and_leaves_no_hole),
+        TEST(test_a_send_that_cannot_be_stored_leaves_nothing),
+        TEST(test_reading_goes_on_when_nothing_can_be_written),
+        TEST(test_closing_does_not_wait_for_a_disk_that_refuses),
+        TEST(test_a_send_is_answered_after_its_sync_and_tokens_do_not_wait_for_it),
+        TEST(test_jobs_that_wait_for_the_disk_share_one_sync),
+        TEST(test_tokens_alone_are_synced_too),
+        TEST(test_the_end_of_a_detached_generation_waits_for_no_disk),
+        TEST(test_a_sync_that_fails_is_tried_again),
+        TEST(test_a_sync_that_keeps_failing_is_an_io_error_that_names_what_is_committed),
+        TEST(test_the_store_takes_no_more_than_its_maximum),
+    };
+    return cmocka_run_group_tests(tests, catch_writes, NULL);
+}

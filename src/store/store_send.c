@@ -1,0 +1,265 @@
+#include "store/store.h"
+#include "store/store_job.h"
+#include "store/store_write.h"
+
+#include <string.h>
+
+struct send_job {
+    struct store_job job;
+    store_on_sent callback;
+    struct store_send send;
+    struct store_sent sent;
+    int64_t conversation_key; /* 0: to be made */
+    int64_t parent_key;       /* 0: a root */
+};
+
+/* The conversation that the send names, or the one that this very send made before: a client that lost the
+ * answer to its first message does not know the name (P10). */
+static int find_conversation(struct store_db *db, struct send_job *job) {
+    const struct store_send *send = &job->send;
+    sqlite3_stmt *find;
+    if (send->conversation) {
+        find = store_db_use(db, SQL_CONVERSATION_FIND);
+        store_db_bind_text(find, 1, send->conversation);
+        int result = store_db_find_number(find, &job->conversation_key);
+        job->sent.status = job->conversation_key ? STATUS_OK : STATUS_NOT_FOUND;
+        strncpy(job->sent.conversation, send->conversation, ID_CONVERSATION_BYTES - 1);
+        return result;
+    }
+    if (send->client_msg_id == NULL) {
+        return SQLITE_OK;
+    }
+    find = store_db_use(db, SQL_CONVERSATION_FIND_MADE_BY);
+    store_db_bind_text(find, 1, send->client_msg_id);
+    store_db_bind_text(find, 2, send->text);
+    int result = sqlite3_step(find);
+    if (result == SQLITE_ROW) {
+        job->conversation_key = sqlite3_column_int64(find, 0);
+        store_db_copy_text(find, 1, job->sent.conversation, ID_CONVERSATION_BYTES);
+    }
+    sqlite3_reset(find);
+    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+static int find_duplicate(struct store_db *db, struct send_job *job) {
+    struct store_sent *sent = &job->sent;
+    if (job->send.client_msg_id == NULL) {
+        return SQLITE_OK;
+    }
+    sqlite3_stmt *find = store_db_use(db, SQL_MESSAGE_FIND_CLIENT);
+    sqlite3_bind_int64(find, 1, job->conversation_key);
+    store_db_bind_text(find, 2, job->send.client_msg_id);
+    store_db_bind_text(find, 3, job->send.text);
+    int result = sqlite3_step(find);
+    if (result == SQLITE_ROW && sqlite3_column_int(find, 0) == 0) {
+        sent->status = STATUS_CONFLICT;
+    } else if (result == SQLITE_ROW) {
+        sent->duplicate = true;
+        store_db_copy_text(find, 1, sent->user_message_id, ID_HEX_BYTES);
+        store_db_copy_text(find, 2, sent->parent_id, ID_HEX_BYTES);
+        store_db_copy_text(find, 3, sent->assistant_message_id, ID_HEX_BYTES);
+        store_db_copy_text(find, 4, sent->generation_id, ID_HEX_BYTES);
+        sent->generation_key = sqlite3_column_int64(find, 5);
+    }
+    sqlite3_reset(find);
+    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+static int find_parent(struct store_db *db, struct send_job *job) {
+    const char *parent = job->send.parent;
+    if (parent && parent[0] == '\0') {
+        return SQLITE_OK;
+    }
+    sqlite3_stmt *find = store_db_use(db, parent ? SQL_MESSAGE_FIND : SQL_MESSAGE_FIND_NEWEST);
+    sqlite3_bind_int64(find, 1, job->conversation_key);
+    if (parent) {
+        store_db_bind_text(find, 2, parent);
+        int result = store_db_find_number(find, &job->parent_key);
+        job->sent.status = job->parent_key ? STATUS_OK : STATUS_NOT_FOUND;
+        strncpy(job->sent.parent_id, parent, ID_HEX_BYTES - 1);
+        return result;
+    }
+    int result = sqlite3_step(find);
+    if (result == SQLITE_ROW) {
+        job->parent_key = sqlite3_column_int64(find, 0);
+        store_db_copy_text(find, 1, job->sent.parent_id, ID_HEX_BYTES);
+    }
+    sqlite3_reset(find);
+    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+/* Everything that may refuse the send, before anything is written. */
+static int check_send(struct store_db *db, struct send_job *job) {
+    struct store_sent *sent = &job->sent;
+    int result = find_conversation(db, job);
+    if (result != SQLITE_OK || sent->status != STATUS_OK) {
+        return result;
+    }
+    if (job->conversation_key == 0) {
+        /* A new conversation has no message that could be the parent. */
+        sent->status = job->send.parent && job->send.parent[0] ? STATUS_NOT_FOUND : STATUS_OK;
+        return SQLITE_OK;
+    }
+    result = find_duplicate(db, job);
+    if (result == SQLITE_OK && sent->status == STATUS_OK && !sent->duplicate) {
+        result = store_write_find_unended(db, job->conversation_key, &sent->status);
+    }
+    if (result == SQLITE_OK && sent->status == STATUS_OK && !sent->duplicate) {
+        result = find_parent(db, job);
+    }
+    return result;
+}
+
+/* The first free name and the first free created_ms at or after wall_ms. */
+static int choose_name(struct store_db *db, struct send_job *job, int64_t *created_ms) {
+    int64_t taken = 1;
+    int result = SQLITE_OK;
+    for (unsigned suffix = 1; result == SQLITE_OK && taken; suffix++) {
+        id_make_conversation(job->send.wall_ms, suffix, job->sent.conversation);
+        sqlite3_stmt *find = store_db_use(db, SQL_CONVERSATION_FIND);
+        store_db_bind_text(find, 1, job->sent.conversation);
+        result = store_db_find_number(find, &taken);
+    }
+    *created_ms = job->send.wall_ms - 1;
+    for (taken = 1; result == SQLITE_OK && taken;) {
+        sqlite3_stmt *find = store_db_use(db, SQL_CONVERSATION_CREATED_TAKEN);
+        sqlite3_bind_int64(find, 1, ++*created_ms);
+        result = store_db_find_number(find, &taken);
+    }
+    return result;
+}
+
+static int insert_conversation(struct store_db *db, struct send_job *job) {
+    int64_t created_ms = 0;
+    int result = choose_name(db, job, &created_ms);
+    if (result != SQLITE_OK) {
+        return result;
+    }
+    const char *title = job->send.title ? job->send.title : "";
+    sqlite3_stmt *insert = store_db_use(db, SQL_CONVERSATION_INSERT);
+    store_db_bind_text(insert, 1, job->sent.conversation);
+    store_db_bind_text(insert, 2, title);
+    sqlite3_bind_int64(insert, 3, created_ms);
+    store_db_bind_text(insert, 4, job->send.client_msg_id);
+    result = store_db_run(insert);
+    if (result != SQLITE_OK) {
+        return result;
+    }
+    job->conversation_key = sqlite3_last_insert_rowid(db->sqlite);
+    insert = store_db_use(db, SQL_TITLE_WORDS_INSERT);
+    sqlite3_bind_int64(insert, 1, job->conversation_key);
+    store_db_bind_text(insert, 2, title);
+    return store_db_run(insert);
+}
+
+static int touch_conversation(struct store_db *db, struct send_job *job) {
+    sqlite3_stmt *touch = store_db_use(db, SQL_CONVERSATION_TOUCH);
+    sqlite3_bind_int64(touch, 1, job->conversation_key);
+    sqlite3_bind_int64(touch, 2, job->send.wall_ms);
+    return store_db_run(touch);
+}
+
+/* Inserts below job->parent_key and moves it to the new message, so that the next one is its child. */
+static int insert_message(struct store_db *db, struct send_job *job, const char *id, enum store_role role,
+                          const char *content, const char *client_msg_id) {
+    sqlite3_stmt *insert = store_db_use(db, SQL_MESSAGE_INSERT);
+    store_db_bind_text(insert, 1, id);
+    sqlite3_bind_int64(insert, 2, job->conversation_key);
+    if (job->parent_key) {
+        sqlite3_bind_int64(insert, 3, job->parent_key);
+    }
+    sqlite3_bind_int(insert, 4, (int)role);
+    store_db_bind_text(insert, 5, content);
+    sqlite3_bind_int64(insert, 6, job->send.wall_ms);
+    store_db_bind_text(insert, 7, client_msg_id);
+    int result = store_db_run(insert);
+    job->parent_key = sqlite3_last_insert_rowid(db->sqlite);
+    if (result != SQLITE_OK || role == STORE_ROLE_ASSISTANT) {
+        return result; /* the words of an answer are added at its end */
+    }
+    insert = store_db_use(db, SQL_MESSAGE_WORDS_INSERT);
+    sqlite3_bind_int64(insert, 1, job->parent_key);
+    store_db_bind_text(insert, 2, content);
+    return store_db_run(insert);
+}
+
+static int write_send(struct store_db *db, struct send_job *job) {
+    const struct store_send *send = &job->send;
+    struct store_sent *sent = &job->sent;
+    bool is_new = job->conversation_key == 0;
+    int result = is_new ? insert_conversation(db, job) : touch_conversation(db, job);
+    if (result == SQLITE_OK && is_new && send->system_text) {
+        result = insert_message(db, job, send->system_message_id, STORE_ROLE_SYSTEM, send->system_text, NULL);
+        strncpy(sent->parent_id, send->system_message_id, ID_HEX_BYTES - 1);
+    }
+    if (result == SQLITE_OK) {
+        result =
+            insert_message(db, job, send->user_message_id, STORE_ROLE_USER, send->text, send->client_msg_id);
+    }
+    if (result == SQLITE_OK) {
+        result = insert_message(db, job, send->assistant_message_id, STORE_ROLE_ASSISTANT, "", NULL);
+    }
+    if (result == SQLITE_OK) {
+        result =
+            store_write_insert_generation(db, send->generation_id, job->conversation_key, job->parent_key,
+                                          send->model, send->settings, &sent->generation_key);
+    }
+    strncpy(sent->user_message_id, send->user_message_id, ID_HEX_BYTES - 1);
+    strncpy(sent->assistant_message_id, send->assistant_message_id, ID_HEX_BYTES - 1);
+    strncpy(sent->generation_id, send->generation_id, ID_HEX_BYTES - 1);
+    return result;
+}
+
+static enum job_outcome run_send(struct store_db *db, struct store_job *base) {
+    struct send_job *job = (struct send_job *)base;
+    job->conversation_key = job->parent_key = 0;
+    int result = check_send(db, job);
+    if (result == SQLITE_OK && job->sent.status == STATUS_OK && !job->sent.duplicate) {
+        result = write_send(db, job);
+    }
+    base->status = job->sent.status;
+    return store_job_finish(db, base, result);
+}
+
+static void answer_send(struct store_job *base) {
+    struct send_job *job = (struct send_job *)base;
+    job->sent.status = base->status;
+    job->callback(base->ctx, &job->sent);
+}
+
+static void forget_send(struct store_job *base) {
+    ((struct send_job *)base)->sent = (struct store_sent){ .status = STATUS_OK };
+}
+
+static const struct job_kind send_kind = {
+    .writes = true, .is_durable = true, .run = run_send, .forget = forget_send, .answer = answer_send
+};
+
+enum status store_send(struct store *store, const struct store_send *send, store_on_sent callback,
+                       void *ctx) {
+    size_t n = store_job_text_bytes(send->system_text) + store_job_text_bytes(send->system_message_id) +
+               store_job_text_bytes(send->conversation) + store_job_text_bytes(send->title) +
+               store_job_text_bytes(send->parent) + store_job_text_bytes(send->client_msg_id) +
+               store_job_text_bytes(send->text) + store_job_text_bytes(send->user_message_id) +
+               store_job_text_bytes(send->assistant_message_id) + store_job_text_bytes(send->generation_id) +
+               store_job_text_bytes(send->model) + store_job_text_bytes(send->settings);
+    struct send_job *job = store_job_new(&send_kind, ctx, sizeof *job, n);
+    char *at = (char *)(job + 1);
+    job->callback = callback;
+    job->send = (struct store_send){
+        .conversation = store_job_pack(&at, send->conversation),
+        .title = store_job_pack(&at, send->title),
+        .system_text = store_job_pack(&at, send->system_text),
+        .system_message_id = store_job_pack(&at, send->system_message_id),
+        .parent = store_job_pack(&at, send->parent),
+        .client_msg_id = store_job_pack(&at, send->client_msg_id),
+        .text = store_job_pack(&at, send->text),
+        .user_message_id = store_job_pack(&at, send->user_message_id),
+        .assistant_message_id = store_job_pack(&at, send->assistant_message_id),
+        .generation_id = store_job_pack(&at, send->generation_id),
+        .model = store_job_pack(&at, send->model),
+        .settings = store_job_pack(&at, send->settings),
+        .wall_ms = send->wall_ms,
+    };
+    return store_post(store, &job->job);
+}

@@ -1,0 +1,167 @@
+#include "store/store_sync.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "store/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How long a commit waits for company; the rest of STORE_SYNC_MS is for the call itself. */
+#define SYNC_DELAY_MS (STORE_SYNC_MS * 4 / 5)
+#define SYNC_PAUSE_MS 50
+
+struct store_sync {
+    struct store_sync_options options;
+    struct mailbox *box;
+    pthread_t thread;
+    int fd;
+    struct mail mark; /* in the box, or with the sync thread, while is_marked */
+    atomic_bool is_marked;
+    atomic_bool wants_checkpoint;
+};
+
+static bool sync_log(struct store_sync *sync) {
+    uint64_t give_up_ms = clock_now_ms() + (uint64_t)sync->options.retry_ms;
+    while (fdatasync(sync->fd) != 0) {
+        int error = errno;
+        LOG_ERROR("store_sync", "error=%s", strerror(error));
+        atomic_store(&sync->wants_checkpoint, true);
+        if (clock_now_ms() >= give_up_ms || mailbox_is_closed(sync->box)) {
+            return false;
+        }
+        nanosleep(&(struct timespec){ .tv_nsec = SYNC_PAUSE_MS * 1000000L }, NULL);
+    }
+    return true;
+}
+
+/* Takes the mark out of the list; the rest are jobs. */
+static struct mail *take_mark(struct store_sync *sync, struct mail *first, bool *is_marked) {
+    for (struct mail **at = &first; *at; at = &(*at)->next) {
+        if (*at == &sync->mark) {
+            *at = sync->mark.next;
+            *is_marked = true;
+            break;
+        }
+    }
+    return first;
+}
+
+static void pass_on(struct store_sync *sync, struct mail *first, bool is_synced) {
+    for (struct mail *mail = first, *next; mail; mail = next) {
+        next = mail->next;
+        if (!is_synced) {
+            ((struct store_job *)mail)->status = STATUS_IO;
+        }
+        enum status status = mailbox_post(sync->options.done, mail);
+        assert(status == STATUS_OK);
+        (void)status;
+    }
+}
+
+static void *sync_main(void *ctx) {
+    struct store_sync *sync = ctx;
+    pthread_setname_np(pthread_self(), "store-sync");
+    bool is_owed = false; /* a commit is not on disk yet; its sync begins at due_ms at the latest */
+    uint64_t due_ms = 0;
+    for (bool is_last = false; !is_last;) {
+        uint64_t now_ms = clock_now_ms();
+        struct mail *first = mailbox_wait_all(sync->box, !is_owed          ? -1
+                                                         : due_ms > now_ms ? (int64_t)(due_ms - now_ms)
+                                                                           : 0);
+        is_last = first == NULL && mailbox_is_closed(sync->box);
+        bool is_marked = false;
+        struct mail *jobs = take_mark(sync, first, &is_marked);
+        now_ms = clock_now_ms();
+        if (is_marked && !is_owed) {
+            is_owed = true;
+            due_ms = now_ms + SYNC_DELAY_MS;
+        }
+        if (jobs == NULL && !is_last && (!is_owed || now_ms < due_ms)) {
+            continue;
+        }
+        /* A job's commit was marked before the job came: without a mark it is on disk already. */
+        bool is_synced = true;
+        if (is_owed) {
+            /* Before the call: a commit during it needs the next one. */
+            atomic_store(&sync->is_marked, false);
+            is_synced = sync_log(sync);
+            is_owed = !is_synced;
+            due_ms = clock_now_ms() + SYNC_DELAY_MS;
+        }
+        pass_on(sync, jobs, is_synced);
+    }
+    return NULL;
+}
+
+static int sync_directory(const char *directory) {
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = fd < 0 ? -1 : fsync(fd);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return result;
+}
+
+enum status store_sync_new(const struct store_sync_options *options, struct store_sync **out,
+                           struct fault *fault) {
+    int fd = open(options->log_path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || fdatasync(fd) != 0 || sync_directory(options->directory) != 0) {
+        enum status status = fault_set(fault, STATUS_IO, "%s cannot be written to disk: %s",
+                                       options->log_path, strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return status;
+    }
+    struct store_sync *sync = mem_alloc(sizeof *sync);
+    sync->options = *options;
+    sync->fd = fd;
+    sync->box = mailbox_new(&(struct mailbox_options){ .n_max = STORE_JOBS_MAX + 1 });
+    if (pthread_create(&sync->thread, NULL, sync_main, sync) != 0) {
+        mailbox_free(sync->box);
+        close(fd);
+        free(sync);
+        return fault_set(fault, STATUS_IO, "the sync thread cannot be started");
+    }
+    *out = sync;
+    return STATUS_OK;
+}
+
+void store_sync_free(struct store_sync *sync) {
+    if (sync == NULL) {
+        return;
+    }
+    mailbox_close(sync->box);
+    pthread_join(sync->thread, NULL);
+    mailbox_free(sync->box);
+    close(sync->fd);
+    free(sync);
+}
+
+void store_sync_mark(struct store_sync *sync) {
+    if (!atomic_exchange(&sync->is_marked, true)) {
+        enum status status = mailbox_post(sync->box, &sync->mark);
+        assert(status == STATUS_OK);
+        (void)status;
+    }
+}
+
+void store_sync_post(struct store_sync *sync, struct store_job *job) {
+    enum status status = mailbox_post(sync->box, &job->mail);
+    assert(status == STATUS_OK);
+    (void)status;
+}
+
+bool store_sync_wants_checkpoint(struct store_sync *sync) {
+    /* The load keeps the common case free of a locked instruction. */
+    return atomic_load(&sync->wants_checkpoint) && atomic_exchange(&sync->wants_checkpoint, false);
+}

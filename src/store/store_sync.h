@@ -1,0 +1,45 @@
+/* store_sync.h - the thread that waits for the disk, so that the store thread does not have to.
+ *
+ * It calls fdatasync on its own descriptor of the write-ahead log: at once for the jobs it is given, which it
+ * then passes on to `done` (all that wait share one call), and within STORE_SYNC_MS of any other commit. The
+ * log is no file that SQLite locks, so closing this descriptor is harmless.
+ *
+ * Thread  mark and post: the store thread; new and free: when the store thread does not run.
+ */
+#ifndef RUNNEL_STORE_STORE_SYNC_H
+#define RUNNEL_STORE_STORE_SYNC_H
+
+#include "base/mailbox.h"
+#include "store/store_job.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct store_sync_options {
+    const char *directory; /* synced once: the files' names must survive too */
+    const char *log_path;
+    struct mailbox *done;
+    int64_t retry_ms;
+};
+
+struct store_sync;
+
+/* store_sync_new syncs what is there, and starts the thread. */
+MUST_CHECK enum status store_sync_new(const struct store_sync_options *options, struct store_sync **out,
+                                      struct fault *fault);
+
+/* store_sync_free syncs, passes the last jobs on, and ends the thread. NULL is fine. */
+void store_sync_free(struct store_sync *sync);
+
+/* store_sync_mark says that something was committed. Before the post of that commit's jobs. */
+void store_sync_mark(struct store_sync *sync);
+
+/* store_sync_post takes a committed job. When the disk refuses for retry_ms, the job's status becomes
+ * STATUS_IO. */
+void store_sync_post(struct store_sync *sync, struct store_job *job);
+
+/* store_sync_wants_checkpoint is true once after the disk has refused: the kernel may have dropped pages of
+ * the log that it reports only once, and a checkpoint writes them elsewhere. */
+bool store_sync_wants_checkpoint(struct store_sync *sync);
+
+#endif
