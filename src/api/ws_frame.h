@@ -1,0 +1,35 @@
+/* ws_frame.h - what the three WebSocket protocols have in common: a JSON object leaves as one text frame.
+ *
+ * Thread  the loop thread only.
+ * Memory  a json_t is taken over.
+ * Limits  WS_FRAME_BYTES_MAX for one frame. An answer out of turn is small: it goes through the bounded outbox of net.
+ */
+#ifndef RUNNEL_API_WS_FRAME_H
+#define RUNNEL_API_WS_FRAME_H
+
+#include "api/api_internal.h"
+#include "base/json.h"
+
+/* What net can send at once. */
+#define WS_FRAME_BYTES_MAX (4u << 20)
+
+/* Not found, on a socket that is about one conversation [W13]. */
+#define WS_CLOSE_NOT_FOUND 4004
+
+/* ws_frame_send queues a frame out of turn. */
+void ws_frame_send(struct api_conn *conn, json_t *frame);
+void ws_frame_send_ping(struct api_conn *conn);
+
+/* ws_frame_write writes the one frame of an on_writable. STATUS_TOO_LARGE: nothing was written. */
+MUST_CHECK enum status ws_frame_write(struct api_conn *conn, json_t *frame);
+
+/* ws_frame_write_scratch writes what api->frame holds, or closes the socket when that passed the limit. */
+void ws_frame_write_scratch(struct api_conn *conn);
+
+void ws_frame_close_too_large(struct api_conn *conn);
+void ws_frame_close_not_found(struct api_conn *conn, const char *reason);
+
+/* A string, or null for NULL. */
+json_t *ws_frame_text(const char *text);
+
+#endif

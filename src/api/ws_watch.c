@@ -1,0 +1,377 @@
+/* ws_watch.c - GET /ws/conversation/watch/{id}, the original protocol [W13]: one conversation, as increments and as a whole.
+ *
+ * `update` holds the whole transcript, so it is written only when the watcher has nothing left to read: what it says is then exactly
+ * where the increments stand, and no reader of both sees a text twice. It costs with the square of the answer, hence the throttle.
+ *
+ * Thread  the loop thread only.
+ * Limits  one `update` per WATCH_UPDATE_MS while text grows; a transcript larger than a frame closes the socket with 4009.
+ */
+#include "api/api_internal.h"
+#include "api/ws_frame.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WATCH_PATH        "/ws/conversation/watch/"
+#define WATCH_UPDATE_MS   250
+#define WATCH_QUERY_BYTES 64
+
+enum watch_updates {
+    UPDATES_BOTH,  /* increments, and a throttled update */
+    UPDATES_DELTA, /* after the first update increments alone */
+    UPDATES_FULL,  /* an update per token and no increments */
+};
+
+struct watch_socket {
+    struct api_conn conn;
+    enum watch_updates updates;
+    bool has_cursor;
+    bool first_due; /* the update that everything else begins with */
+    bool has_grown; /* since the last update */
+    bool has_ended; /* since the last update: the next one need not wait */
+    struct cursor cursor;
+    char conversation[ID_CONVERSATION_BYTES];
+    struct chat_call *opening;
+    struct watcher watcher;
+    struct loop_timer *timer;
+    uint64_t updated_ms;
+    struct bytes transcript;
+};
+
+static struct watch_socket *socket_of(struct api_conn *conn) {
+    return (struct watch_socket *)conn;
+}
+
+static void want_write(void *ctx) {
+    struct watch_socket *socket = ctx;
+    net_conn_want_write(socket->conn.net);
+}
+
+static void fail(struct watch_socket *socket, const char *text) {
+    ws_frame_send(&socket->conn, json_pack("{s:s, s:s}", "type", "error", "error", text));
+    ws_frame_close_not_found(&socket->conn, text);
+}
+
+/* ---- Opening ---- */
+
+static void on_opened(void *ctx, enum status status, struct conversation *conversation) {
+    struct watch_socket *socket = ctx;
+    socket->opening = NULL;
+    if (status) {
+        fail(socket, status == STATUS_NOT_FOUND ? "there is no such conversation"
+                                                : "the conversation could not be read: look at the log");
+        return;
+    }
+    watcher_init(&socket->watcher, conversation, want_write, socket);
+    socket->first_due = true;
+    if (socket->has_cursor) {
+        const char *reset =
+            watcher_seek(&socket->watcher, &socket->cursor, chat_epoch(socket->conn.api->chat));
+        socket->first_due = reset != NULL;
+        if (reset) {
+            ws_frame_send(&socket->conn, json_pack("{s:s, s:s}", "type", "reset", "reason", reset));
+        }
+    }
+    net_conn_want_write(socket->conn.net);
+}
+
+static void on_open(struct api_conn *conn) {
+    struct watch_socket *socket = socket_of(conn);
+    LOG_DEBUG("[WS_WATCH]", "request conn=%llu conversation=%s",
+              (unsigned long long)net_conn_number(conn->net), socket->conversation);
+    const struct loop *loop = net_loop(conn->api->net);
+    socket->timer = loop->timer_new(loop->self, want_write, socket);
+    struct chat_call *call = chat_open_conversation(conn->api->chat, socket->conversation, on_opened, socket);
+    if (call) {
+        socket->opening = call;
+    }
+}
+
+/* ---- The whole ---- */
+
+/* Where a reader of the whole stands: the last generation and its last event. */
+struct place {
+    const char *generation; /* NULL: there is none yet */
+    uint64_t seq;
+    uint32_t tokens_used;
+    uint32_t context_size;
+};
+
+static struct place newest_place(const struct conversation *conversation) {
+    struct place place = { 0 };
+    conversation_usage(conversation, &place.tokens_used, &place.context_size);
+    for (size_t i = conversation->n_messages; i-- > 0 && place.generation == NULL;) {
+        const struct stream *stream = conversation->messages[i]->stream;
+        place.generation = stream ? stream->id : NULL;
+        place.seq = stream ? stream->last_seq : 0;
+    }
+    return place;
+}
+
+/* Takes from the end of the transcript the text that the events after `seq` of its last message added. */
+static void cut_transcript(struct bytes *transcript, const struct conversation *conversation,
+                           const struct message *message, uint64_t seq) {
+    static const char tail[] = "\n\n";
+    const struct stream *stream = message->stream;
+    if (message != conversation_last(conversation) || stream == NULL || transcript->failed) {
+        return;
+    }
+    size_t later = stream->text.size - stream->ends[seq - 1];
+    transcript->size -= later + sizeof tail - 1;
+    bytes_add_text(transcript, tail);
+}
+
+static void write_update(struct watch_socket *socket, const struct place *place) {
+    struct bytes *frame = &socket->conn.api->frame;
+    bytes_clear(frame);
+    bytes_add_text(frame, "{\"type\":\"update\",\"content\":");
+    if (socket->transcript.size) {
+        bytes_add_json_string(frame, socket->transcript.data, socket->transcript.size);
+    } else {
+        bytes_add_text(frame, "\"\"");
+    }
+    bytes_add_format(frame, ",\"tokens_used\":%u,\"max_tokens\":%u,\"generation\":", place->tokens_used,
+                     place->context_size);
+    bytes_add_format(frame, place->generation ? "\"%s\"" : "null", place->generation);
+    bytes_add_format(frame, ",\"epoch\":\"%s\",\"seq\":%llu}", chat_epoch(socket->conn.api->chat),
+                     (unsigned long long)place->seq);
+    frame->failed = frame->failed || socket->transcript.failed;
+    ws_frame_write_scratch(&socket->conn);
+}
+
+static void make_transcript(struct watch_socket *socket) {
+    bytes_clear(&socket->transcript);
+    if (conversation_transcript(socket->watcher.conversation, &socket->transcript) != STATUS_OK) {
+        LOG_WARN("transcript_too_large", "conversation=%s", socket->conversation);
+    }
+}
+
+/* Everything there is. Only when the watcher has nothing left to read, or is put at the end in the same step. */
+static void write_newest_update(struct watch_socket *socket) {
+    struct place place = newest_place(socket->watcher.conversation);
+    make_transcript(socket);
+    write_update(socket, &place);
+    socket->updated_ms = clock_now_ms();
+    socket->has_grown = false;
+    socket->has_ended = false;
+}
+
+static void write_first_update(struct watch_socket *socket) {
+    struct conversation *conversation = conversation_ref(socket->watcher.conversation);
+    watcher_deinit(&socket->watcher);
+    watcher_init(&socket->watcher, conversation, want_write, socket);
+    conversation_unref(conversation);
+    socket->first_due = false;
+    write_newest_update(socket);
+}
+
+/* Everything up to what the watcher just gave. */
+static void write_update_at(struct watch_socket *socket, const struct watch_item *item) {
+    const struct stream *stream = item->message->stream;
+    struct place place = newest_place(socket->watcher.conversation);
+    make_transcript(socket);
+    if (stream) {
+        place.generation = stream->id;
+        place.seq = item->seq;
+        place.tokens_used = item->tokens_used;
+        place.context_size = item->context_size;
+        cut_transcript(&socket->transcript, socket->watcher.conversation, item->message, item->seq);
+    }
+    write_update(socket, &place);
+}
+
+/* ---- Increments ---- */
+
+static void write_json(struct watch_socket *socket, json_t *frame) {
+    if (ws_frame_write(&socket->conn, frame) != STATUS_OK) {
+        ws_frame_close_too_large(&socket->conn);
+    }
+}
+
+static void write_message(struct watch_socket *socket, const struct message *message) {
+    json_t *frame = json_pack("{s:s, s:s, s:s}", "type", "message", "id", message->id, "role",
+                              message->role == STORE_ROLE_SYSTEM ? "system" : "user");
+    json_object_set_new(frame, "content", json_stringn(message->content, message->content_size));
+    write_json(socket, frame);
+}
+
+static void write_delta(struct watch_socket *socket, const struct watch_item *item) {
+    struct bytes *frame = &socket->conn.api->frame;
+    bytes_clear(frame);
+    bytes_add_format(frame, "{\"type\":\"delta\",\"generation\":\"%s\",\"seq\":%llu,\"text\":",
+                     item->message->stream->id, (unsigned long long)item->seq);
+    bytes_add_json_string(frame, item->text, item->text_size);
+    bytes_add_format(frame, ",\"tokens_used\":%u,\"max_tokens\":%u}", item->tokens_used, item->context_size);
+    ws_frame_write_scratch(&socket->conn);
+}
+
+static void write_end(struct watch_socket *socket, const struct watch_item *item) {
+    const struct stream *stream = item->message->stream;
+    json_t *frame = json_pack("{s:s, s:s, s:I, s:s}", "type", "end", "generation", stream->id, "seq",
+                              (json_int_t)item->seq, "reason", stream->reason);
+    if (stream->error) {
+        json_object_set(frame, "error", stream->error);
+    }
+    write_json(socket, frame);
+}
+
+static void write_increment(struct watch_socket *socket, const struct watch_item *item) {
+    switch (item->kind) {
+    case WATCH_MESSAGE:
+        write_message(socket, item->message);
+        break;
+    case WATCH_TOKENS:
+        write_delta(socket, item);
+        break;
+    default:
+        write_end(socket, item);
+    }
+}
+
+static void log_token(const struct watch_socket *socket, const struct watch_item *item) {
+    LOG_DEBUG("[WS_WATCH]", "token #%llu sent watcher=%llu seq=%llu t_ns=%llu",
+              (unsigned long long)item->seq - 1, (unsigned long long)net_conn_number(socket->conn.net),
+              (unsigned long long)item->seq, (unsigned long long)clock_now_ns());
+}
+
+/* True: a frame was written, or the socket is being closed. */
+static bool write_next(struct watch_socket *socket) {
+    struct watch_item item;
+    enum watch_kind kind;
+    do {
+        kind = watcher_next(&socket->watcher, 1, SIZE_MAX, &item);
+    } while (kind == WATCH_START || kind == WATCH_PHASE);
+    if (kind == WATCH_GONE) {
+        fail(socket, "the conversation was deleted");
+        return true;
+    }
+    if (kind == WATCH_NONE) {
+        return false;
+    }
+    socket->has_grown = true;
+    socket->has_ended = socket->has_ended || kind == WATCH_END;
+    if (socket->updates == UPDATES_FULL) {
+        write_update_at(socket, &item);
+    } else {
+        write_increment(socket, &item);
+    }
+    if (kind == WATCH_TOKENS) {
+        log_token(socket, &item);
+    }
+    return true;
+}
+
+/* The throttled update, or the timer for it. */
+static void write_due_update(struct watch_socket *socket) {
+    if (socket->updates != UPDATES_BOTH || !socket->has_grown) {
+        return;
+    }
+    uint64_t passed_ms = clock_now_ms() - socket->updated_ms;
+    if (socket->has_ended || passed_ms >= WATCH_UPDATE_MS) {
+        write_newest_update(socket);
+        return;
+    }
+    net_loop(socket->conn.api->net)->timer_set(socket->timer, (int64_t)(WATCH_UPDATE_MS - passed_ms));
+}
+
+static void on_writable(struct api_conn *conn) {
+    struct watch_socket *socket = socket_of(conn);
+    if (socket->watcher.conversation == NULL) {
+        return;
+    }
+    if (socket->first_due && !socket->watcher.conversation->is_gone) {
+        write_first_update(socket);
+        net_conn_want_write(conn->net);
+    } else if (write_next(socket)) {
+        net_conn_want_write(conn->net);
+    } else {
+        write_due_update(socket);
+    }
+}
+
+/* ---- Life ---- */
+
+static void on_close(struct api_conn *conn) {
+    struct watch_socket *socket = socket_of(conn);
+    chat_abandon(socket->opening);
+    watcher_deinit(&socket->watcher);
+    if (socket->timer) {
+        net_loop(conn->api->net)->timer_free(socket->timer);
+    }
+    bytes_deinit(&socket->transcript);
+    free(socket);
+}
+
+static bool take_number(const char *text, uint64_t *out) {
+    char *end;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
+}
+
+/* False: the cursor of the query is not whole. */
+static bool take_cursor(const struct net_conn *net, struct watch_socket *socket) {
+    char after[WATCH_QUERY_BYTES];
+    struct cursor *cursor = &socket->cursor;
+    bool has_generation = net_conn_query(net, "generation", cursor->generation, sizeof cursor->generation);
+    bool has_epoch = net_conn_query(net, "epoch", cursor->epoch, sizeof cursor->epoch);
+    bool has_after = net_conn_query(net, "after", after, sizeof after);
+    socket->has_cursor = has_generation && has_epoch && has_after;
+    if (!socket->has_cursor) {
+        return !has_generation && !has_epoch && !has_after;
+    }
+    return take_number(after, &cursor->after_seq);
+}
+
+static bool take_updates(const struct net_conn *net, enum watch_updates *out) {
+    char text[WATCH_QUERY_BYTES] = "";
+    bool is_given = net_conn_query(net, "updates", text, sizeof text);
+    if (strcmp(text, "full") == 0) {
+        *out = UPDATES_FULL;
+    } else if (strcmp(text, "delta") == 0) {
+        *out = UPDATES_DELTA;
+    } else {
+        return !is_given;
+    }
+    return true;
+}
+
+/* What is wrong with the request; NULL: nothing. */
+static const char *take_request(const struct net_conn *net, struct watch_socket *socket) {
+    if (!id_parse_conversation(net_conn_path(net) + strlen(WATCH_PATH), socket->conversation)) {
+        return "this is no conversation id";
+    }
+    if (!take_cursor(net, socket)) {
+        return "a cursor is generation, epoch and after, all three";
+    }
+    if (!take_updates(net, &socket->updates)) {
+        return "updates must be full or delta";
+    }
+    if (socket->has_cursor && socket->updates == UPDATES_BOTH) {
+        socket->updates = UPDATES_DELTA;
+    }
+    return NULL;
+}
+
+void ws_watch_handle(struct api *api, struct net_conn *net) {
+    static const struct api_conn_ops ops = {
+        .on_open = on_open,
+        .on_writable = on_writable,
+        .on_silence = ws_frame_send_ping,
+        .on_close = on_close,
+    };
+    struct watch_socket *socket = mem_alloc(sizeof *socket);
+    const char *wrong = take_request(net, socket);
+    if (wrong) {
+        free(socket);
+        reply_error(net, 400, wrong);
+        return;
+    }
+    bytes_init(&socket->transcript, WS_FRAME_BYTES_MAX);
+    api_conn_attach(&socket->conn, &ops, api, net);
+}
