@@ -9,12 +9,13 @@ set(RUNNEL_LLAMA_VERSION 0.5.0)
 
 if(EXISTS "${RUNNEL_LLAMA_DIR}/lib/libllama.v${RUNNEL_LLAMA_VERSION}.so")
   file(RELATIVE_PATH llama_lib_from_program "${CMAKE_BINARY_DIR}" "${RUNNEL_LLAMA_DIR}/lib")
+  set(CMAKE_BUILD_RPATH "$ORIGIN/${llama_lib_from_program}")
 
   add_library(llama::llama INTERFACE IMPORTED GLOBAL)
   target_include_directories(llama::llama SYSTEM INTERFACE "${RUNNEL_LLAMA_DIR}/include"
                                                            "${RUNNEL_LLAMA_DIR}/ggml/include")
-  target_link_options(llama::llama INTERFACE "LINKER:-rpath,$ORIGIN/${llama_lib_from_program}")
-  target_link_directories(llama::llama INTERFACE "${RUNNEL_LLAMA_DIR}/lib")
+  # An option and not target_link_directories, which would add the absolute path to what the program searches.
+  target_link_options(llama::llama INTERFACE "-L${RUNNEL_LLAMA_DIR}/lib")
   target_link_libraries(
     llama::llama INTERFACE -l:libllama.v${RUNNEL_LLAMA_VERSION}.so -l:libggml.v${RUNNEL_LLAMA_VERSION}.so
                            -l:libggml-base.so)

@@ -206,7 +206,7 @@ def get_llama():
     if library is None or platform.system() != "Linux":
         raise NotHad(f"No prebuilt libllama for {platform.system()} on {platform.machine()}: runnel-engine-llama is not built.")
     pin = pin_of(*headers, *library)
-    if is_stamped(LLAMA / ".stamp", pin):
+    if is_stamped(LLAMA / ".stamp", pin) and (LLAMA / "include" / "llama.h").is_file():
         return
     say("fetching libllama (46 MB)")
     work = fresh_folder(DEPS / "llama.work")
