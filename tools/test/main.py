@@ -118,6 +118,12 @@ def run_house(tally, _arguments):
     import main as tidy
 
     tally.add("house", *tidy.run_checks(list(tidy.CHECKS)))
+    done = subprocess.run(
+        [sys.executable, "-m", "unittest", "-q", "tidy_test"], cwd=ROOT / "tools" / "tidy", capture_output=True, text=True
+    )
+    ran = int((re.search(r"Ran (\d+) test", done.stderr) or [0, 0])[1])
+    print(done.stderr if done.returncode else "", end="")
+    tally.add("checks of the checks", *((ran, 0) if done.returncode == 0 and ran else (0, max(ran, 1))))
     if shutil.which("clang"):
         tally.add("clang builds", *((1, 0) if build("clang") else (0, 1)))
     else:
