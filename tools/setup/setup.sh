@@ -113,12 +113,12 @@ setup_build() {
     setup_quietly "$log" cmake --build "$folder"
 }
 
-# Runs a command with its output in a log; shows the end of it only when it fails.
+# Runs a command with its output in a log; shows the errors in it, or its end, only when it fails.
 setup_quietly() {
     local log=$1
     shift
     "$@" >"$log" 2>&1 </dev/null && return 0
-    tail -n 40 "$log" >&2
+    grep -A4 -E 'error: |undefined reference|multiple definition|^CMake Error' "$log" | head -n 60 >&2 || tail -n 30 "$log" >&2
     setup_say "failed: $* (all of it: ${log#"$root"/})"
     return 1
 }

@@ -64,7 +64,7 @@ class TidyTest(unittest.TestCase):
         self.assertEqual(self.places(words.check_calls), [("src/chat/a.c", 3), ("src/chat/a.c", 4)])
 
     def test_paths_of_a_machine_and_registries_are_found(self):
-        self.write("a.md", "see /home" + "/joe/x\nsee https://registry." + "example.org/x\n")
+        self.write("a.md", "see /home" + "/joe/x\nsee https://regi" + "stry.example.org/x\n")
         self.assertEqual(self.places(words.check_places), [("a.md", 1), ("a.md", 2)])
 
     def test_untidy_files_are_found(self):
