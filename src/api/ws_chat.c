@@ -160,7 +160,7 @@ static void write_token(struct chat_socket *socket, const struct watch_item *ite
                      "\"conversation_id\":\"%s\"}",
                      item->tokens_used, item->context_size, item->message->stream->id,
                      (unsigned long long)item->seq, socket->watcher.conversation->name);
-    ws_frame_write_scratch(&socket->conn);
+    ws_frame_write_bytes(&socket->conn, frame);
     LOG_DEBUG("[WS_CHAT]", "token #%llu sent watcher=%llu seq=%llu t_ns=%llu",
               (unsigned long long)item->seq - 1, (unsigned long long)net_conn_number(socket->conn.net),
               (unsigned long long)item->seq, (unsigned long long)clock_now_ns());

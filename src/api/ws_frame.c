@@ -29,9 +29,8 @@ enum status ws_frame_write(struct api_conn *conn, json_t *frame) {
     return status;
 }
 
-void ws_frame_write_scratch(struct api_conn *conn) {
-    struct bytes *frame = &conn->api->frame;
-    if (frame->failed || frame->size > WS_FRAME_BYTES_MAX) {
+void ws_frame_write_bytes(struct api_conn *conn, const struct bytes *frame) {
+    if (frame->failed) {
         ws_frame_close_too_large(conn);
         return;
     }

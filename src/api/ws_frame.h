@@ -10,8 +10,8 @@
 #include "api/api_internal.h"
 #include "base/json.h"
 
-/* What net can send at once. */
-#define WS_FRAME_BYTES_MAX (4u << 20)
+/* A snapshot or a transcript may be large; net itself can send half as much again. */
+#define WS_FRAME_BYTES_MAX (64u << 20)
 
 /* Not found, on a socket that is about one conversation [W13]. */
 #define WS_CLOSE_NOT_FOUND 4004
@@ -23,8 +23,8 @@ void ws_frame_send_ping(struct api_conn *conn);
 /* ws_frame_write writes the one frame of an on_writable. STATUS_TOO_LARGE: nothing was written. */
 MUST_CHECK enum status ws_frame_write(struct api_conn *conn, json_t *frame);
 
-/* ws_frame_write_scratch writes what api->frame holds, or closes the socket when that passed the limit. */
-void ws_frame_write_scratch(struct api_conn *conn);
+/* ws_frame_write_bytes writes a frame that is text already, or closes the socket when that failed to grow (4009). */
+void ws_frame_write_bytes(struct api_conn *conn, const struct bytes *frame);
 
 void ws_frame_close_too_large(struct api_conn *conn);
 void ws_frame_close_not_found(struct api_conn *conn, const char *reason);

@@ -492,7 +492,7 @@ static void write_tokens(struct native *native, const struct conversation *conve
     struct bytes *frame = &native->conn.api->frame;
     bytes_clear(frame);
     native_frame_add_tokens(frame, conversation, item);
-    ws_frame_write_scratch(&native->conn);
+    ws_frame_write_bytes(&native->conn, frame);
     LOG_DEBUG("[WS]", "token #%llu sent watcher=%llu seq=%llu n=%u t_ns=%llu",
               (unsigned long long)item->seq - 1, (unsigned long long)net_conn_number(native->conn.net),
               (unsigned long long)item->seq, item->n, (unsigned long long)clock_now_ns());

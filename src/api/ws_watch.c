@@ -127,21 +127,19 @@ static void cut_transcript(struct bytes *transcript, const struct conversation *
 }
 
 static void write_update(struct watch_socket *socket, const struct place *place) {
-    struct bytes *frame = &socket->conn.api->frame;
-    bytes_clear(frame);
-    bytes_add_text(frame, "{\"type\":\"update\",\"content\":");
-    if (socket->transcript.size) {
-        bytes_add_json_string(frame, socket->transcript.data, socket->transcript.size);
-    } else {
-        bytes_add_text(frame, "\"\"");
-    }
-    bytes_add_format(frame, ",\"tokens_used\":%u,\"max_tokens\":%u,\"generation\":", place->tokens_used,
+    struct bytes frame;
+    bytes_init(&frame, WS_FRAME_BYTES_MAX);
+    bytes_add_text(&frame, "{\"type\":\"update\",\"content\":");
+    const struct bytes *transcript = &socket->transcript;
+    bytes_add_json_string(&frame, transcript->data ? transcript->data : "", transcript->size);
+    bytes_add_format(&frame, ",\"tokens_used\":%u,\"max_tokens\":%u,\"generation\":", place->tokens_used,
                      place->context_size);
-    bytes_add_format(frame, place->generation ? "\"%s\"" : "null", place->generation);
-    bytes_add_format(frame, ",\"epoch\":\"%s\",\"seq\":%llu}", chat_epoch(socket->conn.api->chat),
+    bytes_add_format(&frame, place->generation ? "\"%s\"" : "null", place->generation);
+    bytes_add_format(&frame, ",\"epoch\":\"%s\",\"seq\":%llu}", chat_epoch(socket->conn.api->chat),
                      (unsigned long long)place->seq);
-    frame->failed = frame->failed || socket->transcript.failed;
-    ws_frame_write_scratch(&socket->conn);
+    frame.failed = frame.failed || transcript->failed;
+    ws_frame_write_bytes(&socket->conn, &frame);
+    bytes_deinit(&frame);
 }
 
 static void make_transcript(struct watch_socket *socket) {
@@ -207,7 +205,7 @@ static void write_delta(struct watch_socket *socket, const struct watch_item *it
                      item->message->stream->id, (unsigned long long)item->seq);
     bytes_add_json_string(frame, item->text, item->text_size);
     bytes_add_format(frame, ",\"tokens_used\":%u,\"max_tokens\":%u}", item->tokens_used, item->context_size);
-    ws_frame_write_scratch(&socket->conn);
+    ws_frame_write_bytes(&socket->conn, frame);
 }
 
 static void write_end(struct watch_socket *socket, const struct watch_item *item) {
