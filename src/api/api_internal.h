@@ -1,7 +1,7 @@
 /* api_internal.h - shared by the files of api/ only.
  *
- * A request is routed by method and path (router.c) to one handler. A handler answers at once, or attaches a struct api_conn to
- * the connection, whose ops then get the upcalls until on_close.
+ * A request is routed by method and path (router.c) to one handler. A handler answers at once, or attaches a
+ * struct api_conn to the connection, whose ops then get the upcalls until on_close.
  */
 #ifndef RUNNEL_API_API_INTERNAL_H
 #define RUNNEL_API_API_INTERNAL_H
@@ -32,19 +32,51 @@ struct api_conn {
     struct net_conn *net;
 };
 
+/* One outstanding question to the chat: the first member of connections that wait for an answer. Callbacks
+ * set `call` to NULL. */
+struct api_call {
+    struct api_conn conn;
+    struct chat_call *call;
+};
+
+/* Somebody who waits for the model's state to change. on_change may remove its own node, and no other. */
+struct api_model_watcher {
+    struct list_node node;
+    void (*on_change)(void *ctx);
+    void *ctx;
+};
+
 struct api {
     struct api_options options;
     struct chat *chat;
     struct net *net;
-    char *own_origins[3];         /* http://localhost:PORT … */
-    struct list_node natives;     /* the /ws connections that said hello */
-    struct bytes frame;           /* scratch for one frame: cleared before each use, never kept across upcalls */
+    char *own_origins[3];     /* http://localhost:PORT … */
+    struct list_node natives; /* the /ws connections that said hello */
+    struct list_node model_watchers;
+    struct bytes frame; /* scratch for one frame: cleared before each use, never kept across upcalls */
+    struct rest_system *system; /* what [W25] remembers between calls */
 };
 
+/* On every answer that is not a file of the page. */
+#define API_HEADERS "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+/* On event streams: proxies must not hold them back. */
+#define API_STREAM_HEADERS API_HEADERS "X-Accel-Buffering: no\r\n"
+/* A comment of an event stream: a sign of life (P11). */
+#define API_STREAM_PING ": ping\n\n"
+/* Events are joined into one write up to about this size. */
+#define API_STREAM_WRITE_BYTES (16u << 10)
+
 /* api.c */
-void api_conn_attach(struct api_conn *conn, const struct api_conn_ops *ops, struct api *api, struct net_conn *net);
+void api_conn_attach(struct api_conn *conn, const struct api_conn_ops *ops, struct api *api,
+                     struct net_conn *net);
+
+/* api_call_begin makes one of n_bytes, which begins with struct api_call. Its only upcall is its end. */
+void *api_call_begin(size_t n_bytes, struct api *api, struct net_conn *net);
+void api_call_on_close(struct api_conn *conn); /* abandons and frees */
 
 /* router.c */
+/* router_is_page: the path is the page's: under none of the prefixes of the interfaces. */
+bool router_is_page(const char *path);
 void router_on_head(void *ctx, struct net_conn *net);
 void router_on_request(void *ctx, struct net_conn *net);
 
@@ -52,47 +84,67 @@ void router_on_request(void *ctx, struct net_conn *net);
 bool doors_check(struct api *api, struct net_conn *net);
 /* doors_token_is_good compares in constant time; true when no token is asked for. */
 bool doors_token_is_good(const struct api *api, const char *token);
+/* doors_request_has_token: a good one came with the request itself (a header, or the query of a WebSocket),
+ * or none is asked for. */
+bool doors_request_has_token(const struct api *api, const struct net_conn *net);
+bool doors_is_content_type(const char *header, const char *wanted); /* parameters and case aside */
 
-/* reply.c */
+/* reply.c: each does nothing when the connection was answered or is being closed. */
 void reply_json(struct net_conn *net, int status, json_t *body); /* takes over the reference */
-void reply_error(struct net_conn *net, int status, const char *text); /* {"error":text} */
+void reply_json_with(struct net_conn *net, int status, const char *headers,
+                     json_t *body); /* more headers, or NULL */
+void reply_text(struct net_conn *net, int status, const char *content_type, const char *text, size_t n_bytes);
+/* {"error":text}, or under /v1 the object of [O3]. Some statuses bring a header of their own. */
+void reply_error(struct net_conn *net, int status, const char *text);
+void reply_not_allowed(struct net_conn *net, const char *allow); /* 405 */
 void reply_status(struct net_conn *net, enum status status, const char *text);
-int reply_http_status(enum status status); /* the one table: enum status → HTTP */
+int reply_http_status(enum status status);        /* the one table: enum status → HTTP */
 const char *reply_error_code(enum status status); /* → [N11] */
-/* reply_body_object parses the request's body as a JSON object; NULL: it has been answered (400, 415). An empty body is {}. */
+/* Of a generation that ended as "error" or "interrupted": what a waiting caller is told. */
+int reply_end_http_status(const struct stream *stream);
+const char *reply_end_text(const struct stream *stream);
+/* reply_body_object parses the request's body as a JSON object; NULL: it has been answered (400, 415). An
+ * empty body is {}. */
 json_t *reply_body_object(struct net_conn *net);
 
 /* encode.c: JSON of domain objects; new references */
-json_t *encode_message(const struct message *message);   /* MESSAGE of wire part 3 */
-json_t *encode_conversation(const char *name, const char *title, int64_t created_ms, int64_t updated_ms, bool running);
+json_t *encode_message(const struct message *message); /* MESSAGE of wire part 3 */
+json_t *encode_conversation(const char *name, const char *title, int64_t created_ms, int64_t updated_ms,
+                            bool running);
 
 /* Handlers: one file per protocol. WebSocket handlers run in on_head and attach, or answer to refuse. */
-void ws_native_handle(struct api *api, struct net_conn *net);  /* GET /ws */
-void ws_chat_handle(struct api *api, struct net_conn *net);    /* GET /ws/chat/stream */
-void ws_watch_handle(struct api *api, struct net_conn *net);   /* GET /ws/conversation/watch/{id} */
+void ws_native_handle(struct api *api, struct net_conn *net); /* GET /ws */
+void ws_chat_handle(struct api *api, struct net_conn *net);   /* GET /ws/chat/stream */
+void ws_watch_handle(struct api *api, struct net_conn *net);  /* GET /ws/conversation/watch/{id} */
 void ws_native_broadcast_conversation(struct api *api, const struct conversation *conversation,
                                       enum conversation_event event);
 void ws_native_broadcast_model(struct api *api);
 
-void rest_chat_handle(struct api *api, struct net_conn *net);            /* POST /api/chat [W14] */
-void rest_chat_stream_handle(struct api *api, struct net_conn *net);     /* POST, GET /api/chat/stream [W15] */
-void rest_chat_cancel_handle(struct api *api, struct net_conn *net);     /* [W16] */
-void rest_conversations_handle(struct api *api, struct net_conn *net);   /* [W17] */
-void rest_conversation_handle(struct api *api, struct net_conn *net);    /* GET, DELETE [W18] [W19] */
-void rest_config_handle(struct api *api, struct net_conn *net);          /* [W20] */
-void rest_model_status_handle(struct api *api, struct net_conn *net);    /* [W21] */
-void rest_model_load_handle(struct api *api, struct net_conn *net);      /* [W22] */
+/* rest_chat_take_send reads {"message","conversation_id"?}; false: it has been answered. */
+bool rest_chat_take_send(struct net_conn *net, const json_t *body, char conversation[ID_CONVERSATION_BYTES],
+                         struct chat_send *send /* out */);
+void rest_chat_handle(struct api *api, struct net_conn *net);          /* POST /api/chat [W14] */
+void rest_chat_stream_handle(struct api *api, struct net_conn *net);   /* POST, GET /api/chat/stream [W15] */
+void rest_chat_cancel_handle(struct api *api, struct net_conn *net);   /* [W16] */
+void rest_conversations_handle(struct api *api, struct net_conn *net); /* [W17] */
+void rest_conversation_handle(struct api *api, struct net_conn *net);  /* GET, DELETE [W18] [W19] */
+void rest_config_handle(struct api *api, struct net_conn *net);        /* [W20] */
+void rest_model_status_handle(struct api *api, struct net_conn *net);  /* [W21] */
+void rest_model_load_handle(struct api *api, struct net_conn *net);    /* [W22] */
 void rest_model_unload_handle(struct api *api, struct net_conn *net);
-void rest_model_info_handle(struct api *api, struct net_conn *net);      /* [W23] */
+void rest_model_info_handle(struct api *api, struct net_conn *net); /* [W23] */
 void rest_model_history_handle(struct api *api, struct net_conn *net);
 void rest_browse_handle(struct api *api, struct net_conn *net);
-void rest_upload_head(struct api *api, struct net_conn *net);            /* [W24]: from on_head, to take the body in pieces */
+void rest_upload_head(struct api *api,
+                      struct net_conn *net); /* [W24]: from on_head, to take the body in pieces */
 void rest_upload_handle(struct api *api, struct net_conn *net);
-void rest_system_usage_handle(struct api *api, struct net_conn *net);    /* [W25] */
+void rest_system_usage_handle(struct api *api, struct net_conn *net); /* [W25] */
 void rest_logs_handle(struct api *api, struct net_conn *net);
 void rest_health_handle(struct api *api, struct net_conn *net);
-void openai_models_handle(struct api *api, struct net_conn *net);        /* [O1] */
-void openai_chat_handle(struct api *api, struct net_conn *net);          /* [O2] … */
-void static_files_handle(struct api *api, struct net_conn *net);         /* the page */
+struct rest_system *rest_system_new(void);
+void rest_system_free(struct rest_system *system);
+void openai_models_handle(struct api *api, struct net_conn *net); /* [O1] */
+void openai_chat_handle(struct api *api, struct net_conn *net);   /* [O2] … */
+void static_files_handle(struct api *api, struct net_conn *net);  /* the page */
 
 #endif

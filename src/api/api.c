@@ -1,0 +1,140 @@
+#include "api/api.h"
+
+#include "api/api_internal.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+static struct api_conn *conn_of(struct net_conn *net) {
+    return net_conn_ctx(net);
+}
+
+void api_conn_attach(struct api_conn *conn, const struct api_conn_ops *ops, struct api *api,
+                     struct net_conn *net) {
+    *conn = (struct api_conn){ .ops = ops, .api = api, .net = net };
+    net_conn_set_ctx(net, conn);
+}
+
+void api_call_on_close(struct api_conn *conn) {
+    struct api_call *self = (struct api_call *)conn;
+    chat_abandon(self->call);
+    free(self);
+}
+
+void *api_call_begin(size_t n_bytes, struct api *api, struct net_conn *net) {
+    static const struct api_conn_ops ops = { .on_close = api_call_on_close };
+    struct api_call *self = mem_alloc(n_bytes);
+    api_conn_attach(&self->conn, &ops, api, net);
+    return self;
+}
+
+/* ---- Upcalls of the net: handed on to whoever is attached ---- */
+
+static void on_open(void *ctx, struct net_conn *net) {
+    (void)ctx;
+    struct api_conn *conn = conn_of(net);
+    if (conn && conn->ops->on_open) {
+        conn->ops->on_open(conn);
+    }
+}
+
+static void on_message(void *ctx, struct net_conn *net, const char *text, size_t n_bytes) {
+    (void)ctx;
+    struct api_conn *conn = conn_of(net);
+    if (conn && conn->ops->on_message) {
+        conn->ops->on_message(conn, text, n_bytes);
+    }
+}
+
+static void on_writable(void *ctx, struct net_conn *net) {
+    (void)ctx;
+    struct api_conn *conn = conn_of(net);
+    if (conn && conn->ops->on_writable) {
+        conn->ops->on_writable(conn);
+    }
+}
+
+static void on_silence(void *ctx, struct net_conn *net) {
+    (void)ctx;
+    struct api_conn *conn = conn_of(net);
+    if (conn && conn->ops->on_silence) {
+        conn->ops->on_silence(conn);
+    }
+}
+
+static void on_close(void *ctx, struct net_conn *net) {
+    (void)ctx;
+    struct api_conn *conn = conn_of(net);
+    if (conn) {
+        net_conn_set_ctx(net, NULL);
+        conn->ops->on_close(conn);
+    }
+}
+
+struct net_handlers api_handlers(void) {
+    return (struct net_handlers){
+        .on_head = router_on_head,
+        .on_request = router_on_request,
+        .on_open = on_open,
+        .on_message = on_message,
+        .on_writable = on_writable,
+        .on_silence = on_silence,
+        .on_close = on_close,
+    };
+}
+
+/* ---- Upcalls of the chat ---- */
+
+static void on_conversation(void *ctx, const struct conversation *conversation,
+                            enum conversation_event event) {
+    ws_native_broadcast_conversation(ctx, conversation, event);
+}
+
+static void on_model(void *ctx) {
+    struct api *api = ctx;
+    ws_native_broadcast_model(api);
+    LIST_EACH(node, &api->model_watchers) {
+        struct api_model_watcher *watcher = CONTAINER_OF(node, struct api_model_watcher, node);
+        watcher->on_change(watcher->ctx);
+    }
+}
+
+/* ---- Life ---- */
+
+struct api *api_open(const struct api_options *options) {
+    struct api *api = mem_alloc(sizeof *api);
+    api->options = *options;
+    api->chat = options->chat;
+    list_init(&api->natives);
+    list_init(&api->model_watchers);
+    bytes_init(&api->frame, API_FRAME_BYTES_MAX);
+    api->system = rest_system_new();
+    chat_listen(api->chat, &(struct chat_listener){
+                               .on_conversation = on_conversation, .on_model = on_model, .ctx = api });
+    return api;
+}
+
+void api_listening(struct api *api, struct net *net) {
+    static const char *const hosts[] = { "localhost", "127.0.0.1", "[::1]" };
+    api->net = net;
+    unsigned port = net_port(net);
+    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+        /* RFC 6454 section 6.2: the default port is left away. */
+        free(api->own_origins[i]);
+        api->own_origins[i] =
+            port == 80 ? mem_format("http://%s", hosts[i]) : mem_format("http://%s:%u", hosts[i], port);
+    }
+}
+
+void api_close(struct api *api) {
+    if (api == NULL) {
+        return;
+    }
+    chat_listen(api->chat, &(struct chat_listener){ 0 });
+    for (size_t i = 0; i < sizeof api->own_origins / sizeof api->own_origins[0]; i++) {
+        free(api->own_origins[i]);
+    }
+    bytes_deinit(&api->frame);
+    rest_system_free(api->system);
+    free(api);
+}

@@ -1,0 +1,171 @@
+/* doors.c - who may come in: [W3] to [W6] of docs/protocol.md, in that order.
+ *
+ * A page of another origin can make a browser send requests to this server, and a name of its own can be made
+ * to point here (DNS rebinding). Host and Origin are what such a page cannot choose.
+ */
+#include "api/api_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define HOST_NAME_BYTES 256
+
+/* Splits "name:port" or "[v6]:port". */
+static bool split_host(const char *host, char name[HOST_NAME_BYTES], unsigned *port) {
+    size_t length = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+    if (length == 0 || length >= HOST_NAME_BYTES || length > strlen(host)) {
+        return false;
+    }
+    memcpy(name, host, length);
+    name[length] = '\0';
+    *port = 80;
+    if (host[length] == '\0') {
+        return true;
+    }
+    const char *digits = host + length + 1;
+    size_t n_digits = strspn(digits, "0123456789");
+    *port = (unsigned)strtoul(digits, NULL, 10);
+    return host[length] == ':' && n_digits >= 1 && n_digits <= 5 && digits[n_digits] == '\0';
+}
+
+static bool is_loopback_name(const char *name) {
+    return strcasecmp(name, "localhost") == 0 || strcmp(name, "127.0.0.1") == 0 || strcmp(name, "[::1]") == 0;
+}
+
+/* A name of --allow-host may be reached through a proxy, whose port is its own. */
+static bool is_extra_name(const struct api *api, const char *name) {
+    for (size_t i = 0; i < API_NAMES_MAX && api->options.allow_hosts[i]; i++) {
+        if (strcasecmp(name, api->options.allow_hosts[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool host_is_good(const struct api *api, const char *host) {
+    char name[HOST_NAME_BYTES];
+    unsigned port;
+    return split_host(host, name, &port) &&
+           ((is_loopback_name(name) && port == net_port(api->net)) || is_extra_name(api, name));
+}
+
+/* `origin` is the scheme and `host`, which was looked at before. */
+static bool is_origin_of_host(const struct api *api, const char *origin, const char *host) {
+    char name[HOST_NAME_BYTES];
+    unsigned port;
+    if (!split_host(host, name, &port) || !is_extra_name(api, name)) {
+        return false;
+    }
+    const char *rest = strncmp(origin, "http://", 7) == 0    ? origin + 7
+                       : strncmp(origin, "https://", 8) == 0 ? origin + 8
+                                                             : NULL;
+    return rest && strcasecmp(rest, host) == 0;
+}
+
+static bool origin_is_good(const struct api *api, const char *origin, const char *host) {
+    for (size_t i = 0; i < sizeof api->own_origins / sizeof api->own_origins[0]; i++) {
+        if (strcmp(origin, api->own_origins[i]) == 0) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < API_NAMES_MAX && api->options.allow_origins[i]; i++) {
+        if (strcmp(origin, api->options.allow_origins[i]) == 0) {
+            return true;
+        }
+    }
+    return is_origin_of_host(api, origin, host);
+}
+
+bool doors_token_is_good(const struct api *api, const char *token) {
+    const char *wanted = api->options.token;
+    if (wanted == NULL) {
+        return true;
+    }
+    /* Every byte is looked at, whatever the first difference is: time tells nothing. */
+    size_t n_wanted = strlen(wanted);
+    size_t n_given = strlen(token);
+    unsigned difference = n_wanted != n_given;
+    for (size_t i = 0; i < n_given; i++) {
+        difference |= (unsigned char)(token[i] ^ wanted[i < n_wanted ? i : 0]);
+    }
+    return difference == 0;
+}
+
+#define TOKEN_BYTES 512
+
+/* Copies the token that came with the request; false: none did. */
+static bool take_token(const struct net_conn *net, char token[TOKEN_BYTES]) {
+    const char *bearer = net_conn_header(net, NET_HEADER_AUTHORIZATION);
+    const char *key = net_conn_header(net, NET_HEADER_X_API_KEY);
+    const char *given = key;
+    if (strncasecmp(bearer, "Bearer ", 7) == 0) {
+        given = bearer + 7;
+        given += strspn(given, " ");
+    } else if (*key == '\0') {
+        /* A browser cannot set headers of a WebSocket. */
+        return net_conn_is_websocket(net) && net_conn_query(net, "token", token, TOKEN_BYTES);
+    }
+    size_t length = strnlen(given, TOKEN_BYTES - 1);
+    memcpy(token, given, length);
+    token[length] = '\0';
+    return true;
+}
+
+bool doors_request_has_token(const struct api *api, const struct net_conn *net) {
+    char token[TOKEN_BYTES];
+    return api->options.token == NULL || (take_token(net, token) && doors_token_is_good(api, token));
+}
+
+static bool token_check(const struct api *api, struct net_conn *net) {
+    const char *path = net_conn_path(net);
+    if (strcmp(path, "/health") == 0 || router_is_page(path) || doors_request_has_token(api, net)) {
+        return true;
+    }
+    char token[TOKEN_BYTES];
+    /* The first frame of /ws may bring it. */
+    if (net_conn_is_websocket(net) && strcmp(path, "/ws") == 0 && !take_token(net, token)) {
+        return true;
+    }
+    reply_error(net, 401, "a token is needed: send the header Authorization: Bearer TOKEN");
+    return false;
+}
+
+bool doors_is_content_type(const char *header, const char *wanted) {
+    size_t length = strcspn(header, "; \t");
+    return length == strlen(wanted) && strncasecmp(header, wanted, length) == 0;
+}
+
+static bool body_check(struct net_conn *net) {
+    const char *encoding = net_conn_header(net, NET_HEADER_CONTENT_ENCODING);
+    if (*encoding && strcasecmp(encoding, "identity") != 0) {
+        reply_error(net, 415, "send the body uncompressed");
+        return false;
+    }
+    const char *type = net_conn_header(net, NET_HEADER_CONTENT_TYPE);
+    bool is_upload = strcmp(net_conn_path(net), "/api/upload") == 0;
+    const char *wanted = is_upload ? "multipart/form-data" : "application/json";
+    /* An empty body needs no type; that a body has one is seen when it is read. */
+    if (net_conn_method(net) == NET_POST && !doors_is_content_type(type, wanted) && (*type || is_upload)) {
+        reply_error(net, 415,
+                    is_upload ? "send the file as multipart/form-data"
+                              : "send the body as JSON, with the header Content-Type: application/json");
+        return false;
+    }
+    return true;
+}
+
+bool doors_check(struct api *api, struct net_conn *net) {
+    const char *host = net_conn_header(net, NET_HEADER_HOST);
+    const char *origin = net_conn_header(net, NET_HEADER_ORIGIN);
+    if (!host_is_good(api, host)) {
+        reply_error(net, 421, "this server does not answer to that name: start it with --allow-host NAME");
+        return false;
+    }
+    if (*origin && !origin_is_good(api, origin, host)) {
+        reply_error(net, 403,
+                    "pages of another origin may not use this server: start it with --allow-origin ORIGIN");
+        return false;
+    }
+    return token_check(api, net) && body_check(net);
+}

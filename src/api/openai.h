@@ -1,0 +1,47 @@
+/* openai.h - what the files of the OpenAI-compatible API share: errors, and a request that was understood.
+ *
+ * Owner   whoever declares a struct; openai_request_deinit frees what a request holds.
+ * Thread  the loop thread only.
+ */
+#ifndef RUNNEL_API_OPENAI_H
+#define RUNNEL_API_OPENAI_H
+
+#include "base/json.h"
+#include "base/status.h"
+#include "chat/settings.h"
+#include "net/net.h"
+
+#include <stdbool.h>
+
+#define OPENAI_PARAM_BYTES 64
+
+/* [O3] */
+struct openai_error {
+    int status;                     /* HTTP */
+    const char *code;               /* a constant; NULL: none */
+    char param[OPENAI_PARAM_BYTES]; /* "": none */
+    char text[FAULT_TEXT_BYTES];
+};
+
+/* openai_error_set fills it in and returns false, so that `return openai_error_set(…)` reads well. */
+bool openai_error_set(struct openai_error *error, int status, const char *code, const char *param,
+                      const char *format, ...) PRINTF_LIKE(5, 6);
+json_t *openai_error_json(const struct openai_error *error); /* {"error":{…}}, a new reference */
+void openai_error_reply(struct net_conn *net, const struct openai_error *error); /* in reply.c */
+
+/* [O2] */
+struct openai_request {
+    json_t *messages;  /* [{role, content}…], content always a string */
+    const char *model; /* borrowed from the body; NULL: the configured one */
+    bool stream;
+    bool include_usage;
+    struct settings settings;
+};
+
+/* openai_request_parse: what the body does not name comes from `defaults`. False: the error says why, and
+ * nothing is held. */
+MUST_CHECK bool openai_request_parse(struct openai_request *request /* out */, const json_t *body,
+                                     const struct settings *defaults, struct openai_error *error /* out */);
+void openai_request_deinit(struct openai_request *request);
+
+#endif

@@ -1,0 +1,49 @@
+/* openai_models.c - [O1] */
+#include "api/api_internal.h"
+#include "api/openai.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PREFIX "/v1/models/"
+
+static json_t *encode(const struct model_file *file) {
+    return json_pack("{s:s, s:s, s:I, s:s}", "id", file->id, "object", "model", "created",
+                     (json_int_t)file->changed_s, "owned_by", "runnel");
+}
+
+static void reply_list(struct net_conn *net, const struct model_file *files, size_t n) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_t *model = encode(&files[i]);
+        /* A name that is no UTF-8 cannot be said in JSON. */
+        if (model) {
+            json_array_append_new(list, model);
+        }
+    }
+    reply_json(net, 200, json_pack("{s:s, s:o}", "object", "list", "data", list));
+}
+
+static void reply_one(struct net_conn *net, const struct model_file *files, size_t n, const char *id) {
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(files[i].id, id) == 0) {
+            reply_json(net, 200, encode(&files[i]));
+            return;
+        }
+    }
+    struct openai_error error;
+    openai_error_set(&error, 404, "model_not_found", "model", "there is no model \"%.200s\"", id);
+    openai_error_reply(net, &error);
+}
+
+void openai_models_handle(struct api *api, struct net_conn *net) {
+    size_t n;
+    struct model_file *files = models_list(chat_models(api->chat), &n);
+    const char *path = net_conn_path(net);
+    if (strncmp(path, PREFIX, sizeof PREFIX - 1) == 0) {
+        reply_one(net, files, n, path + sizeof PREFIX - 1);
+    } else {
+        reply_list(net, files, n);
+    }
+    free(files);
+}

@@ -1,0 +1,157 @@
+#include "api/api_internal.h"
+#include "api/openai.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void reply_text(struct net_conn *net, int status, const char *content_type, const char *text,
+                size_t n_bytes) {
+    if (net_conn_is_answered(net)) {
+        return;
+    }
+    net_reply(net, &(struct net_reply){ .status = status,
+                                        .content_type = content_type,
+                                        .headers = API_HEADERS,
+                                        .body = text,
+                                        .n_bytes = n_bytes });
+}
+
+void reply_json_with(struct net_conn *net, int status, const char *headers, json_t *body) {
+    if (!net_conn_is_answered(net)) {
+        char *text = json_text(body);
+        char *all = mem_format("%s%s", API_HEADERS, headers ? headers : "");
+        net_reply(net, &(struct net_reply){ .status = status,
+                                            .content_type = "application/json",
+                                            .headers = all,
+                                            .body = text,
+                                            .n_bytes = strlen(text) });
+        free(all);
+        free(text);
+    }
+    json_decref(body);
+}
+
+void reply_json(struct net_conn *net, int status, json_t *body) {
+    reply_json_with(net, status, NULL, body);
+}
+
+void openai_error_reply(struct net_conn *net, const struct openai_error *error) {
+    reply_json(net, error->status, openai_error_json(error));
+}
+
+static json_t *error_json(const struct net_conn *net, int status, const char *text) {
+    if (strncmp(net_conn_path(net), "/v1/", 4) != 0) {
+        return json_pack("{s:s}", "error", text);
+    }
+    struct openai_error error;
+    openai_error_set(&error, status, status == 401 ? "invalid_api_key" : NULL, NULL, "%s", text);
+    return openai_error_json(&error);
+}
+
+void reply_error(struct net_conn *net, int status, const char *text) {
+    const char *headers = status == 401 ? "WWW-Authenticate: Bearer\r\n" : NULL;
+    reply_json_with(net, status, headers, error_json(net, status, text));
+}
+
+void reply_not_allowed(struct net_conn *net, const char *allow) {
+    char *headers = mem_format("Allow: %s\r\n", allow);
+    char *text = mem_format("this can be asked with %s only", allow);
+    reply_json_with(net, 405, headers, error_json(net, 405, text));
+    free(text);
+    free(headers);
+}
+
+int reply_http_status(enum status status) {
+    switch (status) {
+    case STATUS_OK:
+        return 200;
+    case STATUS_INVALID:
+        return 400;
+    case STATUS_DENIED:
+        return 403;
+    case STATUS_NOT_FOUND:
+        return 404;
+    case STATUS_BUSY:
+        return 409;
+    case STATUS_TOO_LARGE:
+        return 413;
+    case STATUS_CONFLICT:
+        return 422;
+    case STATUS_CORRUPT:
+        return 500;
+    case STATUS_FULL:
+    case STATUS_NOMEM:
+    case STATUS_IO:
+    case STATUS_CLOSED:
+    case STATUS_UNAVAILABLE:
+        return 503;
+    }
+    return 500;
+}
+
+const char *reply_error_code(enum status status) {
+    switch (status) {
+    case STATUS_INVALID:
+    case STATUS_DENIED:
+        return "bad_request";
+    case STATUS_NOT_FOUND:
+        return "not_found";
+    case STATUS_BUSY:
+        return "busy";
+    case STATUS_TOO_LARGE:
+        return "too_large";
+    case STATUS_CONFLICT:
+        return "conflict";
+    case STATUS_FULL:
+        return "queue_full";
+    case STATUS_IO:
+    case STATUS_CORRUPT:
+        return "storage";
+    case STATUS_UNAVAILABLE:
+        return "model";
+    default:
+        return "internal";
+    }
+}
+
+void reply_status(struct net_conn *net, enum status status, const char *text) {
+    reply_error(net, reply_http_status(status), text);
+}
+
+int reply_end_http_status(const struct stream *stream) {
+    const char *code = json_get_text(stream->error, "code", "");
+    if (strcmp(code, "context_full") == 0 || strcmp(code, "bad_request") == 0) {
+        return 400;
+    }
+    if (strcmp(code, "model_not_found") == 0) {
+        return 404;
+    }
+    return strcmp(code, "internal") == 0 ? 500 : 503;
+}
+
+const char *reply_end_text(const struct stream *stream) {
+    return json_get_text(stream->error, "text",
+                         strcmp(stream->reason, "interrupted") == 0
+                             ? "the answer was interrupted: the engine or the server stopped"
+                             : "the answer could not be made: look at the log");
+}
+
+json_t *reply_body_object(struct net_conn *net) {
+    size_t n_bytes;
+    const char *body = net_conn_body(net, &n_bytes);
+    if (n_bytes == 0) {
+        return json_object();
+    }
+    if (!doors_is_content_type(net_conn_header(net, NET_HEADER_CONTENT_TYPE), "application/json")) {
+        reply_error(net, 415, "send the body as JSON, with the header Content-Type: application/json");
+        return NULL;
+    }
+    json_t *object = NULL;
+    struct fault fault;
+    enum status status = json_parse_object(body, n_bytes, &object, &fault);
+    if (status) {
+        reply_status(net, status, fault.text);
+    }
+    return object;
+}

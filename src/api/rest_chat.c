@@ -1,0 +1,178 @@
+/* rest_chat.c - [W14] an answer as one piece, and [W16] the end of one. */
+#include "api/api_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct rest_chat {
+    struct api_call call;
+    struct watcher watcher;
+    char generation[ID_HEX_BYTES];
+};
+
+static void on_close(struct api_conn *conn) {
+    struct rest_chat *self = (struct rest_chat *)conn;
+    watcher_deinit(&self->watcher);
+    api_call_on_close(conn);
+}
+
+static const struct api_conn_ops ops = { .on_close = on_close };
+
+static struct rest_chat *begin(struct api *api, struct net_conn *net) {
+    struct rest_chat *self = api_call_begin(sizeof *self, api, net);
+    api_conn_attach(&self->call.conn, &ops, api, net);
+    return self;
+}
+
+bool rest_chat_take_send(struct net_conn *net, const json_t *body, char conversation[ID_CONVERSATION_BYTES],
+                         struct chat_send *send) {
+    const char *name = NULL;
+    struct fault fault;
+    *send = (struct chat_send){ 0 };
+    if (json_take_string(body, "message", &send->text, &fault) != STATUS_OK ||
+        json_take_string(body, "conversation_id", &name, &fault) != STATUS_OK) {
+        reply_error(net, 400, fault.text);
+        return false;
+    }
+    if (send->text == NULL) {
+        reply_error(net, 400, "\"message\" is missing");
+        return false;
+    }
+    if (name && !id_parse_conversation(name, conversation)) {
+        reply_error(net, 400, "\"conversation_id\" is no id of a conversation");
+        return false;
+    }
+    send->conversation = name ? conversation : NULL;
+    return true;
+}
+
+/* ---- [W14] ---- */
+
+static void reply_answer(struct rest_chat *self, const struct message *message) {
+    struct net_conn *net = self->call.conn.net;
+    const struct stream *stream = message->stream;
+    if (strcmp(stream->reason, "error") == 0 || strcmp(stream->reason, "interrupted") == 0) {
+        reply_error(net, reply_end_http_status(stream), reply_end_text(stream));
+        return;
+    }
+    reply_json(net, 200,
+               json_pack("{s:o, s:s, s:I, s:I}", "message", encode_message(message), "conversation_id",
+                         self->watcher.conversation->name, "tokens_used",
+                         (json_int_t)stream_tokens_used(stream, stream->last_seq), "max_tokens",
+                         (json_int_t)stream->context_size));
+}
+
+/* `answer` gets the message of this generation when it has ended. */
+static void read_until_end(struct rest_chat *self,
+                           void (*answer)(struct rest_chat *self, const struct message *message)) {
+    struct watch_item item;
+    while (watcher_next(&self->watcher, UINT32_MAX, SIZE_MAX, &item) != WATCH_NONE) {
+        if (item.kind == WATCH_GONE) {
+            reply_error(self->call.conn.net, 404, "the conversation was deleted");
+        } else if (item.kind == WATCH_END && strcmp(item.message->stream->id, self->generation) == 0) {
+            answer(self, item.message);
+        }
+    }
+}
+
+static void on_chat_change(void *ctx) {
+    read_until_end(ctx, reply_answer);
+}
+
+static void on_sent(void *ctx, const struct chat_sent *sent) {
+    struct rest_chat *self = ctx;
+    self->call.call = NULL;
+    if (sent->status) {
+        reply_status(self->call.conn.net, sent->status, sent->fault);
+        return;
+    }
+    memcpy(self->generation, sent->generation_id, strnlen(sent->generation_id, ID_HEX_BYTES - 1));
+    watcher_init(&self->watcher, sent->conversation, on_chat_change, self);
+    watcher_seek_message(&self->watcher, sent->user_index + 1);
+    on_chat_change(self);
+}
+
+void rest_chat_handle(struct api *api, struct net_conn *net) {
+    char conversation[ID_CONVERSATION_BYTES];
+    struct chat_send send;
+    json_t *body = reply_body_object(net);
+    if (body && rest_chat_take_send(net, body, conversation, &send)) {
+        struct rest_chat *self = begin(api, net);
+        /* Whoever goes away leaves the answer to be made: it belongs to the conversation (P8). */
+        self->call.call = chat_send(api->chat, &send, on_sent, self);
+    }
+    json_decref(body);
+}
+
+/* ---- [W16] ---- */
+
+static void reply_end(struct rest_chat *self, const struct message *message) {
+    const struct stream *stream = message->stream;
+    reply_json(self->call.conn.net, 200,
+               json_pack("{s:b, s:s, s:s?, s:I}", "success", true, "generation_id", stream->id, "reason",
+                         stream->reason, "seq", (json_int_t)stream->last_seq));
+}
+
+static void on_cancel_change(void *ctx) {
+    read_until_end(ctx, reply_end);
+}
+
+static void cancel(struct rest_chat *self, struct conversation *conversation, const struct message *answer) {
+    memcpy(self->generation, answer->stream->id, sizeof self->generation);
+    /* It stands at the answer, which has not ended. */
+    watcher_init(&self->watcher, conversation, on_cancel_change, self);
+    chat_cancel(self->call.conn.api->chat, conversation);
+    on_cancel_change(self);
+}
+
+static void on_generation(void *ctx, enum status status, struct conversation *conversation) {
+    struct rest_chat *self = ctx;
+    self->call.call = NULL;
+    size_t index;
+    const struct message *answer =
+        status ? NULL : conversation_find_generation(conversation, self->generation, &index);
+    if (answer == NULL) {
+        reply_status(self->call.conn.net, status ? status : STATUS_NOT_FOUND, "there is no such generation");
+    } else if (answer->stream->is_ended) {
+        reply_end(self, answer);
+    } else {
+        cancel(self, conversation, answer);
+    }
+}
+
+static void on_conversation(void *ctx, enum status status, struct conversation *conversation) {
+    struct rest_chat *self = ctx;
+    self->call.call = NULL;
+    if (status) {
+        reply_status(self->call.conn.net, status, "there is no such conversation");
+    } else if (conversation->turn == NULL) {
+        reply_json(self->call.conn.net, 200, json_pack("{s:b, s:n}", "success", true, "reason"));
+    } else {
+        cancel(self, conversation, conversation_last(conversation));
+    }
+}
+
+void rest_chat_cancel_handle(struct api *api, struct net_conn *net) {
+    json_t *body = reply_body_object(net);
+    if (body == NULL) {
+        return;
+    }
+    const char *name = NULL;
+    const char *generation = NULL;
+    char conversation[ID_CONVERSATION_BYTES];
+    struct fault fault;
+    if (json_take_string(body, "conversation_id", &name, &fault) != STATUS_OK ||
+        json_take_string(body, "generation_id", &generation, &fault) != STATUS_OK) {
+        reply_error(net, 400, fault.text);
+    } else if (generation && id_is_hex(generation)) {
+        struct rest_chat *self = begin(api, net);
+        memcpy(self->generation, generation, sizeof self->generation);
+        self->call.call = chat_open_generation(api->chat, generation, on_generation, self);
+    } else if (!generation && name && id_parse_conversation(name, conversation)) {
+        struct rest_chat *self = begin(api, net);
+        self->call.call = chat_open_conversation(api->chat, conversation, on_conversation, self);
+    } else {
+        reply_error(net, 400, "name a \"conversation_id\" or a \"generation_id\"");
+    }
+    json_decref(body);
+}

@@ -1,0 +1,189 @@
+/* rest_conversations.c - [W17] [W18] [W19]: the list, one, and its end. */
+#include "api/api_internal.h"
+#include "base/utf8.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LIST_DEFAULT 200
+#define QUERY_BYTES  1024
+/* A whole conversation as one answer; larger ones are read by /ws. */
+#define TRANSCRIPT_BYTES_MAX (256u << 20)
+
+/* ---- [W17] ---- */
+
+/* Reads digits where `form` has a 'd', and the very character elsewhere. */
+static bool read_form(const char *text, const char *form, int digits[17]) {
+    size_t n = 0;
+    if (strlen(text) != strlen(form)) {
+        return false;
+    }
+    for (size_t i = 0; form[i]; i++) {
+        bool is_digit = text[i] >= '0' && text[i] <= '9';
+        if (form[i] == 'd' ? !is_digit : text[i] != form[i]) {
+            return false;
+        }
+        if (form[i] == 'd') {
+            digits[n++] = text[i] - '0';
+        }
+    }
+    return true;
+}
+
+static int number(const int *digits, size_t n) {
+    int value = 0;
+    for (size_t i = 0; i < n; i++) {
+        value = value * 10 + digits[i];
+    }
+    return value;
+}
+
+/* A `timestamp` of the list, or of a message. */
+static bool parse_time(const char *text, int64_t *wall_ms) {
+    int digits[17];
+    if (!read_form(text, "dddd-dd-dd-dd-dd-dd-ddd", digits) &&
+        !read_form(text, "dddd-dd-ddTdd:dd:dd.dddZ", digits)) {
+        return false;
+    }
+    struct tm date = {
+        .tm_year = number(digits, 4) - 1900,
+        .tm_mon = number(digits + 4, 2) - 1,
+        .tm_mday = number(digits + 6, 2),
+        .tm_hour = number(digits + 8, 2),
+        .tm_min = number(digits + 10, 2),
+        .tm_sec = number(digits + 12, 2),
+    };
+    *wall_ms = (int64_t)timegm(&date) * 1000 + number(digits + 14, 3);
+    return *wall_ms > 0;
+}
+
+static bool take_limit(struct net_conn *net, uint32_t *n_max) {
+    char text[16];
+    if (!net_conn_query(net, "limit", text, sizeof text)) {
+        return true;
+    }
+    char *end;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 10);
+    if (errno || *end || end == text || text[0] == '-' || value < 1 || value > STORE_LIST_MAX) {
+        reply_error(net, 400, "\"limit\" must be a number between 1 and 1000");
+        return false;
+    }
+    *n_max = (uint32_t)value;
+    return true;
+}
+
+static bool take_list(struct net_conn *net, char query[QUERY_BYTES], struct store_list *list) {
+    char before[40];
+    *list = (struct store_list){ .n_max = LIST_DEFAULT };
+    if (net_conn_query(net, "q", query, QUERY_BYTES)) {
+        list->query = query;
+    }
+    if (list->query && !utf8_is_valid(query, strlen(query))) {
+        reply_error(net, 400, "\"q\" is not valid UTF-8");
+        return false;
+    }
+    if (net_conn_query(net, "before", before, sizeof before) && !parse_time(before, &list->before_ms)) {
+        reply_error(net, 400, "\"before\" must be a timestamp of the list, as 2026-11-22-21-05-10-123");
+        return false;
+    }
+    return take_limit(net, &list->n_max);
+}
+
+static void on_listed(void *ctx, enum status status, const struct store_listed *rows, size_t n_rows) {
+    struct api_call *self = ctx;
+    self->call = NULL;
+    if (status) {
+        reply_status(self->conn.net, status, "the conversations cannot be read now: look at the log");
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < n_rows; i++) {
+        const struct store_listed *row = &rows[i];
+        json_t *object = encode_conversation(row->name, row->title, row->created_ms, row->updated_ms,
+                                             chat_is_running(self->conn.api->chat, row->name));
+        if (row->snippet) {
+            json_object_set_new(object, "snippet", json_string(row->snippet));
+        }
+        json_array_append_new(list, object);
+    }
+    reply_json(self->conn.net, 200, json_pack("{s:o}", "conversations", list));
+}
+
+void rest_conversations_handle(struct api *api, struct net_conn *net) {
+    char query[QUERY_BYTES];
+    struct store_list list;
+    if (take_list(net, query, &list)) {
+        struct api_call *self = api_call_begin(sizeof *self, api, net);
+        self->call = chat_list(api->chat, &list, on_listed, self);
+    }
+}
+
+/* ---- [W18] ---- */
+
+static bool wants_text(const struct net_conn *net) {
+    return strstr(net_conn_header(net, NET_HEADER_ACCEPT), "text/plain") != NULL;
+}
+
+static json_t *conversation_json(const struct api *api, const struct conversation *conversation,
+                                 const struct bytes *transcript) {
+    json_t *messages = json_array();
+    for (size_t i = 0; i < conversation->n_messages; i++) {
+        json_array_append_new(messages, encode_message(conversation->messages[i]));
+    }
+    return json_pack("{s:s%, s:o, s:s, s:s, s:s}", "content", transcript->size ? transcript->data : "",
+                     transcript->size, "messages", messages, "id", conversation->name, "title",
+                     conversation->title, "epoch", chat_epoch(api->chat));
+}
+
+static void on_opened(void *ctx, enum status status, struct conversation *conversation) {
+    struct api_call *self = ctx;
+    struct net_conn *net = self->conn.net;
+    self->call = NULL;
+    if (status) {
+        reply_status(net, status, "there is no such conversation");
+        return;
+    }
+    struct bytes transcript;
+    bytes_init(&transcript, TRANSCRIPT_BYTES_MAX);
+    if (conversation_transcript(conversation, &transcript) != STATUS_OK) {
+        reply_error(net, 413, "the conversation is too large for one answer");
+    } else if (wants_text(net)) {
+        reply_text(net, 200, "text/plain; charset=utf-8", transcript.size ? transcript.data : "",
+                   transcript.size);
+    } else {
+        reply_json(net, 200, conversation_json(self->conn.api, conversation, &transcript));
+    }
+    bytes_deinit(&transcript);
+}
+
+/* ---- [W19] ---- */
+
+static void on_deleted(void *ctx, enum status status) {
+    struct api_call *self = ctx;
+    self->call = NULL;
+    if (status) {
+        reply_status(self->conn.net, status,
+                     status == STATUS_NOT_FOUND ? "there is no such conversation"
+                                                : "it could not be deleted: look at the log");
+        return;
+    }
+    reply_json(self->conn.net, 200, json_pack("{s:b}", "success", true));
+}
+
+void rest_conversation_handle(struct api *api, struct net_conn *net) {
+    char name[ID_CONVERSATION_BYTES];
+
+    const char *given = strncmp(net_conn_path(net), "/api/conversations/", 19) == 0 ? net_conn_path(net) + 19
+                                                                                    : net_conn_path(net) + 18;
+    if (!id_parse_conversation(given, name)) {
+        reply_error(net, 400, "this is no id of a conversation");
+        return;
+    }
+    struct api_call *self = api_call_begin(sizeof *self, api, net);
+    self->call = net_conn_method(net) == NET_DELETE
+                     ? chat_delete(api->chat, name, on_deleted, self)
+                     : chat_open_conversation(api->chat, name, on_opened, self);
+}

@@ -1,0 +1,317 @@
+/* rest_models.c - [W21] [W22] [W23]: the model that answers, and the files it could be. */
+#include "api/api_internal.h"
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define INSPECT_MS       20000
+#define BROWSE_FILES_MAX 10000
+
+void rest_model_status_handle(struct api *api, struct net_conn *net) {
+    reply_json(net, 200, models_status(chat_models(api->chat)));
+}
+
+/* The file of "model_path", or the configured one. False: it has been answered. */
+static bool resolve(struct api *api, struct net_conn *net, const char *given, char path[PATH_MAX]) {
+    struct fault fault;
+    enum status status = models_resolve(chat_models(api->chat), given, path, &fault);
+    if (status) {
+        reply_status(net, status, fault.text);
+    }
+    return status == STATUS_OK;
+}
+
+/* ---- Loading ---- */
+
+struct load {
+    struct api_call call;
+    struct api_model_watcher watcher;
+    char path[PATH_MAX];
+};
+
+static void on_load_close(struct api_conn *conn) {
+    struct load *load = (struct load *)conn;
+    list_remove(&load->watcher.node);
+    api_call_on_close(conn);
+}
+
+static void reply_loaded(struct load *load, int status, const char *message) {
+    json_t *body = json_pack("{s:b, s:s, s:o}", "success", status == 200, "message", message, "status",
+                             models_status(chat_models(load->call.conn.api->chat)));
+    if (status != 200) {
+        json_object_set_new(body, "error", json_string(message));
+    }
+    list_remove(&load->watcher.node);
+    reply_json(load->call.conn.net, status, body);
+}
+
+static int failed_http_status(const char *code) {
+    if (strcmp(code, "model_not_found") == 0) {
+        return 404;
+    }
+    return strcmp(code, "model_corrupt") == 0 || strcmp(code, "bad_request") == 0 ? 400 : 503;
+}
+
+static void on_model_change(void *ctx) {
+    struct load *load = ctx;
+    const struct engine *engine = models_engine(chat_models(load->call.conn.api->chat));
+    if (engine == NULL || strcmp(engine_model_path(engine), load->path) != 0) {
+        reply_loaded(load, 503, "the load was given up: another model was asked for");
+        return;
+    }
+    switch (engine_state(engine)) {
+    case ENGINE_STARTING:
+    case ENGINE_LOADING:
+        return;
+    case ENGINE_READY:
+        reply_loaded(load, 200, "the model is loaded");
+        return;
+    case ENGINE_FAILED:
+    case ENGINE_WAITING:
+        reply_loaded(load, failed_http_status(engine_fault_code(engine)), engine_fault_text(engine));
+        return;
+    case ENGINE_STOPPED:
+        reply_loaded(load, 503, "the model was unloaded");
+    }
+}
+
+static bool is_loading(const struct models *models) {
+    const struct engine *engine = models_engine(models);
+    return engine && (engine_state(engine) == ENGINE_STARTING || engine_state(engine) == ENGINE_LOADING);
+}
+
+/* Most wrong files can be told without an engine. */
+static bool is_model_file(const struct models *models, const char *path) {
+    char magic[4] = { 0 };
+    if (strcmp(models_suffix(models), ".gguf") != 0) {
+        return true;
+    }
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool is_gguf = fd < 0 || (read(fd, magic, sizeof magic) == sizeof magic && memcmp(magic, "GGUF", 4) == 0);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return is_gguf;
+}
+
+static void begin_load(struct api *api, struct net_conn *net, const char *path) {
+    static const struct api_conn_ops ops = { .on_close = on_load_close };
+    struct models *models = chat_models(api->chat);
+    if (is_loading(models)) {
+        reply_error(net, 409, "a model is being loaded: wait for it, or unload it");
+        return;
+    }
+    if (!is_model_file(models, path)) {
+        reply_error(net, 400, "this is no GGUF file");
+        return;
+    }
+    struct fault fault;
+    enum status status = models_load(models, path, &fault);
+    if (status) {
+        reply_status(net, status, fault.text);
+        return;
+    }
+    struct load *load = api_call_begin(sizeof *load, api, net);
+    api_conn_attach(&load->call.conn, &ops, api, net);
+    memcpy(load->path, path, strlen(path) + 1);
+    load->watcher.on_change = on_model_change;
+    load->watcher.ctx = load;
+    list_append(&api->model_watchers, &load->watcher.node);
+    on_model_change(load);
+}
+
+/* The string at "model_path" of the body; false: it has been answered. */
+static bool take_path(struct net_conn *net, const json_t *body, const char **path) {
+    struct fault fault;
+    *path = NULL;
+    bool is_good = json_take_string(body, "model_path", path, &fault) == STATUS_OK;
+    if (!is_good) {
+        reply_error(net, 400, fault.text);
+    }
+    return is_good;
+}
+
+void rest_model_load_handle(struct api *api, struct net_conn *net) {
+    json_t *body = reply_body_object(net);
+    const char *given;
+    char path[PATH_MAX];
+    if (body && take_path(net, body, &given) && resolve(api, net, given, path)) {
+        begin_load(api, net, path);
+    }
+    json_decref(body);
+}
+
+void rest_model_unload_handle(struct api *api, struct net_conn *net) {
+    struct models *models = chat_models(api->chat);
+    bool is_there = models_engine(models) != NULL;
+    models_unload(models);
+    reply_json(net, 200,
+               json_pack("{s:b, s:s, s:o}", "success", true, "message",
+                         is_there ? "the model is unloaded" : "no model was loaded", "status",
+                         models_status(models)));
+}
+
+/* ---- Metadata ---- */
+
+/* The engine's answer comes whatever happens to the connection: the second of the two to end frees it. */
+struct inspection {
+    struct api_conn conn;
+    bool is_closed;
+    bool is_answered;
+};
+
+static void on_inspect_close(struct api_conn *conn) {
+    struct inspection *self = (struct inspection *)conn;
+    self->is_closed = true;
+    if (self->is_answered) {
+        free(self);
+    }
+}
+
+static void on_inspected(void *ctx, enum status status, const json_t *info, const char *error_text) {
+    struct inspection *self = ctx;
+    self->is_answered = true;
+    if (self->is_closed) {
+        free(self);
+    } else if (status) {
+        reply_error(self->conn.net,
+                    status == STATUS_NOT_FOUND ? 404
+                    : status == STATUS_IO      ? 503
+                                               : 400,
+                    error_text);
+    } else {
+        reply_json(self->conn.net, 200, json_deep_copy(info));
+    }
+}
+
+void rest_model_info_handle(struct api *api, struct net_conn *net) {
+    static const struct api_conn_ops ops = { .on_close = on_inspect_close };
+    char given[PATH_MAX];
+    char path[PATH_MAX];
+    bool is_given = net_conn_query(net, "model_path", given, sizeof given);
+    if (!resolve(api, net, is_given ? given : NULL, path)) {
+        return;
+    }
+    struct inspection *self = mem_alloc(sizeof *self);
+    api_conn_attach(&self->conn, &ops, api, net);
+    const char *program = models_program(chat_models(api->chat));
+    engine_inspect(net_loop(api->net), program, path, INSPECT_MS, on_inspected, self);
+}
+
+/* ---- History ---- */
+
+void rest_model_history_handle(struct api *api, struct net_conn *net) {
+    struct models *models = chat_models(api->chat);
+    if (net_conn_method(net) != NET_POST) {
+        reply_json(net, 200, models_history(models));
+        return;
+    }
+    json_t *body = reply_body_object(net);
+    const char *given;
+    char path[PATH_MAX];
+    if (body && take_path(net, body, &given)) {
+        if (given == NULL) {
+            reply_error(net, 400, "\"model_path\" is missing");
+        } else if (resolve(api, net, given, path)) {
+            models_remember(models, path);
+            reply_json(net, 200, json_pack("{s:b}", "success", true));
+        }
+    }
+    json_decref(body);
+}
+
+/* ---- Files ---- */
+
+struct entry {
+    char *name;
+    bool is_directory;
+    int64_t size_bytes;
+};
+
+/* Folders first, each by name. */
+static int by_kind_and_name(const void *a, const void *b) {
+    const struct entry *left = a;
+    const struct entry *right = b;
+    if (left->is_directory != right->is_directory) {
+        return right->is_directory - left->is_directory;
+    }
+    return strcmp(left->name, right->name);
+}
+
+/* A link that leads out of the model folders is not shown. */
+static bool describe(const struct models *models, const char *folder, const char *name, struct entry *out) {
+    char real[PATH_MAX];
+    struct stat info;
+    char *path = mem_format("%s/%s", folder, name);
+    bool is_shown = name[0] != '.' && models_is_allowed(models, path, real) && stat(real, &info) == 0 &&
+                    (S_ISDIR(info.st_mode) || S_ISREG(info.st_mode));
+    free(path);
+    if (is_shown) {
+        *out = (struct entry){ mem_copy_string(name), S_ISDIR(info.st_mode), (int64_t)info.st_size };
+    }
+    return is_shown;
+}
+
+static struct entry *read_folder(const struct models *models, const char *folder, DIR *directory, size_t *n) {
+    struct entry *entries = NULL;
+    size_t capacity = 0;
+    *n = 0;
+    for (struct dirent *at = readdir(directory); at && *n < BROWSE_FILES_MAX; at = readdir(directory)) {
+        entries = mem_grow_array(entries, *n, &capacity, sizeof *entries, BROWSE_FILES_MAX);
+        *n += describe(models, folder, at->d_name, &entries[*n]);
+    }
+    if (*n) {
+        qsort(entries, *n, sizeof *entries, by_kind_and_name);
+    }
+    return entries;
+}
+
+static json_t *list_folder(const struct models *models, const char *folder, DIR *directory) {
+    size_t n;
+    struct entry *entries = read_folder(models, folder, directory, &n);
+    json_t *files = json_array();
+    for (size_t i = 0; i < n; i++) {
+        char *path = mem_format("%s/%s", folder, entries[i].name);
+        json_t *file = json_pack("{s:s, s:s, s:b, s:I}", "name", entries[i].name, "path", path,
+                                 "is_directory", entries[i].is_directory, "size",
+                                 (json_int_t)(entries[i].is_directory ? 0 : entries[i].size_bytes));
+        /* A name that is no UTF-8 cannot be said in JSON. */
+        if (file) {
+            json_array_append_new(files, file);
+        }
+        free(path);
+        free(entries[i].name);
+    }
+    free(entries);
+    return files;
+}
+
+void rest_browse_handle(struct api *api, struct net_conn *net) {
+    const struct models *models = chat_models(api->chat);
+    char given[PATH_MAX];
+    char real[PATH_MAX];
+    char parent[PATH_MAX];
+    bool is_given = net_conn_query(net, "path", given, sizeof given) && given[0];
+    if (!models_is_allowed(models, is_given ? given : models_folder(models), real)) {
+        reply_error(net, 403, "only the model folders can be looked at");
+        return;
+    }
+    DIR *directory = opendir(real);
+    if (directory == NULL) {
+        reply_error(net, 400, "this is no folder that can be read");
+        return;
+    }
+    char *above = mem_format("%s/..", real);
+    bool has_parent = models_is_allowed(models, above, parent);
+    free(above);
+    reply_json(net, 200,
+               json_pack("{s:o, s:s, s:s?}", "files", list_folder(models, real, directory), "current_path",
+                         real, "parent_path", has_parent ? parent : NULL));
+    closedir(directory);
+}

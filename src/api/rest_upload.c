@@ -1,0 +1,204 @@
+/* rest_upload.c - [W24] a model file, streamed to disk.
+ *
+ * <name>.part is written while the body arrives, and gets its name when the last boundary was seen. A lock on
+ * the part file says that somebody writes it: what a crash left behind is overwritten by the next try.
+ */
+#include "api/api_internal.h"
+#include "api/multipart.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define UPLOAD_BYTES_MAX      (1ull << 40)
+#define UPLOAD_NAME_BYTES_MAX 200
+
+struct upload {
+    struct api_call call;
+    struct multipart multipart;
+    int fd; /* -1: no file is open */
+    char *path;
+    char *part_path;
+    uint64_t n_bytes;
+    bool needs_magic; /* a GGUF file says so in its first four bytes */
+};
+
+static void drop_file(struct upload *upload) {
+    if (upload->fd >= 0) {
+        unlink(upload->part_path);
+        close(upload->fd);
+        upload->fd = -1;
+    }
+}
+
+static void on_close(struct api_conn *conn) {
+    struct upload *upload = (struct upload *)conn;
+    drop_file(upload);
+    multipart_deinit(&upload->multipart);
+    free(upload->path);
+    free(upload->part_path);
+    api_call_on_close(conn);
+}
+
+/* The answer goes out at once; the rest of the body is thrown away. */
+static enum status refuse(struct upload *upload, int status, const char *text) {
+    drop_file(upload);
+    reply_error(upload->call.conn.net, status, text);
+    return STATUS_DENIED;
+}
+
+static enum status refuse_write(struct upload *upload) {
+    bool is_full = errno == ENOSPC || errno == EDQUOT;
+    LOG_WARN("upload_failed", "error=%s", strerror(errno));
+    return refuse(upload, is_full ? 507 : 503,
+                  is_full ? "the disk is full" : "the file cannot be written: look at the log");
+}
+
+/* The last component, of either kind of path; NULL: nothing that a file here may be called. */
+static const char *safe_name(const char *given) {
+    const char *name = given;
+    for (const char *at = given; *at; at++) {
+        name = *at == '/' || *at == '\\' ? at + 1 : name;
+        if ((unsigned char)*at < 0x20 || *at == 0x7F) {
+            return NULL;
+        }
+    }
+    size_t length = strlen(name);
+    return name[0] == '\0' || name[0] == '.' || length > UPLOAD_NAME_BYTES_MAX || !utf8_is_valid(name, length)
+               ? NULL
+               : name;
+}
+
+static bool has_suffix(const char *name, const char *suffix) {
+    size_t name_length = strlen(name);
+    size_t suffix_length = strlen(suffix);
+    return name_length > suffix_length && strcmp(name + name_length - suffix_length, suffix) == 0;
+}
+
+static enum status open_part(struct upload *upload) {
+    upload->fd = open(upload->part_path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (upload->fd < 0) {
+        return refuse_write(upload);
+    }
+    if (flock(upload->fd, LOCK_EX | LOCK_NB) != 0) {
+        close(upload->fd);
+        upload->fd = -1;
+        return refuse(upload, 409, "a file of this name is being uploaded");
+    }
+    return ftruncate(upload->fd, 0) == 0 ? STATUS_OK : refuse_write(upload);
+}
+
+static enum status on_file(void *ctx, const char *file_name) {
+    struct upload *upload = ctx;
+    const struct models *models = chat_models(upload->call.conn.api->chat);
+    const char *suffix = models_suffix(models);
+    const char *name = safe_name(file_name);
+    if (name == NULL || !has_suffix(name, suffix)) {
+        char *text = mem_format("the file's name must end in %s", suffix);
+        enum status status = refuse(upload, 400, text);
+        free(text);
+        return status;
+    }
+    upload->needs_magic = strcmp(suffix, ".gguf") == 0;
+    upload->path = mem_format("%s/%s", models_folder(models), name);
+    upload->part_path = mem_format("%s.part", upload->path);
+    if (access(upload->path, F_OK) == 0) {
+        return refuse(upload, 409, "there is a file of this name already");
+    }
+    return open_part(upload);
+}
+
+/* Looks at those of the first four bytes that are in this piece. */
+static bool is_magic(const struct upload *upload, const char *bytes, size_t n_bytes) {
+    static const char magic[4] = { 'G', 'G', 'U', 'F' };
+    for (size_t i = 0; i < n_bytes && upload->n_bytes + i < sizeof magic; i++) {
+        if (bytes[i] != magic[upload->n_bytes + i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum status on_bytes(void *ctx, const char *bytes, size_t n_bytes) {
+    struct upload *upload = ctx;
+    if (upload->needs_magic && !is_magic(upload, bytes, n_bytes)) {
+        return refuse(upload, 400, "this is no GGUF file");
+    }
+    upload->n_bytes += n_bytes;
+    while (n_bytes > 0) {
+        ssize_t n = write(upload->fd, bytes, n_bytes);
+        if (n < 0 && errno != EINTR) {
+            return refuse_write(upload);
+        }
+        size_t n_written = n < 0 ? 0 : (size_t)n;
+        bytes += n_written;
+        n_bytes -= n_written;
+    }
+    return STATUS_OK;
+}
+
+static enum status on_piece(struct net_conn *net, const char *bytes, size_t n_bytes) {
+    struct upload *upload = net_conn_ctx(net);
+    enum status status = multipart_feed(&upload->multipart, bytes, n_bytes);
+    if (status == STATUS_INVALID || status == STATUS_FULL) {
+        return refuse(upload, 400, "the body is no multipart/form-data with one file");
+    }
+    return status;
+}
+
+void rest_upload_head(struct api *api, struct net_conn *net) {
+    static const struct api_conn_ops ops = { .on_close = on_close };
+    static const struct multipart_handlers handlers = { .on_file = on_file, .on_bytes = on_bytes };
+    struct upload *upload = api_call_begin(sizeof *upload, api, net);
+    api_conn_attach(&upload->call.conn, &ops, api, net);
+    upload->fd = -1;
+    const char *type = net_conn_header(net, NET_HEADER_CONTENT_TYPE);
+    if (multipart_init(&upload->multipart, type, &handlers, upload) != STATUS_OK) {
+        reply_error(net, 400, "the Content-Type names no boundary");
+        return;
+    }
+    net_conn_accept_body(net, UPLOAD_BYTES_MAX, on_piece);
+}
+
+/* renameat2 refuses to replace where the file system can; elsewhere a look just before must do. */
+static bool take_name(const struct upload *upload) {
+    if (renameat2(AT_FDCWD, upload->part_path, AT_FDCWD, upload->path, RENAME_NOREPLACE) == 0) {
+        return true;
+    }
+    return errno == EINVAL && access(upload->path, F_OK) != 0 && rename(upload->part_path, upload->path) == 0;
+}
+
+void rest_upload_handle(struct api *api, struct net_conn *net) {
+    (void)api;
+    struct upload *upload = net_conn_ctx(net);
+    if (net_conn_is_answered(net)) {
+        return;
+    }
+    if (!multipart_is_complete(&upload->multipart)) {
+        refuse(upload, 400, "the body ends before the file does, or holds none");
+        return;
+    }
+    if (upload->needs_magic && upload->n_bytes < 4) {
+        refuse(upload, 400, "this is no GGUF file");
+        return;
+    }
+    if (!take_name(upload)) {
+        errno == EEXIST ? (void)refuse(upload, 409, "there is a file of this name already")
+                        : (void)refuse_write(upload);
+        return;
+    }
+    close(upload->fd);
+    upload->fd = -1;
+    LOG_INFO("upload", "bytes=%llu", (unsigned long long)upload->n_bytes);
+    reply_json(net, 200,
+               json_pack("{s:b, s:s, s:I}", "success", true, "path", upload->path, "size",
+                         (json_int_t)upload->n_bytes));
+}
