@@ -25,11 +25,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define ENGINE_LINE_BYTES_MAX (8u << 20)
-#define ENGINE_OUT_BYTES_MAX (16u << 20)
+#define ENGINE_LINE_BYTES_MAX   (8u << 20)
+#define ENGINE_OUT_BYTES_MAX    (16u << 20)
 #define ENGINE_BACKOFF_FIRST_MS 250
-#define ENGINE_BACKOFF_MAX_MS 30000
-#define ENGINE_STOP_MS 2000 /* from "unload" to SIGKILL */
+#define ENGINE_BACKOFF_MAX_MS   30000
+#define ENGINE_STOP_MS          2000 /* from "unload" to SIGKILL */
 
 struct engine;
 
@@ -70,13 +70,13 @@ struct engine_handlers {
 
 struct engine_options {
     const struct loop *loop;
-    const char *program;      /* path of the engine program */
-    const char *log_level;    /* given to the program as --log */
+    const char *program;   /* path of the engine program */
+    const char *log_level; /* given to the program as --log */
     const char *model_path;
-    uint32_t context_size;    /* 0: the engine chooses */
+    uint32_t context_size; /* 0: the engine chooses */
     uint32_t n_slots;
-    uint32_t n_threads;       /* 0: the engine chooses */
-    uint32_t hang_ms;         /* silence with work after which it is killed */
+    uint32_t n_threads; /* 0: the engine chooses */
+    uint32_t hang_ms;   /* silence with work after which it is killed */
     const struct engine_handlers *handlers;
     void *ctx;
 };
@@ -84,10 +84,12 @@ struct engine_options {
 /* engine_start spawns the program and loads the model. It never fails at once: look at the state and engine_fault. */
 struct engine *engine_start(const struct engine_options *options);
 
-/* engine_stop ends every generation with "interrupted", asks the program to go, and kills it after ENGINE_STOP_MS. */
+/* engine_stop ends every generation with "interrupted" ("engine_stopped"), asks the program to go, and kills it after
+ * ENGINE_STOP_MS. Without a process it is STOPPED at once. For good: engine_retry does not start it again. */
 void engine_stop(struct engine *engine);
 
-/* engine_free kills the program if it still runs, without upcalls. NULL is fine. Not from inside an upcall of this engine. */
+/* engine_free kills the program if it still runs and waits for its end (2 s at most). No upcall comes from inside or
+ * after it. From inside an upcall of this engine the rest happens with the next turn of the loop. NULL is fine. */
 void engine_free(struct engine *engine);
 
 /* engine_retry starts a FAILED engine, or one that waits for its back-off, at once. */
@@ -99,38 +101,41 @@ const char *engine_model_path(const struct engine *engine);
 /* Why it FAILED or WAITs; "" otherwise. engine_fault_code is the protocol's code, "engine_died" when the process died. */
 const char *engine_fault_text(const struct engine *engine);
 const char *engine_fault_code(const struct engine *engine);
-double engine_load_progress(const struct engine *engine);     /* 0 to 1 */
+double engine_load_progress(const struct engine *engine); /* 0 to 1 */
 const char *engine_load_stage(const struct engine *engine);
 const json_t *engine_model_info(const struct engine *engine); /* `model` of ready; NULL before */
 uint32_t engine_context_size(const struct engine *engine);    /* 0 before ready */
 uint32_t engine_slot_count(const struct engine *engine);
-pid_t engine_pid(const struct engine *engine); /* 0: no process */
+pid_t engine_pid(const struct engine *engine);             /* 0: no process */
 uint64_t engine_memory_bytes(const struct engine *engine); /* resident, from /proc; 0: unknown */
-size_t engine_running(const struct engine *engine);           /* generations not ended */
-uint64_t engine_last_used_ms(const struct engine *engine);    /* clock_now_ms of the last generate or end */
+size_t engine_running(const struct engine *engine);        /* generations not ended */
+uint64_t engine_last_used_ms(const struct engine *engine); /* clock_now_ms of the last generate or end */
 
 struct engine_job {
-    const char *id;            /* 32 hex digits */
-    const char *cache_key;     /* "": none */
-    const json_t *messages;    /* [{role, content}…] */
-    const json_t *sampling;    /* as in the protocol; validated by the caller */
-    int64_t n_tokens_max;      /* −1: until the context is full */
-    const json_t *stop;        /* array of strings; NULL: none */
+    const char *id;         /* 32 hex digits */
+    const char *cache_key;  /* "": none */
+    const json_t *messages; /* [{role, content}…] */
+    const json_t *sampling; /* as in the protocol; validated by the caller */
+    int64_t n_tokens_max;   /* −1: until the context is full */
+    const json_t *stop;     /* array of strings; NULL: none */
     bool ignore_eos;
 };
 
-/* engine_generate: STATUS_BUSY unless READY; STATUS_FULL when too much waits to be written: nothing was sent. */
+/* engine_generate: STATUS_BUSY unless READY; STATUS_FULL when too much waits to be written or too many run;
+ * STATUS_TOO_LARGE when the line would be; STATUS_CONFLICT for an id that runs. Nothing was sent then. */
 MUST_CHECK enum status engine_generate(struct engine *engine, const struct engine_job *job);
 
 /* engine_cancel asks for the end; it comes as on_end. Unknown ids are ignored. */
 void engine_cancel(struct engine *engine, const char *id);
 
-/* engine_pause stops reading its output: back-pressure, from the store only (P8). The hang limit is suspended meanwhile. */
+/* engine_pause stops reading its output: back-pressure, from the store only (P8). The hang limit is suspended meanwhile.
+ * Once the process ended, what it had written still comes: one line and the kernel's buffer at most. */
 void engine_pause(struct engine *engine, bool paused);
 
 /* engine_inspect reads a model file's metadata in a process of its own. One callback; `info` is borrowed, NULL on failure. */
 void engine_inspect(const struct loop *loop, const char *program, const char *model_path, uint32_t timeout_ms,
-                    void (*on_inspected)(void *ctx, enum status status, const json_t *info, const char *error_text),
+                    void (*on_inspected)(void *ctx, enum status status, const json_t *info,
+                                         const char *error_text),
                     void *ctx);
 
 #endif

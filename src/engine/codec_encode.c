@@ -1,0 +1,64 @@
+#include "engine/codec.h"
+
+#include <string.h>
+
+static void add_string(struct bytes *out, const char *text) {
+    bytes_add_json_string(out, text, strlen(text));
+}
+
+static int add_dumped(const char *data, size_t n_bytes, void *ctx) {
+    return bytes_add(ctx, data, n_bytes) == STATUS_OK ? 0 : -1;
+}
+
+/* `,"key":value` without a copy of the whole text in between; nothing for NULL. */
+static void add_value(struct bytes *out, const char *key, const json_t *value) {
+    if (value == NULL) {
+        return;
+    }
+    bytes_add_format(out, ",\"%s\":", key);
+    if (json_dump_callback(value, add_dumped, out, JSON_COMPACT) != 0) {
+        out->failed = true;
+    }
+}
+
+void codec_encode_load(const struct engine_options *options, struct bytes *out) {
+    bytes_add_text(out, "{\"op\":\"load\",\"model\":");
+    add_string(out, options->model_path);
+    bytes_add_format(out,
+                     ",\"options\":{\"context_size\":%u,\"slots\":%u,\"threads\":%u,\"gpu_layers\":-1}}\n",
+                     options->context_size, options->n_slots, options->n_threads);
+}
+
+void codec_encode_generate(const struct engine_job *job, struct bytes *out) {
+    bytes_add_text(out, "{\"op\":\"generate\",\"id\":");
+    add_string(out, job->id);
+    if (job->cache_key && job->cache_key[0]) {
+        bytes_add_text(out, ",\"cache_key\":");
+        add_string(out, job->cache_key);
+    }
+    add_value(out, "messages", job->messages);
+    add_value(out, "sampling", job->sampling);
+    add_value(out, "stop", job->stop);
+    bytes_add_format(out, ",\"max_tokens\":%lld,\"ignore_eos\":%s}\n", (long long)job->n_tokens_max,
+                     job->ignore_eos ? "true" : "false");
+}
+
+void codec_encode_cancel(const char *id, struct bytes *out) {
+    bytes_add_text(out, "{\"op\":\"cancel\",\"id\":");
+    add_string(out, id);
+    bytes_add_text(out, "}\n");
+}
+
+void codec_encode_ping(uint64_t n, struct bytes *out) {
+    bytes_add_format(out, "{\"op\":\"ping\",\"n\":%llu}\n", (unsigned long long)n);
+}
+
+void codec_encode_unload(struct bytes *out) {
+    bytes_add_text(out, "{\"op\":\"unload\"}\n");
+}
+
+void codec_encode_inspect(const char *model_path, struct bytes *out) {
+    bytes_add_text(out, "{\"op\":\"inspect\",\"model\":");
+    add_string(out, model_path);
+    bytes_add_text(out, "}\n");
+}

@@ -1,0 +1,240 @@
+#include "engine/codec.h"
+#include "engine/runs.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static enum status decode(const char *line, struct codec_event *event) {
+    struct fault fault;
+    return codec_decode(line, strlen(line), event, &fault);
+}
+
+static void test_events_are_decoded(void **state) {
+    (void)state;
+    struct codec_event event;
+    assert_int_equal(decode("{\"ev\":\"hello\",\"protocol\":1,\"engine\":\"llama\"}", &event), STATUS_OK);
+    assert_int_equal(event.kind, CODEC_HELLO);
+    assert_int_equal(event.hello.protocol, 1);
+    assert_string_equal(event.hello.engine, "llama");
+    codec_event_deinit(&event);
+    assert_int_equal(
+        decode("{\"ev\":\"prefill\",\"id\":\"g\",\"done\":5,\"total\":9,\"cached\":2}\r", &event), STATUS_OK);
+    assert_string_equal(event.id, "g");
+    assert_int_equal(event.prefill.done, 5);
+    assert_int_equal(event.prefill.total, 9);
+    assert_int_equal(event.prefill.cached, 2);
+    codec_event_deinit(&event);
+    assert_int_equal(
+        decode("{\"ev\":\"end\",\"id\":\"g\",\"reason\":\"error\",\"error\":{\"code\":\"context_full\","
+               "\"text\":\"shorten it\"},\"usage\":{\"prompt_tokens\":7}}",
+               &event),
+        STATUS_OK);
+    assert_string_equal(event.end.error_code, "context_full");
+    assert_string_equal(event.end.error_text, "shorten it");
+    assert_int_equal(json_integer_value(json_object_get(event.end.usage, "prompt_tokens")), 7);
+    assert_null(event.end.timings);
+    codec_event_deinit(&event);
+}
+
+static void test_step_keeps_order_and_bytes(void **state) {
+    (void)state;
+    struct codec_event event;
+    struct codec_pieces pieces = { 0 };
+    struct fault fault;
+    assert_int_equal(
+        decode("{\"ev\":\"step\",\"t_ns\":9007199254740993,\"out\":[{\"id\":\"a\",\"tok\":3,\"text\":"
+               "\"\\u00e9\"},"
+               "{\"id\":\"b\",\"tok\":-1,\"text\":\"\"},{\"id\":\"a\",\"tok\":4,\"text\":\"x\\u0000y\"}]}",
+               &event),
+        STATUS_OK);
+    assert_true(event.step.t_ns == 9007199254740993u);
+    assert_int_equal(codec_read_pieces(&event, &pieces, &fault), STATUS_OK);
+    assert_int_equal(pieces.count, 3);
+    assert_string_equal(pieces.items[0].text, "é");
+    assert_int_equal(pieces.items[1].token, -1);
+    assert_string_equal(pieces.items[2].id, "a");
+    assert_int_equal(pieces.items[2].text_size, 3);
+    codec_event_deinit(&event);
+    codec_pieces_deinit(&pieces);
+}
+
+static void test_unknown_events_and_fields_are_ignored(void **state) {
+    (void)state;
+    struct codec_event event;
+    assert_int_equal(decode("{\"ev\":\"telepathy\",\"id\":5}", &event), STATUS_OK);
+    assert_int_equal(event.kind, CODEC_UNKNOWN);
+    codec_event_deinit(&event);
+    assert_int_equal(decode("{\"ev\":\"pong\",\"n\":7,\"mood\":[]}", &event), STATUS_OK);
+    assert_int_equal(event.pong.n, 7);
+    codec_event_deinit(&event);
+}
+
+static void test_protocol_errors_are_refused_without_quoting(void **state) {
+    (void)state;
+    static const char *const lines[] = {
+        "",
+        "secret",
+        "[\"secret\"]",
+        "{}",
+        "{\"ev\":7}",
+        "{\"ev\":\"pong\",\"ev\":\"pong\"}",
+        "{\"ev\":\"hello\",\"protocol\":\"secret\"}",
+        "{\"ev\":\"queued\",\"position\":1}",
+        "{\"ev\":\"queued\",\"id\":\"a\",\"position\":-1}",
+        "{\"ev\":\"prefill\",\"id\":1,\"done\":1,\"total\":1}",
+        "{\"ev\":\"prefill\",\"id\":\"a\",\"done\":4294967296,\"total\":1}",
+        "{\"ev\":\"load\",\"progress\":1.5}",
+        "{\"ev\":\"load\",\"progress\":\"secret\"}",
+        "{\"ev\":\"ready\",\"slots\":1}",
+        "{\"ev\":\"ready\",\"model\":\"secret\",\"slots\":1}",
+        "{\"ev\":\"ready\",\"model\":{},\"slots\":\"secret\"}",
+        "{\"ev\":\"failed\",\"error\":\"secret\"}",
+        "{\"ev\":\"step\",\"t_ns\":1}",
+        "{\"ev\":\"step\",\"t_ns\":1,\"out\":{}}",
+        "{\"ev\":\"step\",\"t_ns\":-1,\"out\":[]}",
+        "{\"ev\":\"step\",\"t_ns\":1,\"out\":[7]}",
+        "{\"ev\":\"step\",\"t_ns\":1,\"out\":[{\"id\":\"a\",\"tok\":1}]}",
+        "{\"ev\":\"step\",\"t_ns\":1,\"out\":[{\"id\":\"a\",\"tok\":\"1\",\"text\":\"secret\"}]}",
+        "{\"ev\":\"step\",\"t_ns\":1,\"out\":[{\"id\":\"a\",\"tok\":-2,\"text\":\"secret\"}]}",
+        "{\"ev\":\"step\",\"t_ns\":1,\"out\":[{\"id\":\"a\\u0000\",\"tok\":1,\"text\":\"secret\"}]}",
+        "{\"ev\":\"step\",\"t_ns\":1,\"out\":[{\"id\":\"a\",\"tok\":1,\"text\":\"secret \xff\"}]}",
+        "{\"ev\":\"end\",\"id\":\"a\",\"reason\":\"secret\"}",
+        "{\"ev\":\"end\",\"id\":\"a\",\"reason\":\"error\"}",
+        "{\"ev\":\"end\",\"id\":\"a\",\"reason\":\"stop\",\"usage\":[]}",
+        "{\"ev\":\"inspect\"}",
+    };
+    struct codec_pieces pieces = { 0 };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct codec_event event;
+        struct fault fault = { 0 };
+        enum status status = codec_decode(lines[i], strlen(lines[i]), &event, &fault);
+        if (status == STATUS_OK && event.kind == CODEC_STEP) {
+            status = codec_read_pieces(&event, &pieces, &fault);
+            codec_event_deinit(&event);
+        }
+        if (status != STATUS_INVALID) {
+            fail_msg("accepted: %s", lines[i]);
+        }
+        assert_string_not_equal(fault.text, "");
+        assert_null(strstr(fault.text, "secret"));
+    }
+    codec_pieces_deinit(&pieces);
+}
+
+static json_t *encoded(struct bytes *line) {
+    assert_false(line->failed);
+    assert_int_equal(line->data[line->size - 1], '\n');
+    assert_ptr_equal(memchr(line->data, '\n', line->size), line->data + line->size - 1);
+    json_t *json = json_loadb(line->data, line->size, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(json);
+    bytes_deinit(line);
+    return json;
+}
+
+static void test_generate_carries_the_whole_job(void **state) {
+    (void)state;
+    struct bytes line;
+    bytes_init(&line, ENGINE_LINE_BYTES_MAX);
+    json_t *messages =
+        json_pack("[{s:s, s:s}]", "role", "user", "content", "a\nb \"quoted\" \xe2\x80\xa8 \xf0\x9f\x98\x80");
+    json_t *sampling = json_pack("{s:s, s:f}", "sampler_type", "TopP", "top_p", 0.95);
+    json_t *stop = json_pack("[s]", "\n\n");
+    codec_encode_generate(&(struct engine_job){ .id = "g1",
+                                                .cache_key = "chat_1",
+                                                .messages = messages,
+                                                .sampling = sampling,
+                                                .n_tokens_max = 7,
+                                                .stop = stop,
+                                                .ignore_eos = true },
+                          &line);
+    json_t *json = encoded(&line);
+    json_t *expected = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:b}", "op", "generate", "id", "g1",
+                                 "cache_key", "chat_1", "messages", messages, "sampling", sampling, "stop",
+                                 stop, "max_tokens", 7, "ignore_eos", 1);
+    assert_true(json_equal(json, expected));
+    json_decref(json);
+    json_decref(expected);
+}
+
+static void test_short_operations(void **state) {
+    (void)state;
+    struct bytes line;
+    bytes_init(&line, ENGINE_LINE_BYTES_MAX);
+    codec_encode_load(
+        &(struct engine_options){ .model_path = "/m/\"a\".gguf", .context_size = 64, .n_slots = 2 }, &line);
+    json_t *json = encoded(&line);
+    assert_string_equal(json_get_text(json, "model", ""), "/m/\"a\".gguf");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "options"), "slots")), 2);
+    json_decref(json);
+    codec_encode_ping(5, &line);
+    codec_encode_cancel("g1", &line);
+    codec_encode_unload(&line);
+    codec_encode_inspect("m", &line);
+    assert_string_equal(line.data,
+                        "{\"op\":\"ping\",\"n\":5}\n{\"op\":\"cancel\",\"id\":\"g1\"}\n{\"op\":\"unload\"}\n"
+                        "{\"op\":\"inspect\",\"model\":\"m\"}\n");
+    bytes_deinit(&line);
+}
+
+static void test_job_beyond_the_limit_is_marked(void **state) {
+    (void)state;
+    struct bytes line;
+    bytes_init(&line, 256);
+    char text[512] = { 0 };
+    memset(text, 'x', sizeof text - 1);
+    json_t *messages = json_pack("[s]", text);
+    codec_encode_generate(&(struct engine_job){ .id = "g1", .messages = messages }, &line);
+    assert_true(line.failed);
+    json_decref(messages);
+    bytes_deinit(&line);
+}
+
+static void test_runs_are_found_and_kept_in_order(void **state) {
+    (void)state;
+    struct runs runs;
+    runs_init(&runs);
+    char id[16];
+    for (unsigned i = 0; i < 2 * RUNS_BUCKETS; i++) {
+        snprintf(id, sizeof id, "g%u", i);
+        runs_add(&runs, id);
+    }
+    assert_null(runs_find(&runs, "g"));
+    for (unsigned i = 1; i < 2 * RUNS_BUCKETS; i += 2) {
+        snprintf(id, sizeof id, "g%u", i);
+        struct run *run = runs_find(&runs, id);
+        assert_string_equal(run->id, id);
+        runs_take(&runs, run);
+        free(run);
+        assert_null(runs_find(&runs, id));
+    }
+    assert_int_equal(runs.count, RUNS_BUCKETS);
+    for (unsigned i = 0; i < 2 * RUNS_BUCKETS; i += 4) {
+        struct run *run = runs_first(&runs);
+        snprintf(id, sizeof id, "g%u", i / 2);
+        assert_string_equal(run->id, id);
+        runs_take(&runs, run);
+        free(run);
+    }
+    runs_deinit(&runs);
+    assert_int_equal(runs.count, 0);
+    assert_null(runs_first(&runs));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_events_are_decoded),
+        cmocka_unit_test(test_step_keeps_order_and_bytes),
+        cmocka_unit_test(test_unknown_events_and_fields_are_ignored),
+        cmocka_unit_test(test_protocol_errors_are_refused_without_quoting),
+        cmocka_unit_test(test_generate_carries_the_whole_job),
+        cmocka_unit_test(test_short_operations),
+        cmocka_unit_test(test_job_beyond_the_limit_is_marked),
+        cmocka_unit_test(test_runs_are_found_and_kept_in_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,199 @@
+#include "engine/engine.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "engine/engine_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct engine *engine_start(const struct engine_options *options) {
+    struct engine *engine = mem_alloc(sizeof *engine);
+    engine->loop = options->loop;
+    engine->handlers = options->handlers;
+    engine->ctx = options->ctx;
+    engine->options = *options;
+    engine->options.program = mem_copy_string(options->program);
+    engine->options.log_level = mem_copy_string(options->log_level ? options->log_level : "info");
+    engine->options.model_path = mem_copy_string(options->model_path);
+    engine->state = ENGINE_STARTING;
+    engine->last_used_ms = clock_now_ms();
+    runs_init(&engine->runs);
+    engine->timer = engine->loop->timer_new(engine->loop->self, life_on_timer, engine);
+    life_spawn_soon(engine, 0);
+    return engine;
+}
+
+static void ask_to_go(struct engine *engine) {
+    struct bytes line;
+    bytes_init(&line, ENGINE_LINE_BYTES_MAX);
+    codec_encode_unload(&line);
+    if (channel_send(engine->channel, CHANNEL_SHORT, line.data, line.size)) {
+        channel_kill(engine->channel); /* it has not read for 16 MiB */
+    }
+    bytes_deinit(&line);
+}
+
+void engine_stop(struct engine *engine) {
+    if (engine->state == ENGINE_STOPPED || engine->ending == ENDING_STOPPED) {
+        return;
+    }
+    bool has_process = engine->channel != NULL;
+    life_clear_fault(engine);
+    if (has_process) {
+        life_dismiss(engine, ENDING_STOPPED);
+        ask_to_go(engine);
+    } else {
+        life_spawn_soon(engine, -1);
+        life_enter(engine, ENGINE_STOPPED);
+    }
+    life_end_runs(engine, "engine_stopped", "the model was unloaded");
+    if (!has_process) {
+        events_tell_state(engine);
+    }
+}
+
+void engine_free(struct engine *engine) {
+    static const struct engine_handlers silent;
+    if (engine == NULL || engine->is_freed) {
+        return;
+    }
+    engine->handlers = &silent;
+    if (engine->n_upcalls == 0) {
+        life_destroy(engine);
+        return;
+    }
+    if (engine->channel) {
+        engine->ending = ENDING_STOPPED;
+        channel_mute(engine->channel);
+        channel_kill(engine->channel);
+    }
+    engine->is_freed = true;
+    engine->loop->timer_set(engine->timer, 0);
+}
+
+void engine_retry(struct engine *engine) {
+    if (engine->state != ENGINE_FAILED && engine->state != ENGINE_WAITING) {
+        return;
+    }
+    life_clear_fault(engine);
+    life_enter(engine, ENGINE_STARTING);
+    life_spawn_soon(engine, 0);
+    events_tell_state(engine);
+}
+
+enum status engine_generate(struct engine *engine, const struct engine_job *job) {
+    assert(job->id && job->id[0]);
+    if (engine->state != ENGINE_READY || engine->ending != ENDING_NONE) {
+        return STATUS_BUSY;
+    }
+    if (engine->runs.count >= RUNS_MAX) {
+        return STATUS_FULL;
+    }
+    if (runs_find(&engine->runs, job->id)) {
+        return STATUS_CONFLICT;
+    }
+    struct bytes line;
+    bytes_init(&line, ENGINE_LINE_BYTES_MAX);
+    codec_encode_generate(job, &line);
+    enum status status =
+        line.failed ? STATUS_TOO_LARGE : channel_send(engine->channel, CHANNEL_NORMAL, line.data, line.size);
+    bytes_deinit(&line);
+    if (status == STATUS_OK) {
+        runs_add(&engine->runs, job->id);
+        engine->last_used_ms = clock_now_ms();
+    }
+    return status;
+}
+
+void engine_cancel(struct engine *engine, const char *id) {
+    struct run *run = runs_find(&engine->runs, id);
+    if (run == NULL || run->is_cancelled || engine->channel == NULL) {
+        return;
+    }
+    struct bytes line;
+    bytes_init(&line, ENGINE_LINE_BYTES_MAX);
+    codec_encode_cancel(id, &line);
+    /* Once per generation, so that the cancels of all of them fit into the reserve. */
+    run->is_cancelled = channel_send(engine->channel, CHANNEL_SHORT, line.data, line.size) == STATUS_OK;
+    bytes_deinit(&line);
+}
+
+void engine_pause(struct engine *engine, bool paused) {
+    if (engine->paused == paused) {
+        return;
+    }
+    engine->paused = paused;
+    engine->heard_ms_min = clock_now_ms();
+    if (engine->channel && engine->ending == ENDING_NONE) {
+        channel_pause(engine->channel, paused);
+    }
+}
+
+enum engine_state engine_state(const struct engine *engine) {
+    return engine->state;
+}
+
+const char *engine_state_name(enum engine_state state) {
+    static const char *const names[] = { "starting", "loading", "ready", "failed", "waiting", "stopped" };
+    return names[state];
+}
+
+const char *engine_model_path(const struct engine *engine) {
+    return engine->options.model_path;
+}
+
+const char *engine_fault_text(const struct engine *engine) {
+    return engine->fault.text;
+}
+
+const char *engine_fault_code(const struct engine *engine) {
+    return engine->fault_code;
+}
+
+double engine_load_progress(const struct engine *engine) {
+    return engine->load_progress;
+}
+
+const char *engine_load_stage(const struct engine *engine) {
+    return engine->load_stage;
+}
+
+const json_t *engine_model_info(const struct engine *engine) {
+    return engine->model_info;
+}
+
+uint32_t engine_context_size(const struct engine *engine) {
+    return engine->context_size;
+}
+
+uint32_t engine_slot_count(const struct engine *engine) {
+    return engine->n_slots;
+}
+
+pid_t engine_pid(const struct engine *engine) {
+    return engine->channel ? channel_pid(engine->channel) : 0;
+}
+
+uint64_t engine_memory_bytes(const struct engine *engine) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)engine_pid(engine));
+    FILE *file = engine_pid(engine) ? fopen(path, "re") : NULL;
+    if (file == NULL) {
+        return 0;
+    }
+    unsigned long long total_pages = 0, resident_pages = 0;
+    int n = fscanf(file, "%llu %llu", &total_pages, &resident_pages);
+    fclose(file);
+    return n == 2 ? resident_pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+size_t engine_running(const struct engine *engine) {
+    return engine->runs.count;
+}
+
+uint64_t engine_last_used_ms(const struct engine *engine) {
+    return engine->last_used_ms;
+}
