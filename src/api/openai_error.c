@@ -1,8 +1,20 @@
 #include "api/openai.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+/* A text may repeat what a client sent, or be cut inside a character. */
+static void make_valid(char *text) {
+    for (size_t left = strlen(text); left > 0;) {
+        int n = utf8_step(text, left);
+        size_t n_bytes = n > 0 ? (size_t)n : 1;
+        *text = n > 0 ? *text : '?';
+        text += n_bytes;
+        left -= n_bytes;
+    }
+}
 
 bool openai_error_set(struct openai_error *error, int status, const char *code, const char *param,
                       const char *format, ...) {
@@ -12,6 +24,7 @@ bool openai_error_set(struct openai_error *error, int status, const char *code, 
     va_start(args, format);
     vsnprintf(error->text, sizeof error->text, format, args);
     va_end(args);
+    make_valid(error->text);
     return false;
 }
 

@@ -12,10 +12,15 @@ static json_t *encode(const struct model_file *file) {
                      (json_int_t)file->changed_s, "owned_by", "runnel");
 }
 
+/* A file that is in two folders is the first one's: that is what its id means. */
+static bool is_repeated(const struct model_file *files, size_t i) {
+    return i > 0 && strcmp(files[i].id, files[i - 1].id) == 0;
+}
+
 static void reply_list(struct net_conn *net, const struct model_file *files, size_t n) {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
-        json_t *model = encode(&files[i]);
+        json_t *model = is_repeated(files, i) ? NULL : encode(&files[i]);
         /* A name that is no UTF-8 cannot be said in JSON. */
         if (model) {
             json_array_append_new(list, model);

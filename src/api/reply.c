@@ -19,7 +19,10 @@ void reply_text(struct net_conn *net, int status, const char *content_type, cons
 
 void reply_json_with(struct net_conn *net, int status, const char *headers, json_t *body) {
     if (!net_conn_is_answered(net)) {
-        char *text = json_text(body);
+        /* 15 digits: 0.7 stays 0.7. A file name that is no UTF-8 made no body: it cannot be said in JSON. */
+        char *text = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+        status = text ? status : 500;
+        text = text ? text : mem_copy_string("{\"error\":\"the answer cannot be said in JSON\"}");
         char *all = mem_format("%s%s", API_HEADERS, headers ? headers : "");
         net_reply(net, &(struct net_reply){ .status = status,
                                             .content_type = "application/json",
@@ -41,12 +44,10 @@ void openai_error_reply(struct net_conn *net, const struct openai_error *error) 
 }
 
 static json_t *error_json(const struct net_conn *net, int status, const char *text) {
-    if (strncmp(net_conn_path(net), "/v1/", 4) != 0) {
-        return json_pack("{s:s}", "error", text);
-    }
     struct openai_error error;
     openai_error_set(&error, status, status == 401 ? "invalid_api_key" : NULL, NULL, "%s", text);
-    return openai_error_json(&error);
+    bool is_openai = strncmp(net_conn_path(net), "/v1/", 4) == 0;
+    return is_openai ? openai_error_json(&error) : json_pack("{s:s}", "error", error.text);
 }
 
 void reply_error(struct net_conn *net, int status, const char *text) {

@@ -59,18 +59,16 @@ static void copy_headers(struct net_conn *conn) {
     }
 }
 
-/* The query arguments are copied joined by '&', as they stood; lws has already split them. */
+/* The query arguments: lws has split and decoded them, so an '&' in one is its own. Each is ended by a NUL,
+ * the last by two. */
 static char *copy_query(struct lws *wsi) {
     struct bytes query;
     bytes_init(&query, NET_HEAD_BYTES_MAX);
     char argument[4096];
     for (int i = 0; lws_hdr_copy_fragment(wsi, argument, sizeof argument, WSI_TOKEN_HTTP_URI_ARGS, i) > 0; i++) {
-        if (i > 0) {
-            bytes_add_char(&query, '&');
-        }
-        bytes_add_text(&query, argument);
+        bytes_add(&query, argument, strlen(argument) + 1);
     }
-    char *copy = query.size ? mem_copy_bytes(query.data, query.size) : NULL;
+    char *copy = mem_copy_bytes(query.size ? query.data : "", query.size);
     bytes_deinit(&query);
     return copy;
 }
@@ -197,12 +195,12 @@ void *net_conn_ctx(const struct net_conn *conn) { return conn->ctx; }
 
 bool net_conn_query(const struct net_conn *conn, const char *name, char *out, size_t out_bytes) {
     size_t name_length = strlen(name);
-    for (const char *at = conn->query; at; at = strchr(at, '&') ? strchr(at, '&') + 1 : NULL) {
+    for (const char *at = conn->query; *at; at += strlen(at) + 1) {
         if (strncmp(at, name, name_length) != 0 || at[name_length] != '=') {
             continue;
         }
         const char *value = at + name_length + 1;
-        size_t length = strcspn(value, "&");
+        size_t length = strlen(value);
         if (length >= out_bytes) {
             return false;
         }

@@ -1,7 +1,7 @@
 /* http.c - one request and its answer over libwebsockets.
  *
- * The library parses and frames; this file keeps the body within its limit, writes the head by hand (one write for all of it),
- * and sends at most one piece per writable callback, as the library requires.
+ * The library parses and frames; this file keeps the body within its limit, writes the head by hand (one
+ * write for all of it), and sends at most one piece per writable callback, as the library requires.
  */
 #include "base/log.h"
 #include "base/mem.h"
@@ -41,13 +41,14 @@ static const char *reason_of(int status) {
 /* The answer is complete: libwebsockets takes the next request of this socket, or closes it. */
 static int finish(struct net_conn *conn) {
     struct lws *wsi = conn->wsi;
+    bool must_close = conn->must_close;
     conn->state = CONN_DONE;
     conn_free(conn);
-    return lws_http_transaction_completed(wsi) ? -1 : 0;
+    return must_close || lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
-/* A body that was announced and is not wanted is read and thrown away by the library, so that the client sees the answer instead of
- * a reset. */
+/* A body that was announced and is not wanted is read and thrown away by the library, so that the client sees
+ * the answer instead of a reset. */
 static void start_sending(struct net_conn *conn, enum conn_state state) {
     conn->state = state;
     /* The library's time limit for the body is over; slow readers are net's own to watch. */
@@ -68,7 +69,11 @@ static void add_head(struct net_conn *conn, int status, const char *content_type
 void net_reply(struct net_conn *conn, const struct net_reply *reply) {
     assert(!net_conn_is_answered(conn));
     add_head(conn, reply->status, reply->content_type, reply->headers);
-    bytes_add_format(&conn->head_out, "Content-Length: %zu\r\n\r\n", reply->n_bytes);
+    /* RFC 9110 section 8.6: these have no body, and of a 304 the length would be that of the 200. */
+    if (reply->status != 204 && reply->status != 304) {
+        bytes_add_format(&conn->head_out, "Content-Length: %zu\r\n", reply->n_bytes);
+    }
+    bytes_add_text(&conn->head_out, conn->must_close ? "Connection: close\r\n\r\n" : "\r\n");
     assert(!conn->head_out.failed);
     if (!conn->is_head_method) {
         conn->reply_copy = reply->is_constant ? NULL : mem_copy_bytes(reply->body, reply->n_bytes);
@@ -104,10 +109,16 @@ static void reply_error(struct net_conn *conn, int status, const char *text) {
     free(body);
 }
 
-/* A request whose body has no stated length: libwebsockets does not decode chunked request bodies. */
-static bool lacks_length(const struct net_conn *conn) {
-    return (conn->method == NET_POST || conn->method == NET_PUT || conn->method == NET_OTHER) &&
-           lws_hdr_total_length(conn->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0;
+/* libwebsockets does not decode chunked request bodies. */
+static bool is_body_chunked(const struct net_conn *conn) {
+    return lws_hdr_total_length(conn->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
+}
+
+/* RFC 9112 section 6.3: without either header there is no body. libwebsockets expects one all the same, so
+ * this socket cannot take another request. */
+static bool is_without_body(struct net_conn *conn) {
+    bool is_expected = conn->method == NET_POST || conn->method == NET_PUT || conn->method == NET_OTHER;
+    return is_expected && lws_hdr_total_length(conn->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0;
 }
 
 static uint64_t announced_length(const struct net_conn *conn) {
@@ -118,12 +129,12 @@ static uint64_t announced_length(const struct net_conn *conn) {
 
 int http_on_head(struct net *net, struct lws *wsi) {
     struct net_conn *conn = conn_new(net, wsi, false);
+    conn->must_close = is_body_chunked(conn) || is_without_body(conn);
     net->handlers.on_head(net->ctx, conn);
     if (net_conn_is_answered(conn)) {
         return 0;
     }
-    if (lacks_length(conn)) {
-        lws_set_opaque_user_data(wsi, conn);
+    if (is_body_chunked(conn)) {
         reply_error(conn, 411, "send the body with a Content-Length header");
         return 0;
     }
@@ -133,7 +144,7 @@ int http_on_head(struct net *net, struct lws *wsi) {
         return 0;
     }
     conn->state = CONN_BODY;
-    if (conn->method == NET_POST || n_body > 0) {
+    if (!conn->must_close && (conn->method == NET_POST || n_body > 0)) {
         return 0;
     }
     conn->state = CONN_WAITING;

@@ -60,6 +60,7 @@ struct net_conn {
     enum conn_state state;
     bool is_websocket;
     bool is_head_method;
+    bool must_close; /* after the answer: where the next request begins is not known */
     bool is_chunked; /* a stream to an HTTP/1.1 client */
     bool end_wanted; /* net_stream_end was called */
     bool write_wanted;

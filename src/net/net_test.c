@@ -52,6 +52,8 @@ static void on_request(void *ctx, struct net_conn *conn) {
         net_conn_want_write(conn);
     } else if (net_conn_query(conn, "name", name, sizeof name)) {
         reply_text(conn, 200, name, strlen(name));
+    } else if (strcmp(net_conn_path(conn), "/unchanged") == 0) {
+        reply_text(conn, 304, "", 0);
     } else if (strcmp(net_conn_path(conn), "/big") == 0) {
         char *big = mem_alloc(3u << 20);
         memset(big, 'x', 3u << 20);
@@ -303,6 +305,20 @@ static void test_a_body_without_a_length_is_411(void **state) {
     assert_non_null(strstr(answer, "411"));
 }
 
+static void test_without_a_length_there_is_no_body(void **state) {
+    char *answer = ask(*state, "POST /echo HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\n");
+    assert_non_null(strstr(answer, "200 OK"));
+    assert_non_null(strstr(answer, "Content-Length: 0\r\nConnection: close\r\n"));
+}
+
+static void test_an_ampersand_that_was_encoded_belongs_to_its_argument(void **state) {
+    ask(*state, "GET /a?x=1%26name=c&name=a%26b%3D&name=d HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\na&b=");
+}
+
+static void test_a_304_has_no_length(void **state) {
+    assert_null(strstr(ask(*state, "GET /unchanged HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\n"), "Content-Length"));
+}
+
 static void test_a_refusal_comes_before_the_body(void **state) {
     assert_non_null(strstr(ask(*state, "POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", "refused"), "403"));
 }
@@ -384,6 +400,9 @@ int main(void) {
         TEST(test_a_large_answer_arrives_whole),
         TEST(test_too_large_a_body_is_413_and_the_client_sees_it),
         TEST(test_a_body_without_a_length_is_411),
+        TEST(test_without_a_length_there_is_no_body),
+        TEST(test_an_ampersand_that_was_encoded_belongs_to_its_argument),
+        TEST(test_a_304_has_no_length),
         TEST(test_a_refusal_comes_before_the_body),
         TEST(test_a_stream_is_chunked_and_ends),
         TEST(test_a_websocket_echoes_whole_messages),
