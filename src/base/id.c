@@ -74,6 +74,12 @@ bool id_parse_conversation(const char *text, char out[ID_CONVERSATION_BYTES]) {
     return true;
 }
 
+void id_copy(char *out, size_t out_bytes, const char *id) {
+    size_t size = strnlen(id, out_bytes - 1);
+    memcpy(out, id, size);
+    out[size] = '\0';
+}
+
 bool id_is_client(const char *text) {
     size_t n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
     return n >= 1 && n <= ID_CLIENT_BYTES_MAX && text[n] == '\0';

@@ -77,6 +77,15 @@ static void test_parse_refuses_everything_else(void **state) {
     }
 }
 
+static void test_a_copy_is_cut_to_its_place(void **state) {
+    (void)state;
+    char out[4] = "xyz";
+    id_copy(out, sizeof out, "ab");
+    assert_string_equal(out, "ab");
+    id_copy(out, sizeof out, "abcdef");
+    assert_string_equal(out, "abc");
+}
+
 static void test_client_ids_are_short_and_plain(void **state) {
     (void)state;
     char longest[ID_CLIENT_BYTES_MAX + 2];
@@ -100,6 +109,7 @@ int main(void) {
         cmocka_unit_test(test_conversation_id_is_the_time_in_utc),
         cmocka_unit_test(test_parse_adds_a_missing_txt),
         cmocka_unit_test(test_parse_refuses_everything_else),
+        cmocka_unit_test(test_a_copy_is_cut_to_its_place),
         cmocka_unit_test(test_client_ids_are_short_and_plain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

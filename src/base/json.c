@@ -36,8 +36,8 @@ enum status json_parse(const char *text, size_t n_bytes, json_t **out, struct fa
     json_error_t error;
     *out = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (*out == NULL) {
-        return fault_set(fault, STATUS_INVALID, "invalid JSON at line %d column %d: %s", error.line, error.column,
-                         error.text);
+        return fault_set(fault, STATUS_INVALID, "invalid JSON at line %d column %d: %s", error.line,
+                         error.column, error.text);
     }
     return STATUS_OK;
 }

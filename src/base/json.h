@@ -1,7 +1,7 @@
 /* json.h - strict JSON at the door, on jansson.
  *
- * json_parse refuses what RFC 8259 leaves open: duplicate keys, invalid UTF-8, lone surrogates, trailing bytes, and depth
- * beyond JSON_DEPTH_MAX, which is counted before the parser recurses (threat T21).
+ * json_parse refuses what RFC 8259 leaves open: duplicate keys, invalid UTF-8, lone surrogates, trailing
+ * bytes, and depth beyond JSON_DEPTH_MAX, which is counted before the parser recurses (threat T21).
  *
  * Thread  any; one json_t belongs to one thread.
  * Memory  json_t is reference-counted by jansson: json_decref.
@@ -23,20 +23,22 @@ MUST_CHECK enum status json_parse(const char *text, size_t n_bytes, json_t **out
 /* json_parse_object: as json_parse, and the value is an object. */
 MUST_CHECK enum status json_parse_object(const char *text, size_t n_bytes, json_t **out, struct fault *fault);
 
-/* The json_take functions read an optional field: absent or null leaves *out alone and is OK; another type or a number out of
- * [min, max] is STATUS_INVALID with a fault that names the field. Strings are borrowed from the object. A string with a NUL
- * inside is refused: nothing that comes through here may have one. */
-MUST_CHECK enum status json_take_string(const json_t *object, const char *key, const char **out, struct fault *fault);
-MUST_CHECK enum status json_take_bool(const json_t *object, const char *key, bool *out, struct fault *fault);
-MUST_CHECK enum status json_take_int(const json_t *object, const char *key, int64_t min, int64_t max, int64_t *out,
-                                     struct fault *fault);
-MUST_CHECK enum status json_take_double(const json_t *object, const char *key, double min, double max, double *out,
+/* The json_take functions read an optional field: absent or null leaves *out alone and is OK; another type or
+ * a number out of [min, max] is STATUS_INVALID with a fault that names the field. Strings are borrowed from
+ * the object. A string with a NUL inside is refused: nothing that comes through here may have one. */
+MUST_CHECK enum status json_take_string(const json_t *object, const char *key, const char **out,
                                         struct fault *fault);
+MUST_CHECK enum status json_take_bool(const json_t *object, const char *key, bool *out, struct fault *fault);
+MUST_CHECK enum status json_take_int(const json_t *object, const char *key, int64_t min, int64_t max,
+                                     int64_t *out, struct fault *fault);
+MUST_CHECK enum status json_take_double(const json_t *object, const char *key, double min, double max,
+                                        double *out, struct fault *fault);
 
 /* json_text is the compact text of a value in new memory; free with free(). */
 char *json_text(const json_t *value);
 
-/* json_get_text is the string at `key`, or `otherwise` when there is none. For objects that the program itself wrote. */
+/* json_get_text is the string at `key`, or `otherwise` when there is none. For objects that the program
+ * itself wrote. */
 const char *json_get_text(const json_t *object, const char *key, const char *otherwise);
 
 #endif

@@ -76,7 +76,8 @@ struct mail *mailbox_take_all(struct mailbox *box) {
 
 struct mail *mailbox_wait_all(struct mailbox *box, int64_t timeout_ms) {
     uint64_t until_ns = clock_now_ns() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms) * 1000000u;
-    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u), .tv_nsec = (long)(until_ns % 1000000000u)};
+    struct timespec until = { .tv_sec = (time_t)(until_ns / 1000000000u),
+                              .tv_nsec = (long)(until_ns % 1000000000u) };
     int result = 0;
     pthread_mutex_lock(&box->lock);
     while (box->first == NULL && !box->closed && result != ETIMEDOUT) {

@@ -1,12 +1,12 @@
 /* mailbox.h - how a thread hands work to another: the only lock of the program.
  *
- * A message is a heap object that begins with a struct mail. Posting gives it away; taking receives it. Messages carry
- * ids and copies, never pointers to what another thread may change (I5).
+ * A message is a heap object that begins with a struct mail. Posting gives it away; taking receives it.
+ * Messages carry ids and copies, never pointers to what another thread may change (I5).
  *
  * Wake-ups coalesce: `wake` is called once for a box that was empty, so the reader drains all.
  *
- * Thread  mailbox_post, mailbox_close, mailbox_count any; the take and wait functions the reader; new and free when no
- *         other thread uses the box.
+ * Thread  mailbox_post, mailbox_close, mailbox_count any; the take and wait functions the reader; new and
+ *         free when no other thread uses the box.
  * Limits  n_max messages; a post beyond it is STATUS_FULL and the sender keeps the message.
  */
 #ifndef RUNNEL_BASE_MAILBOX_H
@@ -40,8 +40,8 @@ MUST_CHECK enum status mailbox_post(struct mailbox *box, struct mail *mail);
 /* mailbox_take_all returns the messages in the order posted, as a list by `next`; NULL: none. Never blocks. */
 struct mail *mailbox_take_all(struct mailbox *box);
 
-/* mailbox_wait_all blocks until there is a message, the box is closed, or timeout_ms passed (−1: no limit). NULL: closed and
- * empty, or the time is over. */
+/* mailbox_wait_all blocks until there is a message, the box is closed, or timeout_ms passed (−1: no limit).
+ * NULL: closed and empty, or the time is over. */
 struct mail *mailbox_wait_all(struct mailbox *box, int64_t timeout_ms);
 
 /* mailbox_close wakes the reader for good; later posts are STATUS_CLOSED. */

@@ -15,9 +15,13 @@ static void *checked(void *memory) {
     return memory;
 }
 
-void *mem_alloc(size_t n_bytes) { return checked(calloc(1, n_bytes ? n_bytes : 1)); }
+void *mem_alloc(size_t n_bytes) {
+    return checked(calloc(1, n_bytes ? n_bytes : 1));
+}
 
-void *mem_resize(void *memory, size_t n_bytes) { return checked(realloc(memory, n_bytes ? n_bytes : 1)); }
+void *mem_resize(void *memory, size_t n_bytes) {
+    return checked(realloc(memory, n_bytes ? n_bytes : 1));
+}
 
 void *mem_grow_array(void *array, size_t n, size_t *capacity, size_t element_bytes, size_t max) {
     assert(n < max);
@@ -29,7 +33,9 @@ void *mem_grow_array(void *array, size_t n, size_t *capacity, size_t element_byt
     return mem_resize(array, *capacity * element_bytes);
 }
 
-char *mem_copy_string(const char *text) { return text ? mem_copy_bytes(text, strlen(text)) : NULL; }
+char *mem_copy_string(const char *text) {
+    return text ? mem_copy_bytes(text, strlen(text)) : NULL;
+}
 
 char *mem_copy_bytes(const void *bytes, size_t n_bytes) {
     char *copy = checked(malloc(n_bytes + 1));

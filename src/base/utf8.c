@@ -5,11 +5,20 @@ static void second_byte_range(unsigned char first, unsigned char *low, unsigned 
     *low = 0x80;
     *high = 0xBF;
     switch (first) {
-    case 0xE0: *low = 0xA0; break;
-    case 0xED: *high = 0x9F; break;
-    case 0xF0: *low = 0x90; break;
-    case 0xF4: *high = 0x8F; break;
-    default: break;
+    case 0xE0:
+        *low = 0xA0;
+        break;
+    case 0xED:
+        *high = 0x9F;
+        break;
+    case 0xF0:
+        *low = 0x90;
+        break;
+    case 0xF4:
+        *high = 0x8F;
+        break;
+    default:
+        break;
     }
 }
 

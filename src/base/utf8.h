@@ -1,7 +1,8 @@
 /* utf8.h - whole characters only.
  *
  * Half a character in a WebSocket text frame closes the socket (RFC 6455 section 8.1), so text that enters or
- * leaves the program passes here. The definition is RFC 3629: no surrogates, no overlong forms, at most U+10FFFF.
+ * leaves the program passes here. The definition is RFC 3629: no surrogates, no overlong forms, at most
+ * U+10FFFF.
  *
  * Thread  any; no state.
  */
@@ -14,8 +15,8 @@
 /* utf8_is_valid: all n_bytes are whole, valid characters. */
 bool utf8_is_valid(const char *text, size_t n_bytes);
 
-/* utf8_whole_length is the length of `text` without an unfinished character at its end. Bytes before it are not
- * checked. */
+/* utf8_whole_length is the length of `text` without an unfinished character at its end. Bytes before it are
+ * not checked. */
 size_t utf8_whole_length(const char *text, size_t n_bytes);
 
 /* utf8_step looks at the character that begins at text[0] (n_bytes ≥ 1).

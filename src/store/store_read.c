@@ -152,7 +152,7 @@ static enum job_outcome run_load(struct store_db *db, struct store_job *base) {
         job->found->title = copy_column(row, 1);
         job->found->created_ms = sqlite3_column_int64(row, 2);
         job->found->updated_ms = sqlite3_column_int64(row, 3);
-        strncpy(job->found->name, job->name, sizeof job->found->name - 1);
+        id_copy(job->found->name, sizeof job->found->name, job->name);
         result = read_messages(db, key, job->found);
     }
     sqlite3_reset(row);

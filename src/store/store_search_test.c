@@ -116,7 +116,7 @@ static void test_a_query_of_any_length_is_answered(void **state) {
 
 static void add_many(struct driver *driver, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        char title[20];
+        char title[32];
         snprintf(title, sizeof title, "river %zu", i);
         struct store_sent sent = driver_send(
             driver, (struct store_send){ .title = title, .wall_ms = DRIVER_WALL_MS + (int64_t)i / 3 });
@@ -133,7 +133,7 @@ static void expect_pages(struct driver *driver, const char *query) {
             driver_list(driver, (struct store_list){ .query = query, .before_ms = before_ms, .n_max = 4 });
         assert_int_equal(list.n_rows, page < 3 ? 4 : 2);
         for (size_t i = 0; i < list.n_rows; i++) {
-            char title[20];
+            char title[32];
             snprintf(title, sizeof title, "river %d", next--);
             assert_string_equal(list.rows[i].title, title);
         }

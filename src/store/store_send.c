@@ -23,7 +23,7 @@ static int find_conversation(struct store_db *db, struct send_job *job) {
         store_db_bind_text(find, 1, send->conversation);
         int result = store_db_find_number(find, &job->conversation_key);
         job->sent.status = job->conversation_key ? STATUS_OK : STATUS_NOT_FOUND;
-        strncpy(job->sent.conversation, send->conversation, ID_CONVERSATION_BYTES - 1);
+        id_copy(job->sent.conversation, ID_CONVERSATION_BYTES, send->conversation);
         return result;
     }
     if (send->client_msg_id == NULL) {
@@ -76,7 +76,7 @@ static int find_parent(struct store_db *db, struct send_job *job) {
         store_db_bind_text(find, 2, parent);
         int result = store_db_find_number(find, &job->parent_key);
         job->sent.status = job->parent_key ? STATUS_OK : STATUS_NOT_FOUND;
-        strncpy(job->sent.parent_id, parent, ID_HEX_BYTES - 1);
+        id_copy(job->sent.parent_id, ID_HEX_BYTES, parent);
         return result;
     }
     int result = sqlite3_step(find);
@@ -190,7 +190,7 @@ static int write_send(struct store_db *db, struct send_job *job) {
     int result = is_new ? insert_conversation(db, job) : touch_conversation(db, job);
     if (result == SQLITE_OK && is_new && send->system_text) {
         result = insert_message(db, job, send->system_message_id, STORE_ROLE_SYSTEM, send->system_text, NULL);
-        strncpy(sent->parent_id, send->system_message_id, ID_HEX_BYTES - 1);
+        id_copy(sent->parent_id, ID_HEX_BYTES, send->system_message_id);
     }
     if (result == SQLITE_OK) {
         result =
@@ -204,9 +204,9 @@ static int write_send(struct store_db *db, struct send_job *job) {
             store_write_insert_generation(db, send->generation_id, job->conversation_key, job->parent_key,
                                           send->model, send->settings, &sent->generation_key);
     }
-    strncpy(sent->user_message_id, send->user_message_id, ID_HEX_BYTES - 1);
-    strncpy(sent->assistant_message_id, send->assistant_message_id, ID_HEX_BYTES - 1);
-    strncpy(sent->generation_id, send->generation_id, ID_HEX_BYTES - 1);
+    id_copy(sent->user_message_id, ID_HEX_BYTES, send->user_message_id);
+    id_copy(sent->assistant_message_id, ID_HEX_BYTES, send->assistant_message_id);
+    id_copy(sent->generation_id, ID_HEX_BYTES, send->generation_id);
     return result;
 }
 
