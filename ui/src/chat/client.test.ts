@@ -1,0 +1,313 @@
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { Rest } from "../protocol/rest";
+import { ChatClient } from "./client";
+import { CONVERSATION, ManualTime } from "./testFrames";
+
+/* A server at the other end of a fake WebSocket: it keeps what was said and says what the test wants. */
+class FakeServer {
+    sockets: FakeSocket[] = [];
+    get said(): Record<string, unknown>[] {
+        return this.sockets.at(-1)?.sent.map((text) => JSON.parse(text)) ?? [];
+    }
+    say(frame: object): void {
+        this.sockets.at(-1)?.onmessage?.({ data: JSON.stringify(frame) });
+    }
+    greet(epoch = "e1"): void {
+        this.sockets.at(-1)?.onopen?.();
+        this.say({ type: "hello", protocol: 1, epoch, version: "0.1.0", model: null });
+    }
+    drop(): void {
+        this.sockets.at(-1)?.onclose?.({ code: 1006 });
+    }
+}
+
+class FakeSocket {
+    onopen: (() => void) | null = null;
+    onmessage: ((event: { data: string }) => void) | null = null;
+    onclose: ((event: { code: number }) => void) | null = null;
+    sent: string[] = [];
+    send(text: string) {
+        this.sent.push(text);
+    }
+    close() {}
+}
+
+function setUp() {
+    const server = new FakeServer();
+    const created: string[] = [];
+    const errors: string[] = [];
+    let id = 0;
+    const time = new ManualTime();
+    const client = new ChatClient({
+        rest: { conversations: async () => [] } as unknown as Rest,
+        socket: {
+            url: () => "ws://test/ws",
+            create: () => {
+                const socket = new FakeSocket();
+                server.sockets.push(socket);
+                return socket as unknown as WebSocket;
+            },
+            random: () => 0,
+        },
+        schedule: time.schedule,
+        now: time.now,
+        newId: () => `id${++id}`,
+        onCreated: (_, conversation) => created.push(conversation),
+        onError: (text) => errors.push(text),
+    });
+    client.start();
+    return { server, client, created, errors };
+}
+
+const of = { conversation: CONVERSATION, generation: "g1" };
+const userMessage = { id: "u1", parent: null, role: "user", content: "Hi", timestamp: "" };
+const running = (content: string, seq: number) => ({
+    id: "a1",
+    parent: "u1",
+    role: "assistant",
+    content,
+    timestamp: "",
+    generation: { id: "g1", seq, ended: false, reason: null, usage: null, timings: null },
+});
+const snapshot = (messages: object[]) => ({
+    type: "snapshot",
+    conversation: CONVERSATION,
+    epoch: "e1",
+    title: "T",
+    messages,
+    tokens_used: 1,
+    max_tokens: 9,
+});
+const ack = (clientMsgId: string, duplicate = false) => ({
+    type: "ack",
+    client_msg_id: clientMsgId,
+    ...of,
+    message: "u1",
+    duplicate,
+});
+const token = (seq: number, text: string) => ({
+    type: "tokens",
+    ...of,
+    seq,
+    n: 1,
+    text,
+    tokens_used: 5,
+    max_tokens: 9,
+});
+
+const storage = () => {
+    const values = new Map<string, string>();
+    return {
+        getItem: (name: string) => values.get(name) ?? null,
+        setItem: (name: string, value: string) => void values.set(name, value),
+        removeItem: (name: string) => void values.delete(name),
+    };
+};
+
+beforeEach(() => {
+    vi.useFakeTimers();
+    vi.stubGlobal("sessionStorage", storage());
+    vi.stubGlobal("localStorage", storage());
+    return () => {
+        vi.useRealTimers();
+        vi.unstubAllGlobals();
+    };
+});
+
+describe("ChatClient", () => {
+    it("watches the open conversation after hello", () => {
+        const { server, client } = setUp();
+        client.open(CONVERSATION);
+        server.greet();
+        expect(server.said.slice(1)).toEqual([{ type: "watch", conversation: CONVERSATION }]);
+    });
+
+    it("catches up by cursor after a lost connection, and gets no text twice (P2)", () => {
+        const { server, client } = setUp();
+        const store = client.open(CONVERSATION);
+        server.greet();
+        server.say(snapshot([userMessage, running("One", 2)]));
+        server.say(token(3, " two"));
+        server.drop();
+        vi.advanceTimersByTime(5000);
+        server.greet();
+        expect(server.said[1]).toEqual({
+            type: "watch",
+            conversation: CONVERSATION,
+            cursor: { generation: "g1", epoch: "e1", after_seq: 3 },
+        });
+        server.say({ type: "resumed", conversation: CONVERSATION });
+        server.say(token(3, " two"));
+        server.say(token(4, " three"));
+        expect(store.get().turn?.text).toBe("One two three");
+    });
+
+    it("says that it catches up until the conversation is there", () => {
+        const { server, client } = setUp();
+        client.open(CONVERSATION);
+        server.greet();
+        expect(client.connection.get().catchingUp).toBe(false);
+        server.say(snapshot([]));
+        server.drop();
+        vi.advanceTimersByTime(5000);
+        server.greet();
+        expect(client.connection.get().catchingUp).toBe(true);
+        server.say(snapshot([]));
+        expect(client.connection.get().catchingUp).toBe(false);
+    });
+
+    it("watches again from its cursor when there is a hole [N3]", () => {
+        const { server, client } = setUp();
+        client.open(CONVERSATION);
+        server.greet();
+        server.say(snapshot([running("One", 2)]));
+        server.say(token(9, "x"));
+        expect(server.said.at(-1)).toMatchObject({ type: "watch", cursor: { after_seq: 2 } });
+    });
+
+    it("a new conversation is sent without an id, and gets its address with the ack", () => {
+        const { server, client, created } = setUp();
+        const store = client.open(null);
+        server.greet();
+        client.send(store, "Hi");
+        expect(server.said.at(-1)).toEqual({ type: "send", client_msg_id: "id1", text: "Hi" });
+        server.say(ack("id1"));
+        expect(created).toEqual([CONVERSATION]);
+        expect(client.open(CONVERSATION)).toBe(store);
+        server.say({ type: "start", ...of, seq: 1, message: running("", 1) });
+        server.say(token(2, "Yo"));
+        expect(store.get().turn?.text).toBe("Yo");
+        expect(client.open(null)).not.toBe(store);
+    });
+
+    it("sends what was not acknowledged again, with the same id [N6]", () => {
+        const { server, client } = setUp();
+        const store = client.open(null);
+        server.greet();
+        client.send(store, "Hi");
+        server.drop();
+        vi.advanceTimersByTime(5000);
+        server.greet();
+        expect(server.said.slice(1)).toEqual([{ type: "send", client_msg_id: "id1", text: "Hi" }]);
+        server.say(ack("id1", true));
+        expect(server.said.at(-1)).toMatchObject({ type: "watch", conversation: CONVERSATION });
+        server.drop();
+        vi.advanceTimersByTime(5000);
+        server.greet();
+        expect(server.said.some((frame) => frame.type === "send")).toBe(false);
+    });
+
+    it("a message that was not acknowledged survives a reload of the page", () => {
+        const before = setUp();
+        before.server.greet();
+        before.client.send(before.client.open(null), "Hi");
+        const after = setUp();
+        const store = after.client.open(null);
+        expect(store.get().items.map((item) => item.kind)).toEqual(["user", "assistant"]);
+        after.server.greet();
+        expect(after.server.said.at(-1)).toEqual({ type: "send", client_msg_id: "id1", text: "Hi" });
+    });
+
+    it("a stop before the ack is sent with it", () => {
+        const { server, client } = setUp();
+        const store = client.open(null);
+        server.greet();
+        client.send(store, "Hi");
+        client.stop(store);
+        expect(server.said.some((frame) => frame.type === "stop")).toBe(false);
+        server.say(ack("id1"));
+        expect(server.said.at(-1)).toEqual({ type: "stop", generation: "g1" });
+    });
+
+    it("a stop while the line is down takes back what never went out", () => {
+        const { client } = setUp();
+        const store = client.open(null);
+        client.send(store, "Hi");
+        client.stop(store);
+        expect(store.get().items).toEqual([]);
+        expect(store.get().failure?.text).toBe("Hi");
+    });
+
+    it("a stop that was asked for while the line was down goes out after the reconnect", () => {
+        const { server, client } = setUp();
+        const store = client.open(CONVERSATION);
+        server.greet();
+        server.say(snapshot([userMessage, running("One", 2)]));
+        server.drop();
+        client.stop(store);
+        vi.advanceTimersByTime(5000);
+        server.greet();
+        expect(server.said.at(-1)).toEqual({ type: "stop", generation: "g1" });
+    });
+
+    it("a refused message goes back to the composer", () => {
+        const { server, client } = setUp();
+        const store = client.open(null);
+        server.greet();
+        client.send(store, "Hi");
+        server.say({
+            type: "error",
+            code: "queue_full",
+            text: "try later",
+            about: { type: "send", client_msg_id: "id1" },
+        });
+        expect(store.get().status).toBe("new");
+        expect(store.get().failure).toEqual({ text: "Hi", error: "try later" });
+    });
+
+    it("an unknown conversation is shown as missing, not as an error", () => {
+        const { server, client, errors } = setUp();
+        const store = client.open(CONVERSATION);
+        server.greet();
+        server.say({
+            type: "error",
+            code: "not_found",
+            text: "no",
+            about: { type: "watch", conversation: CONVERSATION },
+        });
+        expect(store.get().status).toBe("missing");
+        expect(errors).toEqual([]);
+    });
+
+    it("leaves a conversation that is idle, and keeps watching one whose answer runs", () => {
+        const { server, client } = setUp();
+        client.open(CONVERSATION);
+        server.greet();
+        server.say(snapshot([userMessage, running("One", 2)]));
+        client.open(null);
+        expect(server.said.some((frame) => frame.type === "unwatch")).toBe(false);
+        server.say({ type: "end", ...of, seq: 3, reason: "stop", usage: null, timings: null });
+        expect(server.said.at(-1)).toEqual({ type: "unwatch", conversation: CONVERSATION });
+        client.open(CONVERSATION);
+        expect(server.said.at(-1)).toMatchObject({ type: "watch", cursor: { after_seq: 3 } });
+    });
+
+    it("a deleted conversation is gone from the list and from the screen", () => {
+        const { server, client } = setUp();
+        const store = client.open(CONVERSATION);
+        server.greet();
+        server.say(snapshot([userMessage]));
+        const event = {
+            type: "conversation",
+            conversation: CONVERSATION,
+            title: "T",
+            timestamp: "2026-11-22T21:05:10.123Z",
+            updated: "2026-11-22T21:05:10.123Z",
+            running: false,
+        };
+        server.say({ ...event, event: "created" });
+        expect(client.list.get().items).toHaveLength(1);
+        server.say({ ...event, event: "deleted" });
+        expect(client.list.get().items).toHaveLength(0);
+        expect(store.get().status).toBe("missing");
+    });
+
+    it("gives tests the source text of an answer", () => {
+        const { server, client } = setUp();
+        client.open(CONVERSATION);
+        server.greet();
+        server.say(snapshot([userMessage, running("**One**", 2)]));
+        expect(client.textOf("g1")).toBe("**One**");
+        expect(client.textOf("g2")).toBeNull();
+    });
+});

@@ -1,0 +1,285 @@
+/* The page's one client: it owns the socket and gives every frame to the store that it belongs to.
+ *
+ * Watching: the conversation on the screen is watched, and those whose turn runs; another one is left with its
+ * cursor and caught up from there when it is opened again. After each connect everything is watched anew from
+ * its cursor, then what was not acknowledged is sent again, with the same id [N6], then stops. */
+
+import type { ModelStatus, ServerFrame } from "../protocol/frames";
+import type { Rest } from "../protocol/rest";
+import { Socket, type SocketOptions, type SocketStatus } from "../protocol/socket";
+import { type ConversationFrame, ConversationStore } from "./conversationStore";
+import { ListStore } from "./listStore";
+import { type Outgoing, readOutbox, writeOutbox } from "./localStore";
+import { Store } from "./store";
+import { isTracing, traceReceived } from "./trace";
+import type { TurnOptions } from "./turnStore";
+
+/* How many conversations stay in memory after they were left. */
+const KEPT_MAX = 12;
+
+export interface ConnectionSnapshot {
+    socket: SocketStatus;
+    wasOpen: boolean;
+    catchingUp: boolean;
+}
+
+export interface ClientOptions extends TurnOptions {
+    rest: Rest;
+    socket: Pick<SocketOptions, "url" | "token" | "create" | "random">;
+    onCreated: (conversation: ConversationStore, id: string) => void;
+    onError: (text: string) => void;
+    newId: () => string;
+}
+
+export class ChatClient {
+    readonly list: ListStore;
+    readonly model = new Store<ModelStatus | null>(null);
+    readonly version = new Store<string>("");
+    readonly connection = new Store<ConnectionSnapshot>({
+        socket: { state: "idle" },
+        wasOpen: false,
+        catchingUp: false,
+    });
+    readonly rest: Rest;
+    private options: ClientOptions;
+    private socket: Socket;
+    private kept = new Map<string, ConversationStore>();
+    private active: ConversationStore | null = null;
+    private fresh: ConversationStore | null = null;
+    private watched = new Set<string>();
+    private outbox: (Outgoing & { store: ConversationStore; isSent: boolean })[] =
+        []; /* isSent: once at least */
+    private epoch = "";
+
+    constructor(options: ClientOptions) {
+        this.options = options;
+        this.rest = options.rest;
+        this.list = new ListStore(options.rest);
+        this.socket = new Socket({
+            ...options.socket,
+            onFrame: (frame) => this.receive(frame),
+            onStatus: (status) => this.statusChanged(status),
+            onBadFrame: (why) => options.onError(`The server sent a frame that cannot be read: ${why}`),
+        });
+        for (const entry of readOutbox()) {
+            const store = entry.conversation ? this.storeOf(entry.conversation) : this.freshStore();
+            store.addOutgoing(entry.clientMsgId, entry.text);
+            this.outbox.push({ ...entry, store, isSent: false });
+        }
+    }
+
+    start(): void {
+        this.socket.start();
+    }
+
+    retry(): void {
+        this.socket.retry();
+    }
+
+    /* open brings a conversation to the screen; null is the one that does not exist yet. */
+    open(id: string | null): ConversationStore {
+        const store = id === null ? this.freshStore() : this.storeOf(id);
+        if (store === this.active) return store;
+        const left = this.active;
+        this.active = store;
+        if (left) this.leave(left);
+        if (store.id !== null && !this.watched.has(store.id)) this.watch(store);
+        return store;
+    }
+
+    /* send shows the message at once and keeps it until the server has acknowledged it. */
+    send(store: ConversationStore, text: string): void {
+        const entry = {
+            clientMsgId: this.options.newId(),
+            conversation: store.id,
+            text,
+            store,
+            isSent: false,
+        };
+        store.addOutgoing(entry.clientMsgId, text);
+        this.outbox.push(entry);
+        this.saveOutbox();
+        this.transmit(entry);
+    }
+
+    /* stop is idempotent; what was never sent is taken back instead. */
+    stop(store: ConversationStore): void {
+        const turn = store.get().turn;
+        if (!turn) return;
+        const unsent = this.outbox.find((entry) => entry.store === store && !entry.isSent);
+        if (unsent) {
+            this.forget(unsent);
+            store.takeBack(unsent.clientMsgId, { text: unsent.text, error: "" });
+            return;
+        }
+        turn.requestStop();
+        this.transmitStop(store);
+    }
+
+    textOf(generation: string): string | null {
+        for (const store of [...this.kept.values(), ...(this.fresh ? [this.fresh] : [])])
+            for (const item of store.get().items) {
+                if (item.kind !== "assistant") continue;
+                if (item.turn?.generation === generation) return item.turn.text;
+                if (!item.turn && item.message?.generation?.id === generation) return item.message.content;
+            }
+        return null;
+    }
+
+    private receive(frame: ServerFrame): void {
+        switch (frame.type) {
+            case "hello":
+                this.greeted(frame.epoch, frame.version, frame.model);
+                return;
+            case "ack":
+                this.acknowledged(frame);
+                return;
+            case "model":
+                this.model.set(frame.model);
+                return;
+            case "conversation":
+                this.list.apply(frame);
+                if (frame.event === "deleted") this.kept.get(frame.conversation)?.setMissing();
+                else if (frame.title !== null) this.kept.get(frame.conversation)?.setTitle(frame.title);
+                return;
+            case "error":
+                this.refused(frame);
+                return;
+            case "ping":
+                return;
+            default:
+                this.toConversation(frame);
+        }
+    }
+
+    private toConversation(frame: ConversationFrame): void {
+        if (frame.type === "tokens" && isTracing) traceReceived(frame.seq, frame.n);
+        const store = this.kept.get(frame.conversation);
+        if (!store) return;
+        if (store.apply(frame) === "ask") this.watch(store);
+        if ((frame.type === "snapshot" || frame.type === "resumed") && store === this.active) this.caughtUp();
+        if (frame.type === "end" && store !== this.active) this.leave(store);
+    }
+
+    private greeted(epoch: string, version: string, model: ModelStatus | null): void {
+        this.epoch = epoch;
+        this.version.set(version);
+        if (model) this.model.set(model);
+        this.watched.clear();
+        for (const store of this.kept.values())
+            if (store === this.active || store.get().turn) this.watch(store);
+        for (const entry of [...this.outbox]) this.transmit(entry);
+        for (const store of this.kept.values()) if (store.get().turn?.isStopping) this.transmitStop(store);
+        void this.list.refresh();
+        if (!this.active || this.active.id === null) this.caughtUp();
+    }
+
+    private acknowledged(frame: Extract<ServerFrame, { type: "ack" }>): void {
+        const entry = this.outbox.find((entry) => entry.clientMsgId === frame.clientMsgId);
+        if (!entry) return;
+        this.forget(entry);
+        const { store } = entry;
+        const isNew = store.id === null;
+        store.accept(frame.clientMsgId, frame, this.epoch);
+        if (isNew) {
+            if (store === this.fresh) this.fresh = null;
+            this.kept.set(frame.conversation, store);
+            /* The server lets the sender watch by itself [N6]; a repeated send may find it under way. */
+            this.watched.add(frame.conversation);
+            this.options.onCreated(store, frame.conversation);
+        }
+        if (frame.duplicate) this.watch(store);
+        if (store.get().turn?.isStopping) this.transmitStop(store);
+    }
+
+    private refused(frame: Extract<ServerFrame, { type: "error" }>): void {
+        const { about } = frame;
+        const entry = this.outbox.find((entry) => entry.clientMsgId === about.clientMsgId);
+        if (entry) {
+            this.forget(entry);
+            entry.store.takeBack(entry.clientMsgId, { text: entry.text, error: frame.text || frame.code });
+            return;
+        }
+        const store = about.conversation ? this.kept.get(about.conversation) : undefined;
+        if (about.type === "watch" && store) {
+            this.watched.delete(about.conversation as string);
+            if (frame.code === "not_found") store.setMissing();
+            this.caughtUp();
+            if (frame.code === "not_found") return;
+        }
+        if (about.type !== "stop" && about.type !== "unwatch") this.options.onError(frame.text || frame.code);
+    }
+
+    private statusChanged(socket: SocketStatus): void {
+        this.connection.update((value) => ({
+            socket,
+            wasOpen: value.wasOpen || socket.state === "open",
+            catchingUp: socket.state === "open" && value.wasOpen,
+        }));
+    }
+
+    private caughtUp(): void {
+        this.connection.update((value) => (value.catchingUp ? { ...value, catchingUp: false } : value));
+    }
+
+    private watch(store: ConversationStore): void {
+        const conversation = store.id;
+        if (conversation === null || this.socket.status.state !== "open") return;
+        store.asked();
+        const cursor = store.cursor();
+        this.watched.add(conversation);
+        this.socket.send(cursor ? { type: "watch", conversation, cursor } : { type: "watch", conversation });
+    }
+
+    private leave(store: ConversationStore): void {
+        const id = store.id;
+        if (id === null || store.get().turn) return;
+        if (this.watched.delete(id)) this.socket.send({ type: "unwatch", conversation: id });
+        for (const [key, kept] of this.kept) {
+            if (this.kept.size <= KEPT_MAX) break;
+            if (kept !== this.active && !kept.get().turn) this.kept.delete(key);
+        }
+    }
+
+    private transmit(entry: (typeof this.outbox)[number]): void {
+        const { clientMsgId, text } = entry;
+        const conversation = entry.store.id;
+        const frame = { type: "send", client_msg_id: clientMsgId, text } as const;
+        if (this.socket.send(conversation === null ? frame : { ...frame, conversation })) entry.isSent = true;
+    }
+
+    private transmitStop(store: ConversationStore): void {
+        const generation = store.get().turn?.generation ?? null;
+        if (generation !== null) this.socket.send({ type: "stop", generation });
+        else if (store.id !== null) this.socket.send({ type: "stop", conversation: store.id });
+    }
+
+    private forget(entry: Outgoing): void {
+        this.outbox = this.outbox.filter((other) => other.clientMsgId !== entry.clientMsgId);
+        this.saveOutbox();
+    }
+
+    private saveOutbox(): void {
+        writeOutbox(
+            this.outbox.map(({ clientMsgId, text, store }) => ({
+                clientMsgId,
+                conversation: store.id,
+                text,
+            })),
+        );
+    }
+
+    private storeOf(id: string): ConversationStore {
+        let store = this.kept.get(id);
+        if (store) this.kept.delete(id);
+        store ??= new ConversationStore(id, this.options);
+        /* Put in anew: the map's order is that of use. */
+        this.kept.set(id, store);
+        return store;
+    }
+
+    private freshStore(): ConversationStore {
+        this.fresh ??= new ConversationStore(null, this.options);
+        return this.fresh;
+    }
+}

@@ -1,0 +1,97 @@
+/* The conversations of the sidebar: read once by REST, kept up by `conversation` frames. */
+
+import type { ConversationEvent } from "../protocol/frames";
+import { CONVERSATIONS_PAGE, type ConversationSummary, type Rest } from "../protocol/rest";
+import { Store } from "./store";
+import { parseTime } from "./times";
+
+export interface ListSnapshot {
+    status: "loading" | "ready" | "failed";
+    error: string | null;
+    items: readonly ConversationSummary[] /* the latest change first */;
+    hasMore: boolean;
+}
+
+export class ListStore extends Store<ListSnapshot> {
+    private rest: Rest;
+    private hidden = new Set<string>();
+
+    constructor(rest: Rest) {
+        super({ status: "loading", error: null, items: [], hasMore: false });
+        this.rest = rest;
+    }
+
+    /* refresh reads the newest page; after an absence it also brings what was missed. */
+    async refresh(): Promise<void> {
+        try {
+            const page = await this.rest.conversations({});
+            this.set({ status: "ready", error: null, items: this.sorted(page), hasMore: isFull(page) });
+        } catch (error) {
+            this.update((value) => ({ ...value, status: "failed", error: messageOf(error) }));
+        }
+    }
+
+    async loadMore(): Promise<void> {
+        const oldest = this.get()
+            .items.map((item) => item.timestamp)
+            .sort()[0];
+        if (!oldest) return;
+        try {
+            const page = await this.rest.conversations({ before: oldest });
+            this.update((value) => ({
+                ...value,
+                items: this.sorted([...value.items, ...page]),
+                hasMore: isFull(page),
+            }));
+        } catch (error) {
+            this.update((value) => ({ ...value, error: messageOf(error) }));
+        }
+    }
+
+    apply(frame: ConversationEvent): void {
+        this.update((value) => {
+            const others = value.items.filter((item) => item.id !== frame.conversation);
+            if (frame.event === "deleted") return { ...value, items: others };
+            const known = value.items.find((item) => item.id === frame.conversation);
+            const timestamp = frame.timestamp ?? known?.timestamp ?? new Date().toISOString();
+            const item: ConversationSummary = {
+                id: frame.conversation,
+                title: frame.title ?? known?.title ?? "",
+                timestamp,
+                updated: frame.updated ?? known?.updated ?? timestamp,
+                running: frame.running,
+                snippet: null,
+            };
+            return { ...value, items: this.sorted([...others, item]) };
+        });
+    }
+
+    /* hide takes a conversation out of sight while its deletion can still be undone. */
+    hide(id: string): void {
+        this.hidden.add(id);
+        this.update((value) => ({ ...value, items: this.sorted(value.items) }));
+    }
+
+    unhide(id: string): void {
+        this.hidden.delete(id);
+        void this.refresh();
+    }
+
+    isHidden(id: string): boolean {
+        return this.hidden.has(id);
+    }
+
+    private sorted(items: readonly ConversationSummary[]): ConversationSummary[] {
+        const byId = new Map(items.map((item) => [item.id, item]));
+        return [...byId.values()]
+            .filter((item) => !this.hidden.has(item.id))
+            .sort((a, b) => timeOf(b) - timeOf(a) || (a.id < b.id ? 1 : -1));
+    }
+}
+
+function timeOf(item: ConversationSummary): number {
+    return (parseTime(item.updated) ?? parseTime(item.timestamp))?.getTime() ?? 0;
+}
+
+const isFull = (page: readonly unknown[]) => page.length >= CONVERSATIONS_PAGE;
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,51 @@
+/* Drafts and unacknowledged messages, kept in the browser. Storage may be full or forbidden: then they are kept
+ * for as long as the page lives, and nothing fails. */
+
+const DRAFT = "runnel.draft.";
+const OUTBOX = "runnel.outbox";
+
+export interface Outgoing {
+    clientMsgId: string;
+    conversation: string | null;
+    text: string;
+}
+
+function quietly<T>(otherwise: T, action: () => T): T {
+    try {
+        return action();
+    } catch {
+        return otherwise;
+    }
+}
+
+const draftName = (conversation: string | null) => DRAFT + (conversation ?? "new");
+
+export function readDraft(conversation: string | null): string {
+    return quietly("", () => localStorage.getItem(draftName(conversation)) ?? "");
+}
+
+export function writeDraft(conversation: string | null, text: string): void {
+    quietly(undefined, () => {
+        if (text === "") localStorage.removeItem(draftName(conversation));
+        else localStorage.setItem(draftName(conversation), text);
+    });
+}
+
+/* The outbox is of this tab alone: two tabs must not both send it. */
+export function readOutbox(): Outgoing[] {
+    return quietly([], () => {
+        const list: unknown = JSON.parse(sessionStorage.getItem(OUTBOX) ?? "[]");
+        if (!Array.isArray(list)) return [];
+        return list.filter(
+            (entry): entry is Outgoing =>
+                typeof entry?.clientMsgId === "string" && typeof entry.text === "string",
+        );
+    });
+}
+
+export function writeOutbox(outbox: readonly Outgoing[]): void {
+    quietly(undefined, () => {
+        if (outbox.length === 0) sessionStorage.removeItem(OUTBOX);
+        else sessionStorage.setItem(OUTBOX, JSON.stringify(outbox));
+    });
+}

@@ -1,0 +1,187 @@
+/* A turn that is being produced, as the page sees it: the text in blocks, the phase, the figures.
+ *
+ * Tokens come as often as they like; watchers are told once per animation frame. The first token is told at
+ * once, and so is the end. Owner: the conversation's store. */
+
+import { BlockSplitter } from "../markdown/splitBlocks";
+import type { Ending, Message, Phase } from "../protocol/frames";
+import type { Schedule } from "./frameSchedule";
+import { NEW_TURN, reduceTurn, type Step, type TurnFrame, type TurnState } from "./reduceTurn";
+import { Store } from "./store";
+
+export type TurnStatus = "sending" | "waiting" | "streaming" | "ended";
+
+export interface TurnSnapshot {
+    status: TurnStatus;
+    generation: string | null;
+    seq: number;
+    settled: readonly string[];
+    tail: string;
+    phase: Phase | null;
+    tokensUsed: number | null;
+    maxTokens: number | null;
+    tokens: number;
+    tokensPerSecond: number | null;
+    firstTokenMs: number | null;
+    stopping: boolean;
+    ending: Ending | null;
+}
+
+export interface TurnOptions {
+    schedule: Schedule;
+    now: () => number /* monotonic, ms */;
+}
+
+const RATE_WINDOW_MS = 4000;
+const RATE_SPAN_MIN_MS = 300;
+const RATE_REFRESH_MS = 250;
+/* A frame of so many tokens is the catch-up after an absence: its speed is that of the line, not the model's. */
+const CATCH_UP_TOKENS = 24;
+
+export class TurnStore {
+    private options: TurnOptions;
+    private state: TurnState = NEW_TURN;
+    private blocks = new BlockSplitter();
+    private sentAt: number | null;
+    private firstTokenMs: number | null = null;
+    private samples: { at: number; seq: number }[] = [];
+    private rate: number | null = null;
+    private rateAt = 0;
+    private acked = false;
+    private stopping = false;
+    private scheduled = false;
+    private store: Store<TurnSnapshot>;
+
+    /* sentAt is when the message went out, null for a turn that was found running. */
+    constructor(options: TurnOptions, sentAt: number | null) {
+        this.options = options;
+        this.sentAt = sentAt;
+        this.store = new Store(this.build());
+    }
+
+    readonly get = (): TurnSnapshot => this.store.get();
+    readonly subscribe = (listener: () => void) => this.store.subscribe(listener);
+
+    get generation(): string | null {
+        return this.state.generation;
+    }
+    get seq(): number {
+        return this.state.seq;
+    }
+    get text(): string {
+        return this.state.text;
+    }
+    get ending(): Ending | null {
+        return this.state.ending;
+    }
+    get context(): { used: number | null; max: number | null } {
+        return { used: this.state.tokensUsed, max: this.state.maxTokens };
+    }
+    get isStopping(): boolean {
+        return this.stopping;
+    }
+
+    apply(frame: TurnFrame): Step["kind"] {
+        const before = this.state;
+        const step = reduceTurn(before, frame);
+        if (step.kind !== "applied") return step.kind;
+        this.state = step.state;
+        this.blocks.append(step.state.text.slice(before.text.length));
+        if (frame.type === "tokens") this.count(frame.n);
+        const isFirstText = before.text === "" && step.state.text !== "";
+        if (isFirstText || frame.type === "end") this.tell();
+        else this.tellNextFrame();
+        return "applied";
+    }
+
+    /* accept: the server has taken the message and named the generation. */
+    accept(generation: string): void {
+        this.acked = true;
+        if (this.state.generation === null) this.state = { ...this.state, generation };
+        this.tell();
+    }
+
+    requestStop(): void {
+        this.stopping = true;
+        this.tell();
+    }
+
+    /* restore puts in place what a snapshot says of this generation. */
+    restore(message: Message, context: { used: number | null; max: number | null }): void {
+        const { generation } = message;
+        if (!generation) return;
+        const grown = message.content.startsWith(this.state.text)
+            ? message.content.slice(this.state.text.length)
+            : null;
+        if (grown === null) this.blocks = new BlockSplitter();
+        this.blocks.append(grown ?? message.content);
+        this.samples = [];
+        this.acked = true;
+        this.state = {
+            generation: generation.id,
+            seq: generation.seq,
+            text: message.content,
+            phase: message.content === "" ? this.state.phase : null,
+            tokensUsed: context.used ?? this.state.tokensUsed,
+            maxTokens: context.max ?? this.state.maxTokens,
+            ending: generation.ending,
+        };
+        this.tell();
+    }
+
+    private count(n: number): void {
+        const at = this.options.now();
+        if (this.firstTokenMs === null && this.sentAt !== null) this.firstTokenMs = at - this.sentAt;
+        if (n >= CATCH_UP_TOKENS) this.samples = [];
+        this.samples.push({ at, seq: this.state.seq });
+        while (at - (this.samples[0]?.at ?? at) > RATE_WINDOW_MS) this.samples.shift();
+        const first = this.samples[0];
+        if (!first || at - first.at < RATE_SPAN_MIN_MS || at - this.rateAt < RATE_REFRESH_MS) return;
+        this.rate = ((this.state.seq - first.seq) * 1000) / (at - first.at);
+        this.rateAt = at;
+    }
+
+    private tellNextFrame(): void {
+        if (this.scheduled) return;
+        this.scheduled = true;
+        this.options.schedule(() => {
+            if (this.scheduled) this.tell();
+        });
+    }
+
+    private tell(): void {
+        this.scheduled = false;
+        this.store.set(this.build());
+    }
+
+    private build(): TurnSnapshot {
+        const { state } = this;
+        const ending = state.ending;
+        return {
+            status: ending
+                ? "ended"
+                : state.text !== ""
+                  ? "streaming"
+                  : this.isKnown()
+                    ? "waiting"
+                    : "sending",
+            generation: state.generation,
+            seq: state.seq,
+            settled: this.blocks.settled,
+            tail: this.blocks.tail,
+            phase: state.phase,
+            tokensUsed: state.tokensUsed,
+            maxTokens: state.maxTokens,
+            /* `start` is 1 and `end` is the last: what lies between are the tokens. */
+            tokens: ending?.usage?.completionTokens ?? Math.max(0, state.seq - (ending ? 2 : 1)),
+            tokensPerSecond: ending?.timings?.decodePerSecond ?? this.rate,
+            firstTokenMs: this.firstTokenMs,
+            stopping: this.stopping && !ending,
+            ending,
+        };
+    }
+
+    private isKnown(): boolean {
+        return this.acked || this.state.seq > 0 || this.state.phase !== null;
+    }
+}

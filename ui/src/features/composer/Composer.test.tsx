@@ -1,0 +1,104 @@
+// @vitest-environment happy-dom
+import { act, cleanup, fireEvent, render, screen } from "@testing-library/react";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { ChatClient } from "../../chat/client";
+import { ConversationStore } from "../../chat/conversationStore";
+import { CONVERSATION, end, ManualTime, snapshot, start, tokens } from "../../chat/testFrames";
+import { ServicesContext } from "../useClient";
+import { Composer } from "./Composer";
+
+function setUp(id: string | null = CONVERSATION) {
+    const store = new ConversationStore(id, new ManualTime());
+    if (id) store.apply(snapshot([]));
+    const client = {
+        send: vi.fn((conversation: ConversationStore, text: string) => conversation.addOutgoing("c1", text)),
+        stop: vi.fn(),
+    };
+    const view = render(
+        <ServicesContext value={{ client: client as unknown as ChatClient, navigate: vi.fn() }}>
+            <Composer conversation={store} />
+        </ServicesContext>,
+    );
+    const box = screen.getByTestId("composer") as HTMLTextAreaElement;
+    const type = (text: string) => fireEvent.change(box, { target: { value: text } });
+    return { store, client, view, box, type };
+}
+
+beforeEach(() => localStorage.clear());
+afterEach(cleanup);
+
+it("Enter sends, Shift+Enter does not", () => {
+    const { client, box, type } = setUp();
+    type("Hello");
+    fireEvent.keyDown(box, { key: "Enter", shiftKey: true });
+    expect(client.send).not.toHaveBeenCalled();
+    fireEvent.keyDown(box, { key: "Enter" });
+    expect(client.send).toHaveBeenCalledWith(expect.anything(), "Hello");
+    expect(box.value).toBe("");
+});
+
+it("Enter that ends the writing of a character does not send", () => {
+    const { client, box, type } = setUp();
+    type("に");
+    fireEvent.keyDown(box, { key: "Enter", isComposing: true });
+    expect(client.send).not.toHaveBeenCalled();
+});
+
+it("an empty message cannot be sent", () => {
+    const { client, box, type } = setUp();
+    type("  \n ");
+    fireEvent.keyDown(box, { key: "Enter" });
+    expect(client.send).not.toHaveBeenCalled();
+    expect((screen.getByTestId("send") as HTMLButtonElement).disabled).toBe(true);
+});
+
+it("Stop takes the place of Send at once, and gives it back at the end", () => {
+    const { store, client, box, type } = setUp();
+    type("Hello");
+    fireEvent.keyDown(box, { key: "Enter" });
+    expect(screen.queryByTestId("send")).toBeNull();
+    fireEvent.click(screen.getByTestId("stop"));
+    expect(client.stop).toHaveBeenCalledOnce();
+    act(() => {
+        store.apply(start());
+        store.apply(tokens(2, "Yo"));
+        store.apply(end(3, "cancelled"));
+    });
+    expect(screen.queryByTestId("stop")).toBeNull();
+    expect(screen.getByTestId("send")).toBeTruthy();
+});
+
+it("the next message can be written, not sent, while an answer runs", () => {
+    const { client, box, type } = setUp();
+    type("One");
+    fireEvent.keyDown(box, { key: "Enter" });
+    type("Two");
+    fireEvent.keyDown(box, { key: "Enter" });
+    expect(client.send).toHaveBeenCalledOnce();
+    expect(box.value).toBe("Two");
+});
+
+it("the draft of a conversation is there again when it is opened again", () => {
+    const first = setUp();
+    first.type("half a thought");
+    first.view.unmount();
+    expect(setUp().box.value).toBe("half a thought");
+    cleanup();
+    expect(setUp("chat_2026-11-22-21-05-10-124.txt").box.value).toBe("");
+});
+
+it("a message that was refused comes back into the box with the reason", () => {
+    const { store, box, type } = setUp();
+    type("Hello");
+    fireEvent.keyDown(box, { key: "Enter" });
+    act(() => store.takeBack("c1", { text: "Hello", error: "too much is going on" }));
+    expect(box.value).toBe("Hello");
+    expect(screen.getByRole("alert").textContent).toContain("too much is going on");
+});
+
+it("warns when the context is nearly full", () => {
+    const { store } = setUp();
+    act(() => void store.apply({ ...snapshot([]), tokensUsed: 3900, maxTokens: 4096 }));
+    expect(screen.getByTestId("context-meter").dataset.level).toBe("alarm");
+    expect(screen.getByText(/95 % full/)).toBeTruthy();
+});

@@ -1,0 +1,132 @@
+import { ArrowDown } from "lucide-react";
+import { type RefObject, useEffect, useLayoutEffect, useRef, useState } from "react";
+import type { ConversationStore, Item } from "../../chat/conversationStore";
+import { Composer } from "../composer/Composer";
+import { ModelHelp } from "../models/ModelHelp";
+import { useClient, useServices, useStore } from "../useClient";
+import { AssistantMessage } from "./AssistantMessage";
+import { EmptyState } from "./EmptyState";
+import { UserMessage } from "./UserMessage";
+import { useSentences } from "./useSentences";
+import { useStickToBottom } from "./useStickToBottom";
+import "./conversation.css";
+
+/* How many messages are shown at first, and how many more each time the reader comes to the top. */
+const SHOWN_FIRST = 30;
+const SHOWN_MORE = 30;
+
+export function ConversationView({ conversation }: { conversation: ConversationStore }) {
+    const client = useClient();
+    const { status, items, turn } = useStore(conversation);
+    const scroller = useRef<HTMLDivElement>(null);
+    const content = useRef<HTMLDivElement>(null);
+    const { isStuck, jump } = useStickToBottom(scroller, content);
+    const spoken = useSentences(turn);
+
+    /* One's own message is always brought into sight. */
+    const lastUserKey = items.findLast((item) => item.kind === "user" && item.id === null)?.key;
+    useLayoutEffect(() => {
+        if (lastUserKey) jump();
+    }, [lastUserKey, jump]);
+
+    useEffect(() => {
+        if (!turn) return;
+        const onKey = (event: KeyboardEvent) => {
+            if (event.key === "Escape" && !event.defaultPrevented && !isInPopup(event.target))
+                client.stop(conversation);
+        };
+        window.addEventListener("keydown", onKey);
+        return () => window.removeEventListener("keydown", onKey);
+    }, [turn, client, conversation]);
+
+    return (
+        <main className="conversation">
+            <div className="scroller" ref={scroller}>
+                <div className="column" ref={content}>
+                    {status === "missing" && <Missing />}
+                    {status !== "missing" && status !== "loading" && items.length === 0 && <EmptyState />}
+                    <Messages items={items} scroller={scroller} />
+                </div>
+            </div>
+            <div className="conversation-foot">
+                {!isStuck && items.length > 0 && (
+                    <button type="button" className="jump-latest" data-testid="jump-latest" onClick={jump}>
+                        <ArrowDown size={15} aria-hidden="true" />
+                        {turn ? "Follow the answer" : "Jump to latest"}
+                    </button>
+                )}
+                {items.length > 0 && <ModelHelp isCompact />}
+                <Composer conversation={conversation} />
+            </div>
+            <div className="visually-hidden" aria-live="polite">
+                {spoken}
+            </div>
+        </main>
+    );
+}
+
+interface MessagesProps {
+    items: readonly Item[];
+    scroller: RefObject<HTMLDivElement | null>;
+}
+
+/* The newest messages; older ones come as the reader scrolls up, without moving what is being read. */
+function Messages({ items, scroller }: MessagesProps) {
+    const [shown, setShown] = useState(SHOWN_FIRST);
+    const sentinel = useRef<HTMLDivElement>(null);
+    const heightBefore = useRef<number | null>(null);
+    const first = Math.max(0, items.length - shown);
+    useEffect(() => {
+        const mark = sentinel.current;
+        const view = scroller.current;
+        if (!mark || !view || first === 0) return;
+        const observer = new IntersectionObserver(
+            (entries) => {
+                if (!entries.some((entry) => entry.isIntersecting)) return;
+                heightBefore.current = view.scrollHeight - view.scrollTop;
+                setShown((now) => now + SHOWN_MORE);
+            },
+            { root: view, rootMargin: "600px 0px 0px" },
+        );
+        observer.observe(mark);
+        return () => observer.disconnect();
+    }, [first, scroller]);
+    // biome-ignore lint/correctness/useExhaustiveDependencies: runs after more messages were put on top
+    useLayoutEffect(() => {
+        const view = scroller.current;
+        if (view && heightBefore.current !== null) view.scrollTop = view.scrollHeight - heightBefore.current;
+        heightBefore.current = null;
+    }, [shown]);
+    return (
+        <>
+            {first > 0 && <div ref={sentinel} className="older-mark" />}
+            {items
+                .slice(first)
+                .map((item) =>
+                    item.kind === "assistant" ? (
+                        <AssistantMessage key={item.key} item={item} />
+                    ) : (
+                        <UserMessage key={item.key} item={item} />
+                    ),
+                )}
+        </>
+    );
+}
+
+function Missing() {
+    const { navigate } = useServices();
+    return (
+        <div className="empty">
+            <h1>This conversation is not here</h1>
+            <p>It was deleted, or the address is not right.</p>
+            <button type="button" className="button" onClick={() => navigate("/")}>
+                New conversation
+            </button>
+        </div>
+    );
+}
+
+/* Esc closes a dialog or a menu first; only then does it stop the answer. */
+function isInPopup(target: EventTarget | null): boolean {
+    return target instanceof Element && target.closest('[role="dialog"]') !== null;
+}

@@ -1,0 +1,81 @@
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+
+const NEAR_PX = 48;
+
+interface StickToBottom {
+    isStuck: boolean;
+    jump: () => void;
+}
+
+/* Keeps the end in sight while the content grows, and lets go as soon as the reader scrolls up or selects text.
+ * It takes hold again when the reader comes back to the end. */
+export function useStickToBottom(
+    scroller: RefObject<HTMLElement | null>,
+    content: RefObject<HTMLElement | null>,
+): StickToBottom {
+    const [isStuck, setStuck] = useState(true);
+    const stuck = useRef(true);
+    const lastTop = useRef(0);
+    const hold = useCallback((value: boolean) => {
+        stuck.current = value;
+        setStuck(value);
+    }, []);
+    const toEnd = useCallback(() => {
+        const view = scroller.current;
+        if (!view) return;
+        view.scrollTop = view.scrollHeight;
+        lastTop.current = view.scrollTop;
+    }, [scroller]);
+
+    useLayoutEffect(() => {
+        const view = scroller.current;
+        const inner = content.current;
+        if (!view || !inner) return;
+        toEnd();
+        const observer = new ResizeObserver(() => {
+            if (stuck.current) toEnd();
+            lastTop.current = view.scrollTop;
+        });
+        observer.observe(inner);
+        observer.observe(view);
+        return () => observer.disconnect();
+    }, [scroller, content, toEnd]);
+
+    useEffect(() => {
+        const view = scroller.current;
+        if (!view) return;
+        const distance = () => view.scrollHeight - view.clientHeight - view.scrollTop;
+        const onScroll = () => {
+            const top = view.scrollTop;
+            const wentUp = top < lastTop.current - 1;
+            lastTop.current = top;
+            if (wentUp && distance() > 2) hold(false);
+            else if (!stuck.current && !wentUp && distance() <= NEAR_PX) hold(true);
+        };
+        /* The wheel is heard before the scrolling: a token that comes between must not pull back. */
+        const onWheel = (event: WheelEvent) => {
+            if (event.deltaY < 0 && view.scrollHeight > view.clientHeight) hold(false);
+        };
+        const onSelect = () => {
+            const selection = document.getSelection();
+            if (!selection || selection.isCollapsed || !selection.anchorNode) return;
+            if (view.contains(selection.anchorNode) && distance() > 0) hold(false);
+            else if (view.contains(selection.anchorNode)) stuck.current = false;
+        };
+        view.addEventListener("scroll", onScroll, { passive: true });
+        view.addEventListener("wheel", onWheel, { passive: true });
+        document.addEventListener("selectionchange", onSelect);
+        return () => {
+            view.removeEventListener("scroll", onScroll);
+            view.removeEventListener("wheel", onWheel);
+            document.removeEventListener("selectionchange", onSelect);
+        };
+    }, [scroller, hold]);
+
+    const jump = useCallback(() => {
+        document.getSelection()?.removeAllRanges();
+        hold(true);
+        toEnd();
+    }, [hold, toEnd]);
+    return { isStuck, jump };
+}

@@ -1,0 +1,242 @@
+import { Dialog } from "@base-ui/react/dialog";
+import { Settings, X } from "lucide-react";
+import { type FormEvent, useEffect, useId, useState } from "react";
+import { IconButton } from "../../ui/IconButton";
+import { showToast } from "../../ui/toasts";
+import { useClient } from "../useClient";
+import {
+    changesOf,
+    DEFAULT_FORM,
+    errorsOf,
+    formOf,
+    NUMBER_FIELDS,
+    type NumberField,
+    SAMPLERS,
+    type SettingsForm,
+} from "./fields";
+import "./settings.css";
+
+export function SettingsDialog() {
+    const [isOpen, setOpen] = useState(false);
+    return (
+        <Dialog.Root open={isOpen} onOpenChange={setOpen}>
+            <IconButton
+                label="Settings"
+                icon={<Settings size={19} />}
+                data-testid="settings-open"
+                aria-haspopup="dialog"
+                onClick={() => setOpen(true)}
+            />
+            <Dialog.Portal>
+                <Dialog.Backdrop className="backdrop" />
+                <Dialog.Popup className="dialog settings" data-testid="settings">
+                    <div className="dialog-head">
+                        <Dialog.Title>Settings</Dialog.Title>
+                        <Dialog.Close render={<IconButton label="Close" icon={<X size={18} />} />} />
+                    </div>
+                    <SettingsBody onDone={() => setOpen(false)} />
+                </Dialog.Popup>
+            </Dialog.Portal>
+        </Dialog.Root>
+    );
+}
+
+function SettingsBody({ onDone }: { onDone: () => void }) {
+    const { rest } = useClient();
+    const [saved, setSaved] = useState<SettingsForm | null>(null);
+    const [failure, setFailure] = useState<string | null>(null);
+    useEffect(() => {
+        rest.config().then(
+            (config) => setSaved(formOf(config)),
+            (error: Error) => setFailure(error.message),
+        );
+    }, [rest]);
+    if (failure)
+        return (
+            <p className="settings-failure" role="alert">
+                {failure}
+            </p>
+        );
+    if (!saved) return <p className="settings-wait">Reading the settings…</p>;
+    return <SettingsFields saved={saved} onDone={onDone} />;
+}
+
+function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => void }) {
+    const { rest } = useClient();
+    const [form, setForm] = useState(saved);
+    const [failure, setFailure] = useState<string | null>(null);
+    const [isSaving, setSaving] = useState(false);
+    const errors = errorsOf(form);
+    const changes = changesOf(saved, form);
+    const hasErrors = Object.keys(errors).length > 0;
+    const isChanged = Object.keys(changes).length > 0;
+    const isDefault = Object.keys(changesOf(DEFAULT_FORM, form)).length === 0;
+    const ids = useId();
+
+    const save = async (event: FormEvent) => {
+        event.preventDefault();
+        if (hasErrors) return;
+        if (!isChanged) return onDone();
+        setSaving(true);
+        try {
+            await rest.saveConfig(changes);
+            showToast("Settings saved");
+            onDone();
+        } catch (error) {
+            setFailure(error instanceof Error ? error.message : String(error));
+            setSaving(false);
+        }
+    };
+
+    return (
+        <form className="settings-form" onSubmit={save} noValidate>
+            <div className="settings-body">
+                <div className="field">
+                    <label htmlFor={`${ids}-prompt`}>System prompt</label>
+                    <p className="field-help" id={`${ids}-prompt-help`}>
+                        Told to the model before every conversation.
+                    </p>
+                    <textarea
+                        id={`${ids}-prompt`}
+                        aria-describedby={`${ids}-prompt-help`}
+                        aria-invalid={errors.system_prompt !== undefined}
+                        rows={4}
+                        placeholder="You are a helpful assistant."
+                        value={form.systemPrompt}
+                        data-testid="setting-system_prompt"
+                        onChange={(event) => setForm({ ...form, systemPrompt: event.target.value })}
+                    />
+                    <FieldError text={errors.system_prompt} />
+                </div>
+                <div className="field">
+                    <label htmlFor={`${ids}-sampler`}>Sampler</label>
+                    <select
+                        id={`${ids}-sampler`}
+                        value={form.sampler}
+                        data-testid="setting-sampler_type"
+                        onChange={(event) => setForm({ ...form, sampler: event.target.value })}
+                    >
+                        {SAMPLERS.map((sampler) => (
+                            <option key={sampler.value} value={sampler.value}>
+                                {sampler.label}
+                            </option>
+                        ))}
+                    </select>
+                </div>
+                {NUMBER_FIELDS.filter((field) => isUsed(field, form.sampler)).map((field) => (
+                    <NumberInput
+                        key={field.name}
+                        field={field}
+                        text={form.numbers[field.name] ?? ""}
+                        error={errors[field.name]}
+                        onChange={(text) =>
+                            setForm({ ...form, numbers: { ...form.numbers, [field.name]: text } })
+                        }
+                    />
+                ))}
+                <div className="field">
+                    <label htmlFor={`${ids}-stops`}>Stop strings</label>
+                    <p className="field-help" id={`${ids}-stops-help`}>
+                        The answer ends before any of them. One a line; \n is a line break.
+                    </p>
+                    <textarea
+                        id={`${ids}-stops`}
+                        aria-describedby={`${ids}-stops-help`}
+                        aria-invalid={errors.stop_tokens !== undefined}
+                        rows={2}
+                        className="mono"
+                        value={form.stops}
+                        data-testid="setting-stop_tokens"
+                        onChange={(event) => setForm({ ...form, stops: event.target.value })}
+                    />
+                    <FieldError text={errors.stop_tokens} />
+                </div>
+            </div>
+            <div className="dialog-foot">
+                {failure && (
+                    <p className="field-error" role="alert">
+                        {failure}
+                    </p>
+                )}
+                <button
+                    type="button"
+                    className="text-button"
+                    disabled={isDefault}
+                    onClick={() => setForm(DEFAULT_FORM)}
+                >
+                    Back to defaults
+                </button>
+                <span className="foot-space" />
+                <button type="button" className="button" onClick={onDone}>
+                    Cancel
+                </button>
+                <button
+                    type="submit"
+                    className="button button-primary"
+                    data-testid="settings-save"
+                    disabled={hasErrors || !isChanged || isSaving}
+                >
+                    Save
+                </button>
+            </div>
+        </form>
+    );
+}
+
+interface NumberInputProps {
+    field: NumberField;
+    text: string;
+    error: string | undefined;
+    onChange: (text: string) => void;
+}
+
+function NumberInput({ field, text, error, onChange }: NumberInputProps) {
+    const id = useId();
+    const isSlider = field.max <= 20;
+    return (
+        <div className={isSlider ? "field field-slider" : "field field-row"}>
+            <div className="field-words">
+                <label htmlFor={id}>{field.label}</label>
+                <p className="field-help" id={`${id}-help`}>
+                    {field.help}
+                </p>
+            </div>
+            {isSlider && (
+                <input
+                    type="range"
+                    tabIndex={-1}
+                    aria-hidden="true"
+                    min={field.min}
+                    max={field.max}
+                    step={field.step}
+                    value={Number(text) || 0}
+                    onChange={(event) => onChange(event.target.value)}
+                />
+            )}
+            <input
+                id={id}
+                type="text"
+                inputMode={field.isInteger ? "numeric" : "decimal"}
+                autoComplete="off"
+                aria-describedby={`${id}-help ${id}-error`}
+                aria-invalid={error !== undefined}
+                placeholder={field.special?.meaning}
+                value={text}
+                data-testid={`setting-${field.name}`}
+                onChange={(event) => onChange(event.target.value)}
+            />
+            <FieldError text={error} id={`${id}-error`} />
+        </div>
+    );
+}
+
+function FieldError({ text, id }: { text: string | undefined; id?: string }) {
+    return (
+        <p className="field-error" id={id} role="alert" hidden={!text}>
+            {text}
+        </p>
+    );
+}
+
+const isUsed = (field: NumberField, sampler: string) =>
+    !field.samplers || field.samplers.some((value) => value === sampler);

@@ -1,0 +1,239 @@
+/* The settings of the dialog: the closed list of docs/protocol.md part 5, how each is written and checked. The
+ * server checks again; here the reader is told while typing. */
+
+import type { Json } from "../../protocol/check";
+
+export type SamplerType = (typeof SAMPLERS)[number]["value"];
+
+export const SAMPLERS = [
+    { value: "ChainFull", label: "Full chain (recommended)" },
+    { value: "TopP", label: "Top p" },
+    { value: "TopK", label: "Top k" },
+    { value: "Temperature", label: "Temperature only" },
+    { value: "Mirostat", label: "Mirostat" },
+    { value: "Greedy", label: "Greedy: always the likeliest token" },
+] as const;
+
+export interface NumberField {
+    name: string;
+    label: string;
+    help: string;
+    min: number;
+    max: number;
+    step: number;
+    isInteger: boolean;
+    /* A value outside the range with a meaning of its own, written as an empty box. */
+    special?: { value: number; meaning: string };
+    /* The samplers that look at it; absent: all. */
+    samplers?: readonly SamplerType[];
+    initial: number;
+}
+
+export const NUMBER_FIELDS: readonly NumberField[] = [
+    {
+        name: "temperature",
+        label: "Temperature",
+        help: "Higher is more varied, 0 is always the same.",
+        min: 0,
+        max: 2,
+        step: 0.05,
+        isInteger: false,
+        samplers: ["ChainFull", "TopP", "TopK", "Temperature", "Mirostat"],
+        initial: 0.7,
+    },
+    {
+        name: "top_p",
+        label: "Top p",
+        help: "Only the likeliest tokens that together reach this probability.",
+        min: 0,
+        max: 1,
+        step: 0.01,
+        isInteger: false,
+        samplers: ["ChainFull", "TopP"],
+        initial: 0.95,
+    },
+    {
+        name: "top_k",
+        label: "Top k",
+        help: "Only the k likeliest tokens. 0 turns it off.",
+        min: 0,
+        max: 1000,
+        step: 1,
+        isInteger: true,
+        samplers: ["ChainFull", "TopK"],
+        initial: 20,
+    },
+    {
+        name: "min_p",
+        label: "Min p",
+        help: "Drops tokens less likely than this part of the likeliest.",
+        min: 0,
+        max: 1,
+        step: 0.01,
+        isInteger: false,
+        samplers: ["ChainFull"],
+        initial: 0,
+    },
+    {
+        name: "mirostat_tau",
+        label: "Mirostat tau",
+        help: "The surprise to aim at.",
+        min: 0,
+        max: 20,
+        step: 0.1,
+        isInteger: false,
+        samplers: ["Mirostat"],
+        initial: 5,
+    },
+    {
+        name: "mirostat_eta",
+        label: "Mirostat eta",
+        help: "How fast it corrects.",
+        min: 0,
+        max: 1,
+        step: 0.01,
+        isInteger: false,
+        samplers: ["Mirostat"],
+        initial: 0.1,
+    },
+    {
+        name: "repeat_penalty",
+        label: "Repeat penalty",
+        help: "Above 1, words said before become less likely.",
+        min: 0.5,
+        max: 2,
+        step: 0.01,
+        isInteger: false,
+        initial: 1,
+    },
+    {
+        name: "max_tokens",
+        label: "Longest answer",
+        help: "In tokens.",
+        min: 1,
+        max: 1_000_000,
+        step: 1,
+        isInteger: true,
+        special: { value: -1, meaning: "Until the context is full" },
+        initial: -1,
+    },
+    {
+        name: "seed",
+        label: "Seed",
+        help: "The same seed gives the same answer again.",
+        min: 0,
+        max: 4_294_967_295,
+        step: 1,
+        isInteger: true,
+        special: { value: -1, meaning: "Random" },
+        initial: -1,
+    },
+    {
+        name: "context_size",
+        label: "Context size",
+        help: "In tokens. Taken when the model is loaded the next time.",
+        min: 256,
+        max: 1_048_576,
+        step: 256,
+        isInteger: true,
+        initial: 8192,
+    },
+];
+
+export const SYSTEM_PROMPT_MAX_BYTES = 64 * 1024;
+const STOPS_MAX = 16;
+const STOP_MAX_BYTES = 64;
+
+/* The form holds what is typed, as text. */
+export interface SettingsForm {
+    sampler: string;
+    systemPrompt: string;
+    stops: string;
+    numbers: Record<string, string>;
+}
+
+export function formOf(config: Json): SettingsForm {
+    const numbers: Record<string, string> = {};
+    for (const field of NUMBER_FIELDS) {
+        const value = typeof config[field.name] === "number" ? (config[field.name] as number) : field.initial;
+        numbers[field.name] = field.special?.value === value ? "" : String(Number(value.toFixed(6)));
+    }
+    const stops = Array.isArray(config.stop_tokens)
+        ? config.stop_tokens.filter((stop) => typeof stop === "string")
+        : [];
+    return {
+        sampler: typeof config.sampler_type === "string" ? config.sampler_type : "ChainFull",
+        systemPrompt: typeof config.system_prompt === "string" ? config.system_prompt : "",
+        stops: stops.map(escapeStop).join("\n"),
+        numbers,
+    };
+}
+
+export const DEFAULT_FORM: SettingsForm = formOf({});
+
+/* numberError is what is wrong with the text of a field, null if nothing is. */
+export function numberError(field: NumberField, text: string): string | null {
+    if (text.trim() === "" && field.special) return null;
+    const value = text.trim() === "" ? Number.NaN : Number(text);
+    const range = `from ${field.min} to ${field.max}`;
+    if (Number.isNaN(value)) return `A number ${range}.`;
+    if (field.isInteger && !Number.isInteger(value)) return `A whole number ${range}.`;
+    if (value < field.min || value > field.max) return `Must be ${range}.`;
+    return null;
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text).length;
+
+export function stopsError(text: string): string | null {
+    const stops = parseStops(text);
+    if (stops.length > STOPS_MAX) return `At most ${STOPS_MAX} lines.`;
+    const long = stops.find((stop) => bytes(stop) > STOP_MAX_BYTES);
+    return long === undefined ? null : `“${long.slice(0, 20)}…” is longer than ${STOP_MAX_BYTES} bytes.`;
+}
+
+export function systemPromptError(text: string): string | null {
+    return bytes(text) > SYSTEM_PROMPT_MAX_BYTES ? "At most 64 KiB." : null;
+}
+
+/* errorsOf is empty when the form may be saved. Keys are the wire's names. */
+export function errorsOf(form: SettingsForm): Record<string, string> {
+    const errors: Record<string, string> = {};
+    for (const field of NUMBER_FIELDS) {
+        const error = numberError(field, form.numbers[field.name] ?? "");
+        if (error) errors[field.name] = error;
+    }
+    const stops = stopsError(form.stops);
+    if (stops) errors.stop_tokens = stops;
+    const prompt = systemPromptError(form.systemPrompt);
+    if (prompt) errors.system_prompt = prompt;
+    return errors;
+}
+
+/* changesOf is what to send: a partial configuration, only of what differs [W20]. */
+export function changesOf(before: SettingsForm, after: SettingsForm): Json {
+    const changes: Json = {};
+    if (after.sampler !== before.sampler) changes.sampler_type = after.sampler;
+    if (after.systemPrompt !== before.systemPrompt)
+        changes.system_prompt = after.systemPrompt.trim() === "" ? null : after.systemPrompt;
+    if (after.stops !== before.stops) changes.stop_tokens = parseStops(after.stops);
+    for (const field of NUMBER_FIELDS) {
+        const text = after.numbers[field.name] ?? "";
+        if (text === before.numbers[field.name]) continue;
+        changes[field.name] = text.trim() === "" && field.special ? field.special.value : Number(text);
+    }
+    return changes;
+}
+
+/* One stop string a line; a line break inside of one is written \n, a tab \t, a backslash \\. */
+export function parseStops(text: string): string[] {
+    return text
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) =>
+            line.replace(/\\([nt\\])/g, (_, sign) => (sign === "n" ? "\n" : sign === "t" ? "\t" : "\\")),
+        );
+}
+
+function escapeStop(stop: string): string {
+    return stop.replace(/\\/g, "\\\\").replace(/\n/g, "\\n").replace(/\t/g, "\\t");
+}

@@ -1,0 +1,158 @@
+import { describe, expect, it } from "vitest";
+import { decodeFrame } from "./frames";
+
+const decode = (value: unknown) => decodeFrame(JSON.stringify(value));
+
+const MESSAGE = {
+    id: "m1",
+    parent: null,
+    role: "assistant",
+    content: "Hi",
+    timestamp: "2026-11-22T21:05:10.123Z",
+    generation: {
+        id: "g1",
+        seq: 97,
+        ended: true,
+        reason: "error",
+        error: { code: "model", text: "gone" },
+        usage: { prompt_tokens: 5, cached_tokens: 0, completion_tokens: 2 },
+        timings: { queued_ms: 1, prefill_ms: 2, decode_ms: 3, decode_per_second: 58.3 },
+        model: "M",
+    },
+};
+
+describe("decodeFrame", () => {
+    it("reads tokens", () => {
+        const frame = {
+            type: "tokens",
+            conversation: "c",
+            generation: "g",
+            seq: 12,
+            n: 3,
+            text: " river runs",
+            tokens_used: 40,
+            max_tokens: 4096,
+        };
+        expect(decode(frame)).toEqual({
+            kind: "frame",
+            frame: {
+                type: "tokens",
+                conversation: "c",
+                generation: "g",
+                seq: 12,
+                n: 3,
+                text: " river runs",
+                tokensUsed: 40,
+                maxTokens: 4096,
+            },
+        });
+    });
+
+    it("reads a snapshot with an ended message", () => {
+        const decoded = decode({
+            type: "snapshot",
+            conversation: "c",
+            epoch: "e",
+            title: "T",
+            messages: [MESSAGE],
+            tokens_used: 1,
+            max_tokens: 2,
+        });
+        if (decoded.kind !== "frame" || decoded.frame.type !== "snapshot") throw new Error("no snapshot");
+        expect(decoded.frame.messages[0]?.generation).toEqual({
+            id: "g1",
+            seq: 97,
+            model: "M",
+            ending: {
+                reason: "error",
+                error: { code: "model", text: "gone" },
+                usage: { promptTokens: 5, cachedTokens: 0, completionTokens: 2 },
+                timings: { queuedMs: 1, prefillMs: 2, decodeMs: 3, decodePerSecond: 58.3 },
+            },
+        });
+    });
+
+    it("a message that has not ended has no ending, whatever its reason says", () => {
+        const running = {
+            ...MESSAGE,
+            generation: {
+                id: "g1",
+                seq: 3,
+                ended: false,
+                reason: null,
+                usage: null,
+                timings: null,
+                model: null,
+            },
+        };
+        const decoded = decode({ type: "message", conversation: "c", message: running });
+        if (decoded.kind !== "frame" || decoded.frame.type !== "message") throw new Error("no message");
+        expect(decoded.frame.message.generation?.ending).toBeNull();
+    });
+
+    it("ignores unknown types [N1]", () => {
+        expect(decode({ type: "from_the_future", x: 1 })).toEqual({
+            kind: "unknown",
+            type: "from_the_future",
+        });
+        expect(decode({ type: "constructor" }).kind).toBe("unknown");
+        expect(decode({ type: "__proto__" }).kind).toBe("unknown");
+    });
+
+    it("ignores unknown fields [W1]", () => {
+        expect(decode({ type: "ping", later: true })).toEqual({ kind: "frame", frame: { type: "ping" } });
+    });
+
+    it.each([
+        ["no JSON", "{"],
+        ["no object", "[]"],
+        ["null", "null"],
+        ["no type", "{}"],
+        ["tokens without seq", '{"type":"tokens","conversation":"c","generation":"g","n":1,"text":"x"}'],
+        [
+            "tokens with a text that is no string",
+            '{"type":"tokens","conversation":"c","generation":"g","seq":1,"n":1,"text":5}',
+        ],
+        [
+            "an end with an unknown reason",
+            '{"type":"end","conversation":"c","generation":"g","seq":2,"reason":"tired"}',
+        ],
+        [
+            "a snapshot whose messages are no list",
+            '{"type":"snapshot","conversation":"c","epoch":"e","messages":{}}',
+        ],
+        ["a model in an unknown state", '{"type":"model","state":"asleep"}'],
+    ])("finds fault with %s", (_what, text) => {
+        expect(decodeFrame(text).kind).toBe("bad");
+    });
+
+    it("binary frames are a fault", () => {
+        expect(decodeFrame(new ArrayBuffer(2)).kind).toBe("bad");
+    });
+
+    it("reads the model with the name that the engine tells, else its file's", () => {
+        const base = { type: "model", state: "ready", model_path: "/m/Tiny-Q4.gguf" };
+        for (const [model, name] of [
+            [{ name: "Tiny" }, "Tiny"],
+            [null, "Tiny-Q4"],
+        ]) {
+            const decoded = decode({ ...base, model });
+            if (decoded.kind !== "frame" || decoded.frame.type !== "model") throw new Error("no model");
+            expect(decoded.frame.model.name).toBe(name);
+        }
+    });
+
+    it("reads each phase", () => {
+        const of = (fields: object) =>
+            decode({ type: "phase", conversation: "c", generation: "g", ...fields });
+        expect(of({ phase: "queued", position: null })).toMatchObject({
+            frame: { phase: { position: null } },
+        });
+        expect(of({ phase: "loading", stage: "weights", progress: 0.42 })).toMatchObject({
+            frame: { phase: { progress: 0.42 } },
+        });
+        expect(of({ phase: "prefill", done: 8, total: 31, cached: 0 })).toMatchObject({
+            frame: { phase: { done: 8, total: 31 } },
+        });
+    });
+});

@@ -1,0 +1,405 @@
+/* The frames of the native protocol (docs/protocol.md part 3): one closed union, decoded and checked once.
+ *
+ * Field names are those of the wire turned to camelCase. An unknown type is ignored [N1]; a known type with
+ * wrong fields is dropped and reported, and the hole that it leaves is found by its seq [N3]. */
+
+import {
+    asArray,
+    asObject,
+    boolean,
+    DecodeError,
+    type Json,
+    number,
+    numberOrNull,
+    objectOrNull,
+    oneOf,
+    string,
+    stringOrNull,
+} from "./check";
+
+export const PROTOCOL_VERSION = 1;
+
+export const END_REASONS = ["stop", "length", "cancelled", "interrupted", "error"] as const;
+export type EndReason = (typeof END_REASONS)[number];
+
+const ROLES = ["user", "assistant", "system"] as const;
+export type Role = (typeof ROLES)[number];
+
+export interface WireError {
+    code: string;
+    text: string;
+}
+
+export interface Usage {
+    promptTokens: number | null;
+    cachedTokens: number | null;
+    completionTokens: number | null;
+}
+
+export interface Timings {
+    queuedMs: number | null;
+    prefillMs: number | null;
+    decodeMs: number | null;
+    decodePerSecond: number | null;
+}
+
+export interface Ending {
+    reason: EndReason;
+    error: WireError | null;
+    usage: Usage | null;
+    timings: Timings | null;
+}
+
+export interface MessageGeneration {
+    id: string;
+    seq: number;
+    ending: Ending | null /* null while it runs */;
+    model: string | null;
+}
+
+export interface Message {
+    id: string;
+    role: Role;
+    content: string;
+    timestamp: string;
+    generation: MessageGeneration | null;
+}
+
+export const MODEL_STATES = ["none", "loading", "ready", "failed"] as const;
+
+export interface ModelStatus {
+    state: (typeof MODEL_STATES)[number];
+    path: string | null /* in the state none: what would be loaded; null: there is no model at all */;
+    name: string | null;
+    progress: number | null /* 0 to 1 */;
+    stage: string | null;
+    error: string | null;
+    memoryMb: number | null;
+    contextSize: number | null;
+    folder: string | null /* where models are put */;
+}
+
+export type Phase =
+    | { phase: "queued"; position: number | null }
+    | { phase: "loading"; stage: string | null; progress: number | null }
+    | { phase: "prefill"; done: number; total: number; cached: number };
+
+interface Hello {
+    type: "hello";
+    epoch: string;
+    version: string;
+    model: ModelStatus | null;
+}
+interface Ack {
+    type: "ack";
+    clientMsgId: string;
+    conversation: string;
+    message: string;
+    generation: string;
+    duplicate: boolean;
+}
+export interface Snapshot {
+    type: "snapshot";
+    conversation: string;
+    epoch: string;
+    title: string;
+    messages: Message[];
+    tokensUsed: number | null;
+    maxTokens: number | null;
+}
+interface Resumed {
+    type: "resumed";
+    conversation: string;
+}
+interface MessageFrame {
+    type: "message";
+    conversation: string;
+    message: Message;
+}
+export interface Start {
+    type: "start";
+    conversation: string;
+    generation: string;
+    seq: number;
+    message: Message;
+}
+export interface PhaseFrame {
+    type: "phase";
+    conversation: string;
+    generation: string;
+    phase: Phase;
+}
+export interface Tokens {
+    type: "tokens";
+    conversation: string;
+    generation: string;
+    seq: number;
+    n: number;
+    text: string;
+    tokensUsed: number | null;
+    maxTokens: number | null;
+}
+export interface End {
+    type: "end";
+    conversation: string;
+    generation: string;
+    seq: number;
+    ending: Ending;
+}
+interface Reset {
+    type: "reset";
+    conversation: string;
+    reason: string;
+}
+export interface ConversationEvent {
+    type: "conversation";
+    event: "created" | "renamed" | "deleted" | "running";
+    conversation: string;
+    title: string | null;
+    timestamp: string | null;
+    updated: string | null;
+    running: boolean;
+}
+interface ModelFrame {
+    type: "model";
+    model: ModelStatus;
+}
+export interface ErrorFrame {
+    type: "error";
+    code: string;
+    text: string;
+    about: { type: string | null; clientMsgId: string | null; conversation: string | null };
+}
+interface Ping {
+    type: "ping";
+}
+
+export type ServerFrame =
+    | Hello
+    | Ack
+    | Snapshot
+    | Resumed
+    | MessageFrame
+    | Start
+    | PhaseFrame
+    | Tokens
+    | End
+    | Reset
+    | ConversationEvent
+    | ModelFrame
+    | ErrorFrame
+    | Ping;
+
+export interface Cursor {
+    generation: string;
+    epoch: string;
+    after_seq: number;
+}
+
+export type ClientFrame =
+    | { type: "hello"; protocol: number; token?: string }
+    | { type: "watch"; conversation: string; cursor?: Cursor }
+    | { type: "unwatch"; conversation: string }
+    | { type: "send"; client_msg_id: string; conversation?: string; text: string }
+    | { type: "stop"; generation: string }
+    | { type: "stop"; conversation: string };
+
+/* `unknown` is a type of a later protocol: no fault. `bad` is one. */
+export type Decoded =
+    | { kind: "frame"; frame: ServerFrame }
+    | { kind: "unknown"; type: string }
+    | { kind: "bad"; why: string };
+
+export function decodeFrame(data: unknown): Decoded {
+    try {
+        if (typeof data !== "string") throw new DecodeError("a frame is no text");
+        const from = asObject(JSON.parse(data), "a frame");
+        const type = string(from, "type");
+        const decode = decoders[type];
+        if (!decode) return { kind: "unknown", type };
+        return { kind: "frame", frame: decode(from) };
+    } catch (error) {
+        return { kind: "bad", why: error instanceof Error ? error.message : String(error) };
+    }
+}
+
+const decoders: Record<string, ((from: Json) => ServerFrame) | undefined> = {
+    __proto__: null as never,
+    hello: (from) => {
+        const model = objectOrNull(from, "model");
+        return {
+            type: "hello",
+            epoch: string(from, "epoch"),
+            version: stringOrNull(from, "version") ?? "",
+            model: model && decodeModelStatus(model),
+        };
+    },
+    ack: (from) => ({
+        type: "ack",
+        clientMsgId: string(from, "client_msg_id"),
+        conversation: string(from, "conversation"),
+        message: string(from, "message"),
+        generation: string(from, "generation"),
+        duplicate: from.duplicate === true,
+    }),
+    snapshot: (from) => ({
+        type: "snapshot",
+        conversation: string(from, "conversation"),
+        epoch: string(from, "epoch"),
+        title: stringOrNull(from, "title") ?? "",
+        messages: asArray(from.messages, "messages").map(decodeMessage),
+        tokensUsed: numberOrNull(from, "tokens_used"),
+        maxTokens: numberOrNull(from, "max_tokens"),
+    }),
+    resumed: (from) => ({ type: "resumed", conversation: string(from, "conversation") }),
+    message: (from) => ({
+        type: "message",
+        conversation: string(from, "conversation"),
+        message: decodeMessage(from.message),
+    }),
+    start: (from) => ({
+        type: "start",
+        conversation: string(from, "conversation"),
+        generation: string(from, "generation"),
+        seq: number(from, "seq"),
+        message: decodeMessage(from.message),
+    }),
+    phase: (from) => ({
+        type: "phase",
+        conversation: string(from, "conversation"),
+        generation: string(from, "generation"),
+        phase: decodePhase(from),
+    }),
+    tokens: (from) => ({
+        type: "tokens",
+        conversation: string(from, "conversation"),
+        generation: string(from, "generation"),
+        seq: number(from, "seq"),
+        n: number(from, "n"),
+        text: string(from, "text"),
+        tokensUsed: numberOrNull(from, "tokens_used"),
+        maxTokens: numberOrNull(from, "max_tokens"),
+    }),
+    end: (from) => ({
+        type: "end",
+        conversation: string(from, "conversation"),
+        generation: string(from, "generation"),
+        seq: number(from, "seq"),
+        ending: decodeEnding(from),
+    }),
+    reset: (from) => ({
+        type: "reset",
+        conversation: string(from, "conversation"),
+        reason: stringOrNull(from, "reason") ?? "",
+    }),
+    conversation: (from) => ({
+        type: "conversation",
+        event: oneOf(from, "event", ["created", "renamed", "deleted", "running"]),
+        conversation: string(from, "conversation"),
+        title: stringOrNull(from, "title"),
+        timestamp: stringOrNull(from, "timestamp"),
+        updated: stringOrNull(from, "updated"),
+        running: from.running === true,
+    }),
+    model: (from) => ({ type: "model", model: decodeModelStatus(from) }),
+    error: (from) => {
+        const about = objectOrNull(from, "about") ?? {};
+        return {
+            type: "error",
+            code: string(from, "code"),
+            text: stringOrNull(from, "text") ?? "",
+            about: {
+                type: stringOrNull(about, "type"),
+                clientMsgId: stringOrNull(about, "client_msg_id"),
+                conversation: stringOrNull(about, "conversation"),
+            },
+        };
+    },
+    ping: () => ({ type: "ping" }),
+};
+
+function decodePhase(from: Json): Phase {
+    const phase = oneOf(from, "phase", ["queued", "loading", "prefill"]);
+    switch (phase) {
+        case "queued":
+            return { phase, position: numberOrNull(from, "position") };
+        case "loading":
+            return { phase, stage: stringOrNull(from, "stage"), progress: numberOrNull(from, "progress") };
+        case "prefill":
+            return {
+                phase,
+                done: number(from, "done"),
+                total: number(from, "total"),
+                cached: numberOrNull(from, "cached") ?? 0,
+            };
+    }
+}
+
+function decodeMessage(value: unknown): Message {
+    const from = asObject(value, "a message");
+    const generation = objectOrNull(from, "generation");
+    return {
+        id: string(from, "id"),
+        role: oneOf(from, "role", ROLES),
+        content: string(from, "content"),
+        timestamp: stringOrNull(from, "timestamp") ?? "",
+        generation: generation && {
+            id: string(generation, "id"),
+            seq: number(generation, "seq"),
+            ending: boolean(generation, "ended") ? decodeEnding(generation) : null,
+            model: stringOrNull(generation, "model"),
+        },
+    };
+}
+
+function decodeEnding(from: Json): Ending {
+    const usage = objectOrNull(from, "usage");
+    const timings = objectOrNull(from, "timings");
+    return {
+        reason: oneOf(from, "reason", END_REASONS),
+        error: decodeError(from.error),
+        usage: usage && {
+            promptTokens: numberOrNull(usage, "prompt_tokens"),
+            cachedTokens: numberOrNull(usage, "cached_tokens"),
+            completionTokens: numberOrNull(usage, "completion_tokens"),
+        },
+        timings: timings && {
+            queuedMs: numberOrNull(timings, "queued_ms"),
+            prefillMs: numberOrNull(timings, "prefill_ms"),
+            decodeMs: numberOrNull(timings, "decode_ms"),
+            decodePerSecond: numberOrNull(timings, "decode_per_second"),
+        },
+    };
+}
+
+function decodeError(value: unknown): WireError | null {
+    if (typeof value === "string") return { code: "", text: value };
+    if (typeof value !== "object" || value === null) return null;
+    const from = value as Json;
+    return { code: stringOrNull(from, "code") ?? "", text: stringOrNull(from, "text") ?? "" };
+}
+
+/* [W21], used by REST too. `model` is what the engine tells of itself; its name is for the eye. */
+export function decodeModelStatus(from: Json): ModelStatus {
+    const path = stringOrNull(from, "model_path");
+    const model = objectOrNull(from, "model");
+    return {
+        state: oneOf(from, "state", MODEL_STATES),
+        path,
+        name:
+            (model && stringOrNull(model, "name")) ??
+            stringOrNull(from, "model") ??
+            (path && fileTitle(path)),
+        progress: numberOrNull(from, "progress"),
+        stage: stringOrNull(from, "stage"),
+        error: decodeError(from.error)?.text ?? null,
+        memoryMb: numberOrNull(from, "memory_usage_mb"),
+        contextSize: numberOrNull(from, "context_size"),
+        folder: stringOrNull(from, "model_folder"),
+    };
+}
+
+/* fileTitle is the file's name without folders and without `.gguf`. */
+export function fileTitle(path: string): string {
+    return (path.split(/[\\/]/).pop() ?? path).replace(/\.gguf$/i, "");
+}

@@ -1,0 +1,164 @@
+/* The REST calls of the page (docs/protocol.md part 2). Every answer is checked; every failure is an ApiError
+ * whose message is fit to be shown. */
+
+import { asArray, asObject, type Json, number, objectOrNull, string, stringOrNull } from "./check";
+import { decodeModelStatus, type ModelStatus } from "./frames";
+
+export class ApiError extends Error {
+    readonly status: number;
+    constructor(status: number, text: string) {
+        super(text);
+        this.status = status;
+    }
+}
+
+export interface ConversationSummary {
+    id: string;
+    title: string;
+    timestamp: string;
+    updated: string;
+    running: boolean;
+    snippet: string | null;
+}
+
+export interface BrowseEntry {
+    name: string;
+    path: string;
+    isDirectory: boolean;
+    sizeBytes: number;
+}
+
+export interface BrowseResult {
+    files: BrowseEntry[];
+    currentPath: string;
+    parentPath: string | null;
+}
+
+export const CONVERSATIONS_PAGE = 200;
+
+export class Rest {
+    private token: () => string | null;
+
+    constructor(token: () => string | null = () => null) {
+        this.token = token;
+    }
+
+    async conversations(
+        query: { q?: string; before?: string },
+        signal?: AbortSignal,
+    ): Promise<ConversationSummary[]> {
+        const params = new URLSearchParams({ limit: String(CONVERSATIONS_PAGE) });
+        if (query.q) params.set("q", query.q);
+        if (query.before) params.set("before", query.before);
+        const answer = await this.call("GET", `/api/conversations?${params}`, undefined, signal);
+        return asArray(answer.conversations, "conversations").map((value) => {
+            const from = asObject(value, "a conversation");
+            const timestamp = string(from, "timestamp");
+            return {
+                id: string(from, "name"),
+                title: stringOrNull(from, "display_name") ?? "",
+                timestamp,
+                updated: stringOrNull(from, "updated") ?? timestamp,
+                running: from.running === true,
+                snippet: stringOrNull(from, "snippet"),
+            };
+        });
+    }
+
+    /* keepalive lets the call outlive the page. */
+    async deleteConversation(id: string, keepalive = false): Promise<void> {
+        await this.call(
+            "DELETE",
+            `/api/conversations/${encodeURIComponent(id)}`,
+            undefined,
+            undefined,
+            keepalive,
+        );
+    }
+
+    config(): Promise<Json> {
+        return this.call("GET", "/api/config");
+    }
+
+    saveConfig(changes: Json): Promise<Json> {
+        return this.call("POST", "/api/config", changes);
+    }
+
+    async modelStatus(): Promise<ModelStatus> {
+        return decodeModelStatus(await this.call("GET", "/api/model/status"));
+    }
+
+    /* loadModel answers when the model is loaded or has failed; progress comes by the socket. */
+    async loadModel(path: string | null): Promise<void> {
+        const answer = await this.call("POST", "/api/model/load", path === null ? {} : { model_path: path });
+        failUnlessSuccess(answer);
+    }
+
+    async unloadModel(): Promise<void> {
+        failUnlessSuccess(await this.call("POST", "/api/model/unload", {}));
+    }
+
+    async browse(path: string | null): Promise<BrowseResult> {
+        const query = path === null ? "" : `?path=${encodeURIComponent(path)}`;
+        const answer = await this.call("GET", `/api/browse${query}`);
+        return {
+            files: asArray(answer.files, "files").map((value) => {
+                const from = asObject(value, "a file");
+                return {
+                    name: string(from, "name"),
+                    path: string(from, "path"),
+                    isDirectory: from.is_directory === true,
+                    sizeBytes: typeof from.size === "number" ? number(from, "size") : 0,
+                };
+            }),
+            currentPath: stringOrNull(answer, "current_path") ?? "",
+            parentPath: stringOrNull(answer, "parent_path"),
+        };
+    }
+
+    private async call(
+        method: string,
+        path: string,
+        body?: Json,
+        signal?: AbortSignal,
+        keepalive = false,
+    ): Promise<Json> {
+        const headers: Record<string, string> = {};
+        if (body) headers["Content-Type"] = "application/json";
+        const token = this.token();
+        if (token !== null) headers.Authorization = `Bearer ${token}`;
+        const init: RequestInit = { method, headers, keepalive };
+        if (body) init.body = JSON.stringify(body);
+        if (signal) init.signal = signal;
+        let response: Response;
+        try {
+            response = await fetch(path, init);
+        } catch (error) {
+            if (signal?.aborted) throw error;
+            throw new ApiError(0, "The server does not answer.");
+        }
+        const text = await response.text();
+        let answer: Json;
+        try {
+            answer = asObject(JSON.parse(text), "the answer");
+        } catch {
+            throw new ApiError(
+                response.status,
+                `The server gave an answer that is no JSON (${response.status}).`,
+            );
+        }
+        if (!response.ok) throw new ApiError(response.status, errorText(answer, response.status));
+        return answer;
+    }
+}
+
+function errorText(answer: Json, status: number): string {
+    const nested = objectOrNull(answer, "error");
+    const text = nested ? stringOrNull(nested, "message") : stringOrNull(answer, "error");
+    return text ?? stringOrNull(answer, "message") ?? `The server refused (${status}).`;
+}
+
+function failUnlessSuccess(answer: Json): void {
+    if (answer.success === false)
+        throw new ApiError(200, stringOrNull(answer, "message") ?? "The server could not do it.");
+}

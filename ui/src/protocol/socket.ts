@@ -1,0 +1,127 @@
+/* The one WebSocket of the page: connect, say hello, decode, notice silence, come back.
+ *
+ * States: idle -> connecting -> open -> waiting -> connecting … ; refused is final until retry().
+ *   connecting  a socket is being opened, or hello is not answered yet
+ *   open        hello is answered; frames flow
+ *   waiting     the next try is at `retryAt`
+ *   refused     the server does not let us in (4001), or speaks another protocol (4000)
+ * Invariants: at most one WebSocket lives; nothing of an old one is heard after it was dropped. */
+
+import { backoffMs } from "./backoff";
+import { type ClientFrame, decodeFrame, PROTOCOL_VERSION, type ServerFrame } from "./frames";
+
+/* An open socket carries a frame at least every 5 s [N10]: three missed ones are a dead line. */
+export const SILENCE_MAX_MS = 15_000;
+
+export type SocketStatus =
+    | { state: "idle" }
+    | { state: "connecting"; attempt: number }
+    | { state: "open" }
+    | { state: "waiting"; attempt: number; retryAt: number }
+    | { state: "refused"; code: number };
+
+export interface SocketOptions {
+    url: () => string;
+    token?: () => string | null;
+    onFrame: (frame: ServerFrame) => void;
+    onStatus: (status: SocketStatus) => void;
+    onBadFrame?: (why: string) => void;
+    create?: (url: string) => WebSocket;
+    random?: () => number;
+}
+
+export class Socket {
+    status: SocketStatus = { state: "idle" };
+    private options: SocketOptions;
+    private socket: WebSocket | null = null;
+    private attempt = 0;
+    private retryTimer: ReturnType<typeof setTimeout> | undefined;
+    private silenceTimer: ReturnType<typeof setTimeout> | undefined;
+
+    constructor(options: SocketOptions) {
+        this.options = options;
+    }
+
+    start(): void {
+        if (this.status.state === "idle") this.connect();
+    }
+
+    /* retry connects now instead of waiting: the network came back, or somebody pressed the button. */
+    retry(): void {
+        if (this.status.state !== "waiting" && this.status.state !== "refused") return;
+        this.connect();
+    }
+
+    close(): void {
+        this.drop();
+        clearTimeout(this.retryTimer);
+        this.setStatus({ state: "idle" });
+    }
+
+    /* send is false when there is no open socket: the caller keeps what must not be lost. */
+    send(frame: ClientFrame): boolean {
+        if (this.status.state !== "open" || !this.socket) return false;
+        this.socket.send(JSON.stringify(frame));
+        return true;
+    }
+
+    private connect(): void {
+        clearTimeout(this.retryTimer);
+        this.drop();
+        this.attempt += 1;
+        this.setStatus({ state: "connecting", attempt: this.attempt });
+        const socket = (this.options.create ?? ((url) => new WebSocket(url)))(this.options.url());
+        this.socket = socket;
+        socket.onopen = () => {
+            const token = this.options.token?.() ?? null;
+            const hello: ClientFrame = { type: "hello", protocol: PROTOCOL_VERSION };
+            socket.send(JSON.stringify(token === null ? hello : { ...hello, token }));
+        };
+        socket.onmessage = (event) => this.receive(event.data);
+        socket.onclose = (event) => this.lost(event.code);
+        this.watchSilence();
+    }
+
+    private receive(data: unknown): void {
+        this.watchSilence();
+        const decoded = decodeFrame(data);
+        if (decoded.kind === "bad") this.options.onBadFrame?.(decoded.why);
+        if (decoded.kind !== "frame") return;
+        if (decoded.frame.type === "hello") {
+            this.attempt = 0;
+            this.setStatus({ state: "open" });
+        }
+        this.options.onFrame(decoded.frame);
+    }
+
+    private lost(code: number): void {
+        this.drop();
+        if (code === 4000 || code === 4001) {
+            this.setStatus({ state: "refused", code });
+            return;
+        }
+        const attempt = this.attempt + 1;
+        const wait = backoffMs(attempt, this.options.random ?? Math.random);
+        this.retryTimer = setTimeout(() => this.connect(), wait);
+        this.setStatus({ state: "waiting", attempt, retryAt: Date.now() + wait });
+    }
+
+    private watchSilence(): void {
+        clearTimeout(this.silenceTimer);
+        this.silenceTimer = setTimeout(() => this.lost(0), SILENCE_MAX_MS);
+    }
+
+    private drop(): void {
+        clearTimeout(this.silenceTimer);
+        const socket = this.socket;
+        if (!socket) return;
+        this.socket = null;
+        socket.onopen = socket.onmessage = socket.onclose = null;
+        socket.close();
+    }
+
+    private setStatus(status: SocketStatus): void {
+        this.status = status;
+        this.options.onStatus(status);
+    }
+}

@@ -1,0 +1,21 @@
+const count = new Intl.NumberFormat("en-US");
+
+export const formatCount = (n: number) => count.format(n);
+
+export function formatBytes(bytes: number): string {
+    if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
+    if (bytes >= 1e6) return `${Math.round(bytes / 1e6)} MB`;
+    return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
+}
+
+export function formatMs(ms: number): string {
+    if (ms < 1000) return `${Math.round(ms)} ms`;
+    return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+}
+
+export const formatRate = (perSecond: number) => perSecond.toFixed(perSecond < 100 ? 1 : 0);
+
+export const formatPercent = (part: number) => `${Math.round(part * 100)} %`;
+
+export const plural = (n: number, one: string, many = `${one}s`) =>
+    `${formatCount(n)} ${n === 1 ? one : many}`;

@@ -1,0 +1,53 @@
+/* Short notices at the edge of the page, some with one thing to do. */
+
+export interface Toast {
+    id: number;
+    text: string;
+    isError: boolean;
+    action: { label: string; run: () => void } | null;
+}
+
+const SHOWN_MS = 6000;
+const TOASTS_MAX = 4;
+
+let toasts: readonly Toast[] = [];
+let nextId = 1;
+const listeners = new Set<() => void>();
+
+export const toastStore = {
+    get: () => toasts,
+    subscribe: (listener: () => void) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+    },
+};
+
+function set(next: readonly Toast[]): void {
+    toasts = next;
+    for (const listener of listeners) listener();
+}
+
+interface ToastOptions {
+    isError?: boolean;
+    action?: { label: string; run: () => void };
+    /* Runs when the notice goes away and its action was not taken. */
+    onGone?: () => void;
+}
+
+/* showToast returns what makes it go away early. */
+export function showToast(text: string, options: ToastOptions = {}): () => void {
+    const id = nextId++;
+    let isOver = false;
+    const end = (isTaken: boolean) => {
+        if (isOver) return;
+        isOver = true;
+        clearTimeout(timer);
+        set(toasts.filter((toast) => toast.id !== id));
+        if (isTaken) options.action?.run();
+        else options.onGone?.();
+    };
+    const timer = setTimeout(() => end(false), SHOWN_MS);
+    const action = options.action ? { label: options.action.label, run: () => end(true) } : null;
+    set([...toasts.slice(1 - TOASTS_MAX), { id, text, isError: options.isError ?? false, action }]);
+    return () => end(false);
+}
