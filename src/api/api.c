@@ -126,11 +126,11 @@ void api_listening(struct api *api, struct net *net) {
     }
 }
 
+/* The chat may be closed already: it is not asked any more. */
 void api_close(struct api *api) {
     if (api == NULL) {
         return;
     }
-    chat_listen(api->chat, &(struct chat_listener){ 0 });
     for (size_t i = 0; i < sizeof api->own_origins / sizeof api->own_origins[0]; i++) {
         free(api->own_origins[i]);
     }

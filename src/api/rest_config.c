@@ -15,7 +15,10 @@ void rest_config_handle(struct api *api, struct net_conn *net) {
     json_t *body = reply_body_object(net);
     struct fault fault;
     enum status status = body ? chat_change_settings(api->chat, body, &fault) : STATUS_OK;
-    if (status) {
+    if (status == STATUS_DENIED || status == STATUS_NOT_FOUND) {
+        /* A model that cannot be used is a wrong value like any other. */
+        reply_error(net, 400, fault.text);
+    } else if (status) {
         reply_status(net, status, fault.text);
     } else if (body) {
         reply_config(api, net);

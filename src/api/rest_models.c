@@ -17,12 +17,12 @@ void rest_model_status_handle(struct api *api, struct net_conn *net) {
     reply_json(net, 200, models_status(chat_models(api->chat)));
 }
 
-/* The file of "model_path", or the configured one. False: it has been answered. */
+/* The file of "model_path", or the configured one. False: it has been answered; 400 outside the folders. */
 static bool resolve(struct api *api, struct net_conn *net, const char *given, char path[PATH_MAX]) {
     struct fault fault;
     enum status status = models_resolve(chat_models(api->chat), given, path, &fault);
     if (status) {
-        reply_status(net, status, fault.text);
+        reply_error(net, status == STATUS_DENIED ? 400 : reply_http_status(status), fault.text);
     }
     return status == STATUS_OK;
 }
