@@ -1,10 +1,14 @@
 #include "base/bytes.h"
 #include "store/store_test_driver.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define N_RANDOM_TOKENS 700
+#define N_BIG_TEXTS     320
+#define BIG_TEXT_BYTES  100000 /* together twice what the log may hold */
 
 static void test_send_makes_a_conversation_with_two_messages(void **state) {
     struct driver *driver = *state;
@@ -421,10 +425,13 @@ static void test_a_deep_conversation_is_deleted(void **state) {
     struct store_sent sent = driver_send(driver, (struct store_send){ 0 });
     char name[ID_CONVERSATION_BYTES];
     strcpy(name, sent.conversation);
-    for (int i = 0; i < 600; i++) {
-        assert_int_equal(driver_end(driver, sent.generation_key, 2), STATUS_OK);
+    for (int i = 0; i < 510; i++) {
+        struct driver_answer answer = { 0 };
+        struct store_end end = { .generation_key = sent.generation_key, .seq = 2, .reason = "stop" };
+        assert_int_equal(store_end_generation(driver->store, &end, driver_on_done, &answer), STATUS_OK);
         sent = driver_send(driver, (struct store_send){ .conversation = name });
         assert_int_equal(sent.status, STATUS_OK);
+        assert_true(answer.is_done);
     }
     assert_int_equal(driver_end(driver, sent.generation_key, 2), STATUS_OK);
     assert_int_equal(driver_delete(driver, name), STATUS_OK);
@@ -442,6 +449,26 @@ static void test_settings_are_read_at_open(void **state) {
     assert_string_equal(value, "40");
     free(value);
     assert_null(store_setting(driver->store, "top_p"));
+}
+
+/* Without a checkpoint during the work the log would hold everything twice. */
+static void test_the_log_stays_small_while_there_is_work(void **state) {
+    struct driver *driver = *state;
+    struct store_sent sent = driver_send(driver, (struct store_send){ 0 });
+    static char text[BIG_TEXT_BYTES + 1];
+    memset(text, 'x', BIG_TEXT_BYTES);
+    for (uint64_t seq = 2; seq < 2 + N_BIG_TEXTS; seq++) {
+        assert_int_equal(driver_append(driver, sent.generation_key, seq, text), STATUS_OK);
+    }
+    char path[80];
+    struct stat info;
+    snprintf(path, sizeof path, "%s-wal", driver->path);
+    assert_int_equal(stat(path, &info), 0);
+    assert_true(info.st_size > 0);
+    assert_true(info.st_size < 20 << 20);
+    struct store_conversation *found = driver_load(driver, sent.conversation, NULL);
+    assert_int_equal(found->messages[1].content_size, N_BIG_TEXTS * BIG_TEXT_BYTES);
+    store_conversation_free(found);
 }
 
 static void on_counted(void *ctx, enum status status) {
@@ -491,6 +518,7 @@ int main(void) {
         TEST(test_delete_removes_every_row_and_word),
         TEST(test_a_deep_conversation_is_deleted),
         TEST(test_settings_are_read_at_open),
+        TEST(test_the_log_stays_small_while_there_is_work),
         TEST(test_close_runs_every_callback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
