@@ -103,15 +103,18 @@ static bool is_model_file(const struct models *models, const char *path) {
 static void begin_load(struct api *api, struct net_conn *net, const char *path) {
     static const struct api_conn_ops ops = { .on_close = on_load_close };
     struct models *models = chat_models(api->chat);
+    struct fault fault;
     if (is_loading(models)) {
         reply_error(net, 409, "a model is being loaded: wait for it, or unload it");
         return;
     }
     if (!is_model_file(models, path)) {
-        reply_error(net, 400, "this is no GGUF file");
+        const char *slash = strrchr(path, '/');
+        reply_status(net,
+                     fault_set(&fault, STATUS_INVALID, "%.200s is no GGUF file", slash ? slash + 1 : path),
+                     fault.text);
         return;
     }
-    struct fault fault;
     enum status status = models_load(models, path, &fault);
     if (status) {
         reply_status(net, status, fault.text);

@@ -121,7 +121,7 @@ enum status json_take_double(const json_t *object, const char *key, double min, 
 }
 
 char *json_text(const json_t *value) {
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     return text ? text : mem_copy_string("null");
 }
 

@@ -96,8 +96,27 @@ static void on_duplicate_opened(void *ctx, enum status status, struct conversati
                                      .user_index = index - 1});
 }
 
+static void on_undone(void *ctx, enum status status) {
+    (void)status;
+    call_free(ctx);
+}
+
+/* It is committed and could not be made power-safe, so it is not acknowledged: its generation ends before it begins. The client may
+ * send again with the same client_msg_id. */
+static void undo(struct chat *chat, int64_t generation_key) {
+    struct chat_call *call = call_new(chat, NULL);
+    struct store_end end = {
+        .generation_key = generation_key, .seq = 2, .reason = "interrupted", .wall_ms = clock_wall_ms()};
+    if (store_end_generation(chat->store, &end, on_undone, call) != STATUS_OK) {
+        call_free(call);
+    }
+}
+
 static void on_stored(void *ctx, const struct store_sent *sent) {
     struct chat_call *call = ctx;
+    if (sent->status && sent->generation_key) {
+        undo(call->chat, sent->generation_key);
+    }
     if (sent->status) {
         refuse(call, sent->status, explain(sent->status));
     } else if (sent->duplicate) {

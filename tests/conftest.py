@@ -1,0 +1,69 @@
+"""Fixtures of the whole-program tests. Every server that a test starts is stopped and judged when the test ends."""
+
+import os
+
+import pytest
+
+from harness.script import Script
+from harness.server import Server, build_folder, default_model
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Makes a script for the fake engine in the model folder of this test."""
+
+    def make(tokens=None, **fields):
+        return Script(tmp_path / "models", tokens, **fields)
+
+    return make
+
+
+@pytest.fixture
+def new_server(tmp_path):
+    """Makes servers that are not started yet."""
+    made = []
+
+    def make(script=None, data="data", **options):
+        models = tmp_path / "models"
+        models.mkdir(exist_ok=True)
+        server = Server(tmp_path / data, models, model=script.path if script else None, **options)
+        made.append(server)
+        return server
+
+    yield make
+    failures = []
+    for server in made:
+        try:
+            server.stop()
+        except AssertionError as failure:
+            failures.append(str(failure))
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def serve(new_server):
+    """Starts a server."""
+
+    def start(script=None, **options):
+        return new_server(script, **options).start()
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def model():
+    """The default model's path."""
+    path = default_model()
+    assert path.is_file(), f"no {path}: run ./test, whose set-up gets it"
+    assert (build_folder() / "runnel-engine-llama").is_file(), "runnel-engine-llama is not built"
+    return path
+
+
+@pytest.fixture
+def real(model, tmp_path):
+    """A started server on the real model. One thread for the engine: the tests themselves need the other core."""
+    (tmp_path / "models").mkdir()
+    os.symlink(model, tmp_path / "models" / model.name)
+    server = Server(tmp_path / "data", tmp_path / "models", engine="llama", flags=["--threads", "1"])
+    yield server.start()
+    server.stop()

@@ -1,0 +1,140 @@
+"""Clients of the WebSockets: the native protocol, and the two of the original one.
+
+Each keeps every frame it got. Waiting is for a frame, with a generous limit; nothing sleeps.
+"""
+
+import json
+import time
+import uuid
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+WAIT_S = 30
+
+
+class Closed(AssertionError):
+    """The server closed the socket while a frame was expected."""
+
+
+class Socket:
+    def __init__(self, server, path, **arguments):
+        url = f"ws://127.0.0.1:{server.port}{path}"
+        options = {"compression": None, "proxy": None, "max_size": None, "max_queue": None, "ping_interval": None}
+        self.connection = connect(url, legacy=True, **{**options, **arguments})
+        self.frames = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.connection.close()
+
+    def send_text(self, text):
+        self.connection.send(text)
+
+    def send(self, **frame):
+        self.send_text(json.dumps(frame))
+
+    def recv(self, seconds=WAIT_S):
+        try:
+            message = self.connection.recv(timeout=seconds)
+        except ConnectionClosed as closed:
+            code = closed.rcvd.code if closed.rcvd else None
+            raise Closed(f"closed with {code} after {self.frames[-3:]}") from None
+        except TimeoutError:
+            raise AssertionError(f"no frame in {seconds} s after {self.frames[-3:]}") from None
+        assert isinstance(message, str), "a binary frame"
+        frame = json.loads(message)
+        assert isinstance(frame, dict) and isinstance(frame.get("type"), str), frame
+        self.frames.append(frame)
+        return frame
+
+    def until(self, *types, seconds=WAIT_S, **fields):
+        """The next frame of one of these types with these fields; others are kept in `frames`."""
+        limit = time.monotonic() + seconds
+        while True:
+            frame = self.recv(max(0.01, limit - time.monotonic()))
+            if frame["type"] in types and all(frame.get(key) == value for key, value in fields.items()):
+                return frame
+
+    def close_code(self, seconds=WAIT_S):
+        """Reads until the server closes the socket."""
+        limit = time.monotonic() + seconds
+        try:
+            while True:
+                self.frames.append(json.loads(self.connection.recv(timeout=max(0.01, limit - time.monotonic()))))
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else None
+
+    def of_type(self, *types):
+        return [frame for frame in self.frames if frame["type"] in types]
+
+
+class Native(Socket):
+    """GET /ws, after hello."""
+
+    def __init__(self, server, hello=True, token=None, **arguments):
+        super().__init__(server, "/ws", **arguments)
+        if hello:
+            self.send(type="hello", protocol=1, **({"token": token} if token else {}))
+            self.epoch = self.until("hello")["epoch"]
+
+    def watch(self, conversation, cursor=None):
+        self.send(type="watch", conversation=conversation, **({"cursor": cursor} if cursor else {}))
+
+    def begin(self, text, conversation=None, client_msg_id=None, **fields):
+        """Sends a message and returns its ack."""
+        client_msg_id = client_msg_id or uuid.uuid4().hex
+        if conversation:
+            fields["conversation"] = conversation
+        self.send(type="send", client_msg_id=client_msg_id, text=text, **fields)
+        frame = self.until("ack", "error")
+        assert frame["type"] == "ack", frame
+        assert frame["client_msg_id"] == client_msg_id
+        return frame
+
+    def until_text(self, n_bytes, generation=None):
+        """Reads until so much text of a generation came with `tokens`; returns it."""
+        text = ""
+        while len(text.encode()) < n_bytes:
+            frame = self.until("tokens")
+            if generation in (None, frame["generation"]):
+                text += frame["text"]
+        return text
+
+    def until_seq(self, seq):
+        """Reads until the event `seq` is here."""
+        while True:
+            frame = self.until("start", "tokens", "end")
+            if frame["seq"] + frame.get("n", 1) - 1 >= seq:
+                return frame
+
+
+class Chat(Socket):
+    """GET /ws/chat/stream [W12]."""
+
+    def __init__(self, server, **arguments):
+        super().__init__(server, "/ws/chat/stream", **arguments)
+
+    def ask(self, message, conversation_id=None):
+        self.send(message=message, **({"conversation_id": conversation_id} if conversation_id else {}))
+
+    def answer(self):
+        """The token frames and the last frame of one answer."""
+        tokens = []
+        while True:
+            frame = self.until("token", "done", "error")
+            if frame["type"] != "token":
+                return tokens, frame
+            tokens.append(frame)
+
+
+class Watch(Socket):
+    """GET /ws/conversation/watch/{id} [W13]."""
+
+    def __init__(self, server, conversation, query="", **arguments):
+        super().__init__(server, f"/ws/conversation/watch/{conversation}{query}", **arguments)
