@@ -205,6 +205,48 @@ static void test_pause_holds_steps_back_and_loses_none(void **state) {
     driver_stop(&driver);
 }
 
+/* Reads a generate, and sets id. */
+#define TAKE_JOB "read -r line\nid=${line#*'\"id\":\"'}\nid=${id%%'\"'*}\n"
+#define WAIT     "while read -r line; do :; done\n"
+
+static void test_lines_read_before_a_pause_come_after_it(void **state) {
+    (void)state;
+    struct driver driver;
+    driver_start_program(
+        &driver,
+        driver_write_program("burst", HELLO READY TAKE_JOB
+                             "step=\"{\\\"ev\\\":\\\"step\\\",\\\"t_ns\\\":1,\\\"out\\\":[{\\\"id\\\":\\\"$"
+                             "id\\\",\\\"tok\\\":1,\\\"text\\\":\\\"x\\\"}]}\"\n"
+                             "printf '%s\\n%s\\n' \"$step\" \"$step\"\n" WAIT),
+        "m", NO_HANG_MS);
+    driver_wait_state(&driver, ENGINE_READY);
+    driver.in_step = pause_in_step;
+    struct driver_run *run = driver_generate(&driver);
+    driver_wait_pieces(&driver, run, 1);
+    assert_int_equal(run->n_pieces, 1);
+    engine_pause(driver.engine, false); /* the engine says nothing more that could wake the loop */
+    driver_wait_pieces(&driver, run, 2);
+    driver_stop(&driver);
+}
+
+static void test_failed_of_one_operation_leaves_the_model(void **state) {
+    (void)state;
+    struct driver driver;
+    driver_start_program(
+        &driver,
+        driver_write_program(
+            "refusing", HELLO READY TAKE_JOB
+            "echo '{\"ev\":\"failed\",\"error\":{\"code\":\"bad_request\",\"text\":\"no\"}}'\n"
+            "echo \"{\\\"ev\\\":\\\"end\\\",\\\"id\\\":\\\"$id\\\",\\\"reason\\\":\\\"stop\\\"}\"\n" WAIT),
+        "m", NO_HANG_MS);
+    driver_wait_state(&driver, ENGINE_READY);
+    struct driver_run *run = driver_generate(&driver);
+    driver_wait_end(&driver, run);
+    assert_string_equal(run->reason, "stop");
+    assert_int_equal(engine_state(driver.engine), ENGINE_READY);
+    driver_stop(&driver);
+}
+
 static void test_death_while_paused_still_ends_every_generation(void **state) {
     (void)state;
     struct driver driver;
@@ -356,6 +398,8 @@ int main(void) {
         cmocka_unit_test(test_long_prompts_pass_in_parts),
         cmocka_unit_test(test_long_lines_come_whole),
         cmocka_unit_test(test_pause_holds_steps_back_and_loses_none),
+        cmocka_unit_test(test_lines_read_before_a_pause_come_after_it),
+        cmocka_unit_test(test_failed_of_one_operation_leaves_the_model),
         cmocka_unit_test(test_death_while_paused_still_ends_every_generation),
         cmocka_unit_test(test_an_end_may_begin_the_next),
         cmocka_unit_test(test_a_step_may_cancel_stop_and_free),
