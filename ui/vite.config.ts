@@ -2,27 +2,25 @@ import react from "@vitejs/plugin-react";
 import type { ProxyOptions } from "vite";
 import { defineConfig } from "vitest/config";
 
-const port = 4000;
 const target = `http://127.0.0.1:${process.env.RUNNEL_PORT ?? "8000"}`;
+
+interface Incoming {
+    headers: { origin?: string | undefined; host?: string | undefined };
+}
 
 /* The server accepts its own Host and Origin alone [W3] [W4]. The proxy puts them in place of the dev page's
  * own. An Origin of anybody else passes unchanged, so that the server refuses it: a foreign page must not get
  * through the dev server what it would not get from the server. */
-const isOwnOrigin = (origin: string) =>
-    [`http://localhost:${port}`, `http://127.0.0.1:${port}`, `http://[::1]:${port}`].includes(origin);
+function setOrigin(request: { setHeader(name: string, value: string): unknown }, incoming: Incoming): void {
+    const { origin, host } = incoming.headers;
+    if (origin !== undefined && origin === `http://${host}`) request.setHeader("origin", target);
+}
 
 const toServer: ProxyOptions = {
     target,
     changeOrigin: true,
     ws: true,
     configure(proxy) {
-        const setOrigin = (
-            request: { setHeader(name: string, value: string): unknown },
-            incoming: { headers: { origin?: string | undefined } },
-        ) => {
-            const origin = incoming.headers.origin;
-            if (origin !== undefined && isOwnOrigin(origin)) request.setHeader("origin", target);
-        };
         proxy.on("proxyReq", setOrigin);
         proxy.on("proxyReqWs", setOrigin);
     },
@@ -31,7 +29,7 @@ const toServer: ProxyOptions = {
 export default defineConfig({
     plugins: [react()],
     server: {
-        port,
+        port: 4000,
         strictPort: true,
         proxy: { "/api": toServer, "/v1": toServer, "/health": toServer, "/ws": toServer },
     },

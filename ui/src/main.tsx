@@ -4,6 +4,7 @@ import { ErrorBoundary } from "./app/ErrorBoundary";
 import { navigate, route, startRouter } from "./app/router";
 import { ChatClient } from "./chat/client";
 import { onNextFrame } from "./chat/frameSchedule";
+import { readToken } from "./chat/localStore";
 import { exposeTexts, isTracing } from "./chat/trace";
 import { ServicesContext } from "./features/useClient";
 import { Rest } from "./protocol/rest";
@@ -16,8 +17,11 @@ startRouter();
 followSystemTheme();
 
 const client = new ChatClient({
-    rest: new Rest(),
-    socket: { url: () => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws` },
+    rest: new Rest(readToken),
+    socket: {
+        url: () => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
+        token: readToken,
+    },
     schedule: onNextFrame,
     now: () => performance.now(),
     newId: () => {

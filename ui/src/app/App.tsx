@@ -3,6 +3,7 @@ import { Tooltip } from "@base-ui/react/tooltip";
 import { PanelLeft, SquarePen } from "lucide-react";
 import { useCallback, useEffect, useState } from "react";
 import { ConnectionBanner } from "../features/connection/ConnectionBanner";
+import { TokenDialog } from "../features/connection/TokenDialog";
 import { ConversationView } from "../features/conversation/ConversationView";
 import { ModelControl } from "../features/models/ModelControl";
 import { SettingsDialog } from "../features/settings/SettingsDialog";
@@ -76,9 +77,10 @@ export function App() {
                         <SettingsDialog />
                     </header>
                     <ConnectionBanner />
+                    <Toasts />
                     <ConversationView key={conversation.key} conversation={conversation} />
                 </div>
-                <Toasts />
+                <TokenDialog />
             </div>
         </Tooltip.Provider>
     );

@@ -130,16 +130,15 @@ describe("decodeFrame", () => {
         expect(decodeFrame(new ArrayBuffer(2)).kind).toBe("bad");
     });
 
-    it("reads the model with the name that the engine tells, else its file's", () => {
-        const base = { type: "model", state: "ready", model_path: "/m/Tiny-Q4.gguf" };
-        for (const [model, name] of [
-            [{ name: "Tiny" }, "Tiny"],
-            [null, "Tiny-Q4"],
-        ]) {
-            const decoded = decode({ ...base, model });
+    it("calls a model by its file, and by the name that the engine tells if there is none", () => {
+        const named = (path: string | null, model: object | null) => {
+            const decoded = decode({ type: "model", state: "ready", model_path: path, model });
             if (decoded.kind !== "frame" || decoded.frame.type !== "model") throw new Error("no model");
-            expect(decoded.frame.model.name).toBe(name);
-        }
+            return decoded.frame.model.name;
+        };
+        expect(named("/m/Tiny-Q4.gguf", { name: "Mix1 Ep2" })).toBe("Tiny-Q4");
+        expect(named("/m/script.json", { name: "fake" })).toBe("fake");
+        expect(named(null, null)).toBeNull();
     });
 
     it("reads each phase", () => {

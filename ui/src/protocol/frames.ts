@@ -379,7 +379,7 @@ function decodeError(value: unknown): WireError | null {
     return { code: stringOrNull(from, "code") ?? "", text: stringOrNull(from, "text") ?? "" };
 }
 
-/* [W21], used by REST too. `model` is what the engine tells of itself; its name is for the eye. */
+/* [W21], used by REST too. People know a model by its file; what the engine calls it is the fallback. */
 export function decodeModelStatus(from: Json): ModelStatus {
     const path = stringOrNull(from, "model_path");
     const model = objectOrNull(from, "model");
@@ -387,9 +387,9 @@ export function decodeModelStatus(from: Json): ModelStatus {
         state: oneOf(from, "state", MODEL_STATES),
         path,
         name:
-            (model && stringOrNull(model, "name")) ??
-            stringOrNull(from, "model") ??
-            (path && fileTitle(path)),
+            path && /\.gguf$/i.test(path)
+                ? fileTitle(path)
+                : ((model && stringOrNull(model, "name")) ?? (path && fileTitle(path))),
         progress: numberOrNull(from, "progress"),
         stage: stringOrNull(from, "stage"),
         error: decodeError(from.error)?.text ?? null,

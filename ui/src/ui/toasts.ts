@@ -7,7 +7,9 @@ export interface Toast {
     action: { label: string; run: () => void } | null;
 }
 
-const SHOWN_MS = 6000;
+const SHOWN_MS = 3000;
+/* What can be undone, or must be read, stays longer. */
+const SHOWN_LONG_MS = 7000;
 const TOASTS_MAX = 4;
 
 let toasts: readonly Toast[] = [];
@@ -46,7 +48,8 @@ export function showToast(text: string, options: ToastOptions = {}): () => void 
         if (isTaken) options.action?.run();
         else options.onGone?.();
     };
-    const timer = setTimeout(() => end(false), SHOWN_MS);
+    const isLong = options.action !== undefined || options.isError === true;
+    const timer = setTimeout(() => end(false), isLong ? SHOWN_LONG_MS : SHOWN_MS);
     const action = options.action ? { label: options.action.label, run: () => end(true) } : null;
     set([...toasts.slice(1 - TOASTS_MAX), { id, text, isError: options.isError ?? false, action }]);
     return () => end(false);

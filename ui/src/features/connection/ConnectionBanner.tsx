@@ -21,7 +21,8 @@ export function ConnectionBanner() {
         return () => clearTimeout(timer);
     }, [isDown]);
     const second = useSeconds(isShown && connection.socket.state === "waiting");
-    if (!isShown) return null;
+    const needsToken = connection.socket.state === "refused" && connection.socket.code === 4001;
+    if (!isShown || needsToken) return null;
     const canRetry = connection.socket.state === "waiting" || connection.socket.state === "refused";
     const Icon =
         connection.socket.state === "waiting" || connection.socket.state === "refused" ? WifiOff : RefreshCw;
@@ -47,10 +48,7 @@ export function ConnectionBanner() {
 
 function bannerText({ socket, wasOpen, catchingUp }: ConnectionSnapshot): string {
     if (catchingUp) return "Connected again. Catching up…";
-    if (socket.state === "refused")
-        return socket.code === 4001
-            ? "The server does not let this page in."
-            : "This page and the server do not fit together. Reload the page.";
+    if (socket.state === "refused") return "This page and the server do not fit together. Reload the page.";
     if (!wasOpen && socket.state === "connecting" && socket.attempt === 1) return "Connecting…";
     return wasOpen ? "The connection was lost. Reconnecting…" : "The server does not answer. Trying again…";
 }

@@ -8,7 +8,7 @@ import { splitWhole } from "../../markdown/splitBlocks";
 import type { Ending, Message } from "../../protocol/frames";
 import { CopyButton } from "../../ui/CopyButton";
 import { Progress } from "../../ui/Progress";
-import { useStore } from "../useClient";
+import { useClient, useStore } from "../useClient";
 import { describeEnd, describePhase, type Figures, figuresOf, otherWords, rateWords } from "./describe";
 
 export const AssistantMessage = memo(function AssistantMessage({ item }: { item: AssistantItem }) {
@@ -80,7 +80,8 @@ function SettledAnswer({ message }: { message: Message }) {
 }
 
 function PhaseLine({ snapshot }: { snapshot: Parameters<typeof describePhase>[0] }) {
-    const { text, progress } = describePhase(snapshot);
+    const { socket } = useStore(useClient().connection);
+    const { text, progress } = describePhase(snapshot, socket.state === "open");
     return (
         <div
             className="phase"

@@ -9,7 +9,11 @@ export interface PhaseWords {
     progress: number | null /* 0 to 1, null: none to show */;
 }
 
-export function describePhase(turn: Pick<TurnSnapshot, "status" | "phase">): PhaseWords {
+export function describePhase(
+    turn: Pick<TurnSnapshot, "status" | "phase">,
+    isConnected: boolean,
+): PhaseWords {
+    if (!isConnected) return { text: "Waiting for the connection", progress: null };
     if (turn.phase) return phaseWords(turn.phase);
     return { text: turn.status === "sending" ? "Sending" : "Waiting for the model", progress: null };
 }
@@ -61,7 +65,7 @@ export function describeEnd(ending: Ending): EndWords | null {
             return { text: "Stopped.", level: "quiet" };
         case "interrupted":
             return {
-                text: `Interrupted: the server or the model stopped while it wrote. What had arrived is kept.${ending.error?.text ? ` (${ending.error.text})` : ""}`,
+                text: `Interrupted: ${ending.error?.text || "the server or the model stopped while it wrote"}. What had arrived is kept.`,
                 level: "note",
             };
         case "error":
