@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define HTTP_PIECE_BYTES (64u << 10)
+/* So much of a body that nobody wants is read, so that the client sees the answer instead of a reset. */
+#define HTTP_DRAIN_BYTES_MAX (64u << 20)
 
 static const char *reason_of(int status) {
     switch (status) {
@@ -38,17 +40,22 @@ static const char *reason_of(int status) {
     }
 }
 
-/* The answer is complete: libwebsockets takes the next request of this socket, or closes it. */
+/* The answer is complete: libwebsockets takes the next request of this socket, or closes it. A body that is still
+ * arriving is read to its end before: told of the end of a transaction inside a body, libwebsockets 4.1.6 can spin
+ * on what comes behind it. */
 static int finish(struct net_conn *conn) {
     struct lws *wsi = conn->wsi;
+    if (conn->n_body_seen < conn->n_body_announced && !conn->must_close) {
+        conn->state = CONN_DRAINING;
+        lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, NET_HEADER_TIME_S);
+        return 0;
+    }
     bool must_close = conn->must_close;
     conn->state = CONN_DONE;
     conn_free(conn);
     return must_close || lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
-/* A body that was announced and is not wanted is read and thrown away by the library, so that the client sees
- * the answer instead of a reset. */
 static void start_sending(struct net_conn *conn, enum conn_state state) {
     conn->state = state;
     /* The library's time limit for the body is over; slow readers are net's own to watch. */
@@ -129,6 +136,7 @@ static uint64_t announced_length(const struct net_conn *conn) {
 
 int http_on_head(struct net *net, struct lws *wsi) {
     struct net_conn *conn = conn_new(net, wsi, false);
+    conn->n_body_announced = announced_length(conn);
     conn->must_close = is_body_chunked(conn) || is_without_body(conn);
     net->handlers.on_head(net->ctx, conn);
     if (net_conn_is_answered(conn)) {
@@ -138,13 +146,12 @@ int http_on_head(struct net *net, struct lws *wsi) {
         reply_error(conn, 411, "send the body with a Content-Length header");
         return 0;
     }
-    uint64_t n_body = announced_length(conn);
-    if (n_body > conn->n_body_max) {
+    if (conn->n_body_announced > conn->n_body_max) {
         reply_error(conn, 413, "the body is too large: the limit is 1 MiB");
         return 0;
     }
     conn->state = CONN_BODY;
-    if (!conn->must_close && (conn->method == NET_POST || n_body > 0)) {
+    if (!conn->must_close && (conn->method == NET_POST || conn->n_body_announced > 0)) {
         return 0;
     }
     conn->state = CONN_WAITING;
@@ -154,10 +161,10 @@ int http_on_head(struct net *net, struct lws *wsi) {
 }
 
 int http_on_body(struct net_conn *conn, const char *bytes, size_t n_bytes) {
-    if (conn->state != CONN_BODY || n_bytes == 0) {
-        return 0;
-    }
     conn->n_body_seen += n_bytes;
+    if (conn->state != CONN_BODY || n_bytes == 0) {
+        return conn->state == CONN_DRAINING && conn->n_body_seen > HTTP_DRAIN_BYTES_MAX ? -1 : 0;
+    }
     if (conn->on_piece) {
         conn->piece_failed = conn->piece_failed || conn->on_piece(conn, bytes, n_bytes) != STATUS_OK;
         return 0;
@@ -172,6 +179,8 @@ int http_on_body_end(struct net_conn *conn) {
         conn->state = CONN_WAITING;
         lws_set_timeout(conn->wsi, NO_PENDING_TIMEOUT, 0);
         conn->net->handlers.on_request(conn->net->ctx, conn);
+    } else if (conn->state == CONN_DRAINING) {
+        conn_request_write(conn);
     }
     return 0;
 }
@@ -249,6 +258,7 @@ int http_on_writable(struct net_conn *conn) {
     switch (conn->state) {
     case CONN_REPLYING: return pump_reply(conn);
     case CONN_STREAMING: return pump_stream(conn);
+    case CONN_DRAINING: return finish(conn);
     case CONN_DONE: return -1;
     default: return 0;
     }

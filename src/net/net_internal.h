@@ -8,12 +8,13 @@
 
 #include <libwebsockets.h>
 
-/* HTTP: HEAD → BODY → WAITING → REPLYING or STREAMING → DONE.  WebSocket: HEAD → OPEN → CLOSING.
+/* HTTP: HEAD → BODY → WAITING → REPLYING or STREAMING (→ DRAINING) → DONE.  WebSocket: HEAD → OPEN → CLOSING.
  * HEAD      on_head runs
  * BODY      the body arrives (http_on_body)
  * WAITING   on_request ran, no answer yet
  * REPLYING  a known body is being sent (http_pump_reply)
  * STREAMING net_stream_begin was called (http_pump_stream)
+ * DRAINING  the answer is out, the rest of the body is read and thrown away
  * OPEN      a WebSocket between on_open and the first close (ws_pump)
  * CLOSING   a close code is set; the outbox drains, then the code is sent
  * DONE      nothing more to send; libwebsockets finishes the transaction */
@@ -26,6 +27,7 @@ enum conn_state {
     CONN_WAITING,
     CONN_REPLYING,
     CONN_STREAMING,
+    CONN_DRAINING,
     CONN_OPEN,
     CONN_CLOSING,
     CONN_DONE,
@@ -72,6 +74,7 @@ struct net_conn {
 
     struct bytes body; /* the request's body, or the WebSocket message that is arriving */
     uint64_t n_body_max;
+    uint64_t n_body_announced; /* 0: none, or it is not said */
     uint64_t n_body_seen;
     enum status (*on_piece)(struct net_conn *conn, const char *bytes, size_t n_bytes);
     bool piece_failed;
