@@ -107,8 +107,28 @@ struct model_file *models_list(const struct models *models, size_t *n) {
     return files;
 }
 
+/* The canonical form of a folder; of a file, its folder's canonical form and its own name: a link that somebody put into a
+ * model folder is meant. */
+static bool canonical(const char *path, char real[PATH_MAX]) {
+    struct stat info;
+    const char *slash = strrchr(path, '/');
+    if (stat(path, &info) != 0) {
+        return false;
+    }
+    if (S_ISDIR(info.st_mode) || slash == NULL || slash == path) {
+        return realpath(path, real) != NULL;
+    }
+    char *folder = mem_copy_bytes(path, (size_t)(slash - path));
+    bool is_real = realpath(folder, real) != NULL && strlen(real) + strlen(slash) < PATH_MAX;
+    free(folder);
+    if (is_real) {
+        memcpy(real + strlen(real), slash, strlen(slash) + 1);
+    }
+    return is_real;
+}
+
 bool models_is_allowed(const struct models *models, const char *path, char real[PATH_MAX]) {
-    if (realpath(path, real) == NULL) {
+    if (!canonical(path, real)) {
         return false;
     }
     for (const char *const *folder = models->chat->options.model_folders; *folder; folder++) {

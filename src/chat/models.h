@@ -38,7 +38,8 @@ struct model_file *models_list(const struct models *models, size_t *n /* out */)
 MUST_CHECK enum status models_resolve(const struct models *models, const char *id_or_path, char out[PATH_MAX],
                                       struct fault *fault);
 
-/* models_is_allowed: an existing path under a model folder, symbolic links followed. `real` gets its canonical form. */
+/* models_is_allowed: an existing path under a model folder; links to folders are followed first, a link to a file is
+ * allowed. `real` gets the canonical form. */
 bool models_is_allowed(const struct models *models, const char *path, char real[PATH_MAX]);
 
 /* The folder that uploads go to and that people are told of. */

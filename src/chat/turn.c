@@ -86,7 +86,7 @@ static struct engine *current_engine(const struct turn *turn) { return models_en
 
 /* ---- Waiting for the model ---- */
 
-static bool give(struct turn *turn, struct engine *engine) {
+static enum status give(struct turn *turn, struct engine *engine) {
     json_t *sampling = settings_sampling_json(&turn->settings);
     json_t *stop = settings_stops_json(&turn->settings);
     enum status status = engine_generate(engine, &(struct engine_job){
@@ -100,12 +100,11 @@ static bool give(struct turn *turn, struct engine *engine) {
                                                  });
     json_decref(sampling);
     json_decref(stop);
-    if (status) {
-        return false;
+    if (status == STATUS_OK) {
+        turn->state = TURN_RUNNING;
+        turn->answer->stream->context_size = engine_context_size(engine);
     }
-    turn->state = TURN_RUNNING;
-    turn->answer->stream->context_size = engine_context_size(engine);
-    return true;
+    return status;
 }
 
 static void show_loading(struct turn *turn, const struct engine *engine) {
@@ -114,21 +113,26 @@ static void show_loading(struct turn *turn, const struct engine *engine) {
     conversation_set_phase(turn->conversation, &phase);
 }
 
-static void fail_load(struct turn *turn, const char *code, const char *text) {
+static void fail(struct turn *turn, const char *code, const char *text) {
     end_turn(turn, "error", error_json(code, text), NULL, NULL);
+}
+
+static void give_or_wait(struct turn *turn, struct engine *engine) {
+    enum status status = give(turn, engine);
+    if (status == STATUS_FULL || status == STATUS_BUSY) {
+        conversation_set_phase(turn->conversation, &(struct phase){.kind = PHASE_QUEUED});
+    } else if (status) {
+        fail(turn, "context_full", "the conversation is too long to be given to the model");
+    }
 }
 
 /* The engine has the turn's model: give, show or fail. */
 static void advance_same_model(struct turn *turn, struct engine *engine) {
     switch (engine_state(engine)) {
-    case ENGINE_READY:
-        if (!give(turn, engine)) {
-            conversation_set_phase(turn->conversation, &(struct phase){.kind = PHASE_QUEUED});
-        }
-        return;
+    case ENGINE_READY: give_or_wait(turn, engine); return;
     case ENGINE_FAILED:
         if (turn->load_tried) {
-            fail_load(turn, engine_fault_code(engine), engine_fault_text(engine));
+            fail(turn, engine_fault_code(engine), engine_fault_text(engine));
             return;
         }
         turn->load_tried = true;
@@ -147,14 +151,17 @@ static void advance(struct turn *turn) {
         advance_same_model(turn, engine);
         return;
     }
-    if (engine && engine_running(engine) > 0) {
+    /* Another model is at work, or on its way for a turn that came first. */
+    bool is_taken = engine && (engine_running(engine) > 0 || engine_state(engine) == ENGINE_STARTING ||
+                               engine_state(engine) == ENGINE_LOADING);
+    if (is_taken) {
         conversation_set_phase(turn->conversation, &(struct phase){.kind = PHASE_QUEUED});
         return;
     }
     turn->load_tried = true;
     struct fault fault;
     if (models_load(turn->chat->models, turn->model_path, &fault) != STATUS_OK) {
-        fail_load(turn, "model", fault.text);
+        fail(turn, "model", fault.text);
         return;
     }
     show_loading(turn, current_engine(turn));

@@ -11,6 +11,9 @@
 
 struct loop_watch {
     struct lws *wsi;
+    lws_sorted_usec_list_t write_soon;
+    struct net *net;
+    bool is_writing; /* inside on_writable */
     void (*on_readable)(void *ctx); /* NULL once unwatched: only the free is outstanding */
     void (*on_writable)(void *ctx);
     void *ctx;
@@ -40,7 +43,9 @@ int watch_on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user
         return 0;
     case LWS_CALLBACK_RAW_WRITEABLE_FILE:
         if (watch->on_writable) {
+            watch->is_writing = true;
             watch->on_writable(watch->ctx);
+            watch->is_writing = false;
         }
         return 0;
     case LWS_CALLBACK_RAW_CLOSE_FILE:
@@ -67,7 +72,7 @@ static struct loop_watch *watch_fd(void *self, int fd, void (*on_readable)(void 
         return NULL;
     }
     struct loop_watch *watch = mem_alloc(sizeof *watch);
-    *watch = (struct loop_watch){.wsi = wsi, .on_readable = on_readable, .on_writable = on_writable, .ctx = ctx};
+    *watch = (struct loop_watch){.net = net, .wsi = wsi, .on_readable = on_readable, .on_writable = on_writable, .ctx = ctx};
     lws_set_opaque_user_data(wsi, watch);
     return watch;
 }
@@ -78,8 +83,18 @@ static void want_read(struct loop_watch *watch, bool wanted) {
     }
 }
 
-static void want_write(struct loop_watch *watch) {
+static void on_write_soon(lws_sorted_usec_list_t *entry) {
+    struct loop_watch *watch = lws_container_of(entry, struct loop_watch, write_soon);
     if (watch->wsi) {
+        lws_callback_on_writable(watch->wsi);
+    }
+}
+
+static void want_write(struct loop_watch *watch) {
+    if (watch->wsi && watch->is_writing) {
+        /* The library drops a request from inside the callback: it clears POLLOUT after it. */
+        lws_sul_schedule(watch->net->context, 0, &watch->write_soon, on_write_soon, 1);
+    } else if (watch->wsi) {
         lws_callback_on_writable(watch->wsi);
     }
 }
@@ -90,6 +105,7 @@ static void unwatch(struct loop_watch *watch) {
     }
     watch->on_readable = NULL;
     watch->on_writable = NULL;
+    lws_sul_cancel(&watch->write_soon);
     if (watch->wsi == NULL) {
         free(watch);
         return;
