@@ -14,7 +14,7 @@ export const CodeBlock = memo(function CodeBlock({ language, code }: CodeBlockPr
                 <CopyButton text={() => code} label="Copy code" showLabel />
             </div>
             {/* biome-ignore lint/a11y/noNoninteractiveTabindex: long lines scroll, also with the keyboard */}
-            <pre tabIndex={0} aria-label={language ? `Code, ${language}` : "Code"} role="region">
+            <pre tabIndex={0} aria-label={language ? `Code, ${language}` : "Code"} role="group">
                 <code>{code}</code>
             </pre>
         </div>

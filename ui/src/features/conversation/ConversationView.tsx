@@ -17,7 +17,7 @@ const SHOWN_MORE = 30;
 
 export function ConversationView({ conversation }: { conversation: ConversationStore }) {
     const client = useClient();
-    const { status, items, turn } = useStore(conversation);
+    const { status, title, items, turn } = useStore(conversation);
     const scroller = useRef<HTMLDivElement>(null);
     const content = useRef<HTMLDivElement>(null);
     const { isStuck, jump } = useStickToBottom(scroller, content);
@@ -43,6 +43,7 @@ export function ConversationView({ conversation }: { conversation: ConversationS
         <main className="conversation">
             <div className="scroller" ref={scroller}>
                 <div className="column" ref={content}>
+                    {items.length > 0 && <h1 className="visually-hidden">{title || "Conversation"}</h1>}
                     {status === "missing" && <Missing />}
                     {status !== "missing" && status !== "loading" && items.length === 0 && <EmptyState />}
                     <Messages items={items} scroller={scroller} />
