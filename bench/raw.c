@@ -79,7 +79,8 @@ int main(int argc, char **argv) {
         tokens[0] = best(llama_get_logits_ith(context, -1), llama_vocab_n_tokens(vocab));
         batch = llama_batch_get_one(tokens, 1);
     }
-    printf("{\"tokens_per_second\":%.2f,\"prompt_tokens\":%d}\n", (n_tokens - 1) / (now_s() - start_s), n_prompt);
+    printf("{\"tokens_per_second\":%.2f,\"prompt_tokens\":%d}\n", (n_tokens - 1) / (now_s() - start_s),
+           n_prompt);
     llama_free(context);
     llama_model_free(model);
     return 0;

@@ -14,7 +14,8 @@ struct api;
 
 struct api_options {
     struct chat *chat;
-    const char *allow_hosts[API_NAMES_MAX];   /* names besides loopback, without a port; NULL ends the list [W3] */
+    const char
+        *allow_hosts[API_NAMES_MAX]; /* names besides loopback, without a port; NULL ends the list [W3] */
     const char *allow_origins[API_NAMES_MAX]; /* besides the server's own; NULL ends the list [W4] */
     const char *token;                        /* NULL: none is asked for [W5] */
     const char *version;

@@ -28,22 +28,26 @@ struct option_row {
 #define AT(member) offsetof(struct config, member)
 
 static const struct option_row rows[] = {
-    {"port", KIND_U16, AT(port), "N", "listen on this port (8000); 0: any free one"},
-    {"host", KIND_TEXT, AT(host), "ADDRESS", "listen on this address (127.0.0.1); another one needs --token"},
-    {"data", KIND_TEXT, AT(data), "DIR", "conversations and settings ($XDG_DATA_HOME/runnel)"},
-    {"models", KIND_LIST, AT(models), "DIR", "folders of model files, separated by ':' ($XDG_DATA_HOME/runnel/models)"},
-    {"model", KIND_TEXT, AT(model), "PATH", "the model to use"},
-    {"engine", KIND_TEXT, AT(engine), "NAME", "the program runnel-engine-NAME runs models (llama)"},
-    {"context", KIND_U32, AT(context), "N", "size of the context in tokens (the setting, 8192)"},
-    {"threads", KIND_U32, AT(threads), "N", "threads of the engine (it chooses)"},
-    {"engine-hang-ms", KIND_U32, AT(engine_hang_ms), "N", "kill an engine that is silent for so long (30000)"},
-    {"token", KIND_TEXT, AT(token), "TEXT", "every request must carry it"},
-    {"allow-host", KIND_LIST, AT(allow_hosts), "NAME", "more names for this server, separated by ','"},
-    {"allow-origin", KIND_LIST, AT(allow_origins), "ORIGIN", "web pages that may use it besides its own, by ','"},
-    {"log", KIND_TEXT, AT(log), "LEVEL", "error, warn, info, debug or trace (info)"},
-    {"no-open", KIND_BOOL, AT(no_open), NULL, "do not open a browser"},
-    {"help", KIND_BOOL, AT(help), NULL, "print this"},
-    {"version", KIND_BOOL, AT(version), NULL, "print the version"},
+    { "port", KIND_U16, AT(port), "N", "listen on this port (8000); 0: any free one" },
+    { "host", KIND_TEXT, AT(host), "ADDRESS",
+      "listen on this address (127.0.0.1); another one needs --token" },
+    { "data", KIND_TEXT, AT(data), "DIR", "conversations and settings ($XDG_DATA_HOME/runnel)" },
+    { "models", KIND_LIST, AT(models), "DIR",
+      "folders of model files, separated by ':' ($XDG_DATA_HOME/runnel/models)" },
+    { "model", KIND_TEXT, AT(model), "PATH", "the model to use" },
+    { "engine", KIND_TEXT, AT(engine), "NAME", "the program runnel-engine-NAME runs models (llama)" },
+    { "context", KIND_U32, AT(context), "N", "size of the context in tokens (the setting, 8192)" },
+    { "threads", KIND_U32, AT(threads), "N", "threads of the engine (it chooses)" },
+    { "engine-hang-ms", KIND_U32, AT(engine_hang_ms), "N",
+      "kill an engine that is silent for so long (30000)" },
+    { "token", KIND_TEXT, AT(token), "TEXT", "every request must carry it" },
+    { "allow-host", KIND_LIST, AT(allow_hosts), "NAME", "more names for this server, separated by ','" },
+    { "allow-origin", KIND_LIST, AT(allow_origins), "ORIGIN",
+      "web pages that may use it besides its own, by ','" },
+    { "log", KIND_TEXT, AT(log), "LEVEL", "error, warn, info, debug or trace (info)" },
+    { "no-open", KIND_BOOL, AT(no_open), NULL, "do not open a browser" },
+    { "help", KIND_BOOL, AT(help), NULL, "print this" },
+    { "version", KIND_BOOL, AT(version), NULL, "print the version" },
 };
 
 #define N_ROWS (sizeof rows / sizeof rows[0])
@@ -55,7 +59,8 @@ void config_print_help(void) {
         snprintf(left, sizeof left, "--%s %s", rows[i].name, rows[i].argument ? rows[i].argument : "");
         printf("  %-22s %s\n", left, rows[i].help);
     }
-    printf("  %-22s %s\n", "--config FILE", "a JSON object of these names ($XDG_CONFIG_HOME/runnel/config.json)");
+    printf("  %-22s %s\n", "--config FILE",
+           "a JSON object of these names ($XDG_CONFIG_HOME/runnel/config.json)");
     printf("\nEach is also RUNNEL_NAME in the environment (RUNNEL_PORT, RUNNEL_ENGINE_HANG_MS, …).\n"
            "A flag beats the environment, the environment beats the file.\n");
 }
@@ -76,18 +81,18 @@ void config_deinit(struct config *config) {
             free_list((char **)(void *)place);
         }
     }
-    *config = (struct config){0};
+    *config = (struct config){ 0 };
 }
 
-static enum status set_number(const struct option_row *row, void *place, const char *value, const char *source,
-                              struct fault *fault) {
+static enum status set_number(const struct option_row *row, void *place, const char *value,
+                              const char *source, struct fault *fault) {
     unsigned long max = row->kind == KIND_U16 ? UINT16_MAX : UINT32_MAX;
     char *end;
     errno = 0;
     unsigned long number = strtoul(value, &end, 10);
     if (errno || end == value || *end || value[0] == '-' || number > max) {
-        return fault_set(fault, STATUS_INVALID, "%s %s: \"%.60s\" is no number from 0 to %lu", source, row->name, value,
-                         max);
+        return fault_set(fault, STATUS_INVALID, "%s %s: \"%.60s\" is no number from 0 to %lu", source,
+                         row->name, value, max);
     }
     if (row->kind == KIND_U16) {
         *(uint16_t *)place = (uint16_t)number;
@@ -105,7 +110,8 @@ static enum status set_list(const struct option_row *row, char **list, const cha
     while (*value) {
         size_t length = strcspn(value, separator);
         if (n == CONFIG_LIST_MAX) {
-            return fault_set(fault, STATUS_INVALID, "%s %s: at most %d entries", source, row->name, CONFIG_LIST_MAX);
+            return fault_set(fault, STATUS_INVALID, "%s %s: at most %d entries", source, row->name,
+                             CONFIG_LIST_MAX);
         }
         if (length > 0) {
             list[n++] = mem_copy_bytes(value, length);
@@ -117,24 +123,29 @@ static enum status set_list(const struct option_row *row, char **list, const cha
 
 static enum status set_bool(const struct option_row *row, bool *place, const char *value, const char *source,
                             struct fault *fault) {
-    if (strcmp(value, "1") != 0 && strcmp(value, "true") != 0 && strcmp(value, "0") != 0 && strcmp(value, "false") != 0) {
-        return fault_set(fault, STATUS_INVALID, "%s %s: \"%.60s\" must be true or false", source, row->name, value);
+    if (strcmp(value, "1") != 0 && strcmp(value, "true") != 0 && strcmp(value, "0") != 0 &&
+        strcmp(value, "false") != 0) {
+        return fault_set(fault, STATUS_INVALID, "%s %s: \"%.60s\" must be true or false", source, row->name,
+                         value);
     }
     *place = value[0] == '1' || value[0] == 't';
     return STATUS_OK;
 }
 
-static enum status set(struct config *config, const struct option_row *row, const char *value, const char *source,
-                       struct fault *fault) {
+static enum status set(struct config *config, const struct option_row *row, const char *value,
+                       const char *source, struct fault *fault) {
     char *place = (char *)config + row->offset;
     switch (row->kind) {
     case KIND_TEXT:
         free(*(char **)(void *)place);
         *(char **)(void *)place = mem_copy_string(value);
         return STATUS_OK;
-    case KIND_LIST: return set_list(row, (char **)(void *)place, value, source, fault);
-    case KIND_BOOL: return set_bool(row, (bool *)place, value, source, fault);
-    default: return set_number(row, place, value, source, fault);
+    case KIND_LIST:
+        return set_list(row, (char **)(void *)place, value, source, fault);
+    case KIND_BOOL:
+        return set_bool(row, (bool *)place, value, source, fault);
+    default:
+        return set_number(row, place, value, source, fault);
     }
 }
 
@@ -157,7 +168,8 @@ static char *value_text(const json_t *value) {
     return json_is_string(value) ? mem_copy_string(json_string_value(value)) : json_text(value);
 }
 
-static enum status apply_object(struct config *config, const char *path, const json_t *object, struct fault *fault) {
+static enum status apply_object(struct config *config, const char *path, const json_t *object,
+                                struct fault *fault) {
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)object, name, value) {
@@ -166,7 +178,8 @@ static enum status apply_object(struct config *config, const char *path, const j
             row = strcmp(rows[i].name, name) == 0 ? &rows[i] : row;
         }
         if (row == NULL) {
-            return fault_set(fault, STATUS_INVALID, "%.200s: \"%.60s\" is no option: see runnel --help", path, name);
+            return fault_set(fault, STATUS_INVALID, "%.200s: \"%.60s\" is no option: see runnel --help", path,
+                             name);
         }
         char *text = value_text(value);
         enum status status = set(config, row, text, path, fault);
@@ -225,10 +238,11 @@ static enum status apply_environment(struct config *config, struct fault *fault)
 
 static void fill_options(struct option options[N_ROWS + 2]) {
     for (size_t i = 0; i < N_ROWS; i++) {
-        options[i] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, (int)i};
+        options[i] =
+            (struct option){ rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, (int)i };
     }
-    options[N_ROWS] = (struct option){"config", required_argument, NULL, N_ROWS};
-    options[N_ROWS + 1] = (struct option){0};
+    options[N_ROWS] = (struct option){ "config", required_argument, NULL, N_ROWS };
+    options[N_ROWS + 1] = (struct option){ 0 };
 }
 
 /* Two passes: the first looks for --config only, because the file must come before the flags. */
@@ -253,8 +267,9 @@ static enum status apply_flags(struct config *config, int argc, char **argv, con
             }
         }
     }
-    return optind < argc ? fault_set(fault, STATUS_INVALID, "%.100s: no such option: see runnel --help", argv[optind])
-                         : STATUS_OK;
+    return optind < argc
+               ? fault_set(fault, STATUS_INVALID, "%.100s: no such option: see runnel --help", argv[optind])
+               : STATUS_OK;
 }
 
 /* ---- What nobody said ---- */
@@ -282,14 +297,17 @@ static void fill_in(struct config *config) {
 static enum status check(const struct config *config, struct fault *fault) {
     enum log_level level;
     if (!log_parse_level(config->log, &level)) {
-        return fault_set(fault, STATUS_INVALID, "--log %.40s: use error, warn, info, debug or trace", config->log);
+        return fault_set(fault, STATUS_INVALID, "--log %.40s: use error, warn, info, debug or trace",
+                         config->log);
     }
     if (strcmp(config->host, "127.0.0.1") != 0 && config->token == NULL) {
         return fault_set(fault, STATUS_INVALID,
-                         "--host %.60s lets other machines in: set a --token, or leave --host away", config->host);
+                         "--host %.60s lets other machines in: set a --token, or leave --host away",
+                         config->host);
     }
     if (strchr(config->engine, '/')) {
-        return fault_set(fault, STATUS_INVALID, "--engine %.60s: give a name, as in --engine llama", config->engine);
+        return fault_set(fault, STATUS_INVALID, "--engine %.60s: give a name, as in --engine llama",
+                         config->engine);
     }
     if (config->engine_hang_ms < 100) {
         return fault_set(fault, STATUS_INVALID, "--engine-hang-ms must be at least 100");
@@ -298,7 +316,7 @@ static enum status check(const struct config *config, struct fault *fault) {
 }
 
 enum status config_read(int argc, char **argv, struct config *out, struct fault *fault) {
-    *out = (struct config){.port = 8000, .engine_hang_ms = 30000};
+    *out = (struct config){ .port = 8000, .engine_hang_ms = 30000 };
     const char *path = getenv("RUNNEL_CONFIG");
     enum status status = apply_flags(NULL, argc, argv, &path, fault);
     char *usual = home_path("XDG_CONFIG_HOME", ".config", "runnel/config.json");

@@ -23,10 +23,10 @@ struct config {
     char *engine;
     bool engine_is_default; /* nobody named one */
     char *log;
-    uint32_t context;       /* 0: the settings' */
-    uint32_t threads;       /* 0: the engine chooses */
+    uint32_t context; /* 0: the settings' */
+    uint32_t threads; /* 0: the engine chooses */
     uint32_t engine_hang_ms;
-    char *token;            /* NULL: none */
+    char *token; /* NULL: none */
     char *allow_hosts[CONFIG_LIST_MAX + 1];
     char *allow_origins[CONFIG_LIST_MAX + 1];
     bool no_open;

@@ -49,7 +49,9 @@ static void on_store_wake(void *ctx) {
     net_wake(app->net);
 }
 
-static void on_net_wake(void *ctx) { (void)ctx; }
+static void on_net_wake(void *ctx) {
+    (void)ctx;
+}
 
 static void on_signal(void *ctx) {
     struct app *app = ctx;
@@ -87,11 +89,12 @@ static enum status find_engine(struct app *app, struct fault *fault) {
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     self[length > 0 ? length : 0] = '\0';
     const char *folder = dirname(self);
-    int wanted = snprintf(app->program, sizeof app->program, "%s/runnel-engine-%s", folder, app->config.engine);
+    int wanted =
+        snprintf(app->program, sizeof app->program, "%s/runnel-engine-%s", folder, app->config.engine);
     if (wanted < 0 || (size_t)wanted >= sizeof app->program || access(app->program, X_OK) != 0) {
         if (!app->config.engine_is_default) {
-            return fault_set(fault, STATUS_NOT_FOUND, "--engine %.60s: there is no program %.250s", app->config.engine,
-                             app->program);
+            return fault_set(fault, STATUS_NOT_FOUND, "--engine %.60s: there is no program %.250s",
+                             app->config.engine, app->program);
         }
         LOG_WARN("engine_missing", "program=%s", app->program);
     }
@@ -109,10 +112,12 @@ static enum status check_model(struct app *app, struct fault *fault) {
     char real[PATH_MAX];
     struct stat info;
     if (realpath(app->config.model, real) == NULL || stat(real, &info) != 0 || access(real, R_OK) != 0) {
-        return fault_set(fault, STATUS_NOT_FOUND, "--model %.200s cannot be read: %s", app->config.model, strerror(errno));
+        return fault_set(fault, STATUS_NOT_FOUND, "--model %.200s cannot be read: %s", app->config.model,
+                         strerror(errno));
     }
     if (!S_ISREG(info.st_mode)) {
-        return fault_set(fault, STATUS_INVALID, "--model %.200s is no file: name a model file", app->config.model);
+        return fault_set(fault, STATUS_INVALID, "--model %.200s is no file: name a model file",
+                         app->config.model);
     }
     free(app->config.model);
     app->config.model = mem_copy_string(real);
@@ -122,7 +127,8 @@ static enum status check_model(struct app *app, struct fault *fault) {
 
 static enum status open_store(struct app *app, struct fault *fault) {
     return store_open(
-        &(struct store_options){.directory = app->config.data, .wake = on_store_wake, .ctx = app}, &app->store, fault);
+        &(struct store_options){ .directory = app->config.data, .wake = on_store_wake, .ctx = app },
+        &app->store, fault);
 }
 
 static void open_chat(struct app *app) {
@@ -146,8 +152,7 @@ static void open_chat(struct app *app) {
 }
 
 static void open_api(struct app *app) {
-    struct api_options options = {
-        .chat = app->chat, .token = app->config.token, .version = RUNNEL_VERSION};
+    struct api_options options = { .chat = app->chat, .token = app->config.token, .version = RUNNEL_VERSION };
     for (size_t i = 0; app->config.allow_hosts[i]; i++) {
         options.allow_hosts[i] = app->config.allow_hosts[i];
     }
@@ -160,12 +165,11 @@ static void open_api(struct app *app) {
 static enum status listen_to_clients(struct app *app, struct fault *fault) {
     struct net_handlers handlers = api_handlers();
     handlers.on_wake = on_net_wake;
-    enum status status = net_listen(app->net,
-                                    &(struct net_options){.host = app->config.host,
-                                                          .port = app->config.port,
-                                                          .handlers = &handlers,
-                                                          .ctx = app->api},
-                                    fault);
+    enum status status = net_listen(
+        app->net,
+        &(struct net_options){
+            .host = app->config.host, .port = app->config.port, .handlers = &handlers, .ctx = app->api },
+        fault);
     if (status == STATUS_OK) {
         api_listening(app->api, app->net);
     }
@@ -224,11 +228,17 @@ static void run_until(struct app *app, bool (*is_done)(const struct app *app), u
     }
 }
 
-static bool is_stop_asked(const struct app *app) { return app->stop_asked; }
+static bool is_stop_asked(const struct app *app) {
+    return app->stop_asked;
+}
 
-static bool is_idle(const struct app *app) { return chat_is_idle(app->chat); }
+static bool is_idle(const struct app *app) {
+    return chat_is_idle(app->chat);
+}
 
-static bool is_empty(const struct app *app) { return net_conn_count(app->net) == 0; }
+static bool is_empty(const struct app *app) {
+    return net_conn_count(app->net) == 0;
+}
 
 static void on_stop_tick(void *ctx) {
     /* Makes net_run_once return, so that run_until looks at the clock. */
@@ -307,7 +317,7 @@ static int fail(struct app *app, const struct fault *fault, int code) {
 }
 
 int main(int argc, char **argv) {
-    struct app app = {0};
+    struct app app = { 0 };
     struct fault fault;
     if (config_read(argc, argv, &app.config, &fault) != STATUS_OK) {
         return fail(&app, &fault, EXIT_USAGE);

@@ -42,20 +42,32 @@ void chat_close(struct chat *chat) {
     free(chat);
 }
 
-void chat_listen(struct chat *chat, const struct chat_listener *listener) { chat->listener = *listener; }
+void chat_listen(struct chat *chat, const struct chat_listener *listener) {
+    chat->listener = *listener;
+}
 
 void chat_stop(struct chat *chat) {
     chat->is_stopping = true;
-    LIST_EACH(node, &chat->turns) { turn_cancel(turn_of_node(node), "interrupted"); }
+    LIST_EACH(node, &chat->turns) {
+        turn_cancel(turn_of_node(node), "interrupted");
+    }
 }
 
-bool chat_is_idle(const struct chat *chat) { return chat->n_turns == 0 && chat->n_store_calls == 0; }
+bool chat_is_idle(const struct chat *chat) {
+    return chat->n_turns == 0 && chat->n_store_calls == 0;
+}
 
-const char *chat_epoch(const struct chat *chat) { return store_epoch(chat->store); }
+const char *chat_epoch(const struct chat *chat) {
+    return store_epoch(chat->store);
+}
 
-struct models *chat_models(struct chat *chat) { return chat->models; }
+struct models *chat_models(struct chat *chat) {
+    return chat->models;
+}
 
-const struct settings *chat_settings(const struct chat *chat) { return &chat->settings; }
+const struct settings *chat_settings(const struct chat *chat) {
+    return &chat->settings;
+}
 
 static void on_settings_stored(void *ctx, enum status status) {
     struct chat *chat = ctx;
@@ -140,7 +152,8 @@ static struct chat_call *open_named(struct chat_call *call, const char *name) {
     return call;
 }
 
-struct chat_call *chat_open_conversation(struct chat *chat, const char *name, chat_on_opened callback, void *ctx) {
+struct chat_call *chat_open_conversation(struct chat *chat, const char *name, chat_on_opened callback,
+                                         void *ctx) {
     struct chat_call *call = call_new(chat, ctx);
     call->callback.opened = callback;
     return open_named(call, name);
@@ -155,7 +168,8 @@ static void on_found(void *ctx, enum status status, const char *conversation) {
     open_named(call, conversation);
 }
 
-struct chat_call *chat_open_generation(struct chat *chat, const char *generation_id, chat_on_opened callback, void *ctx) {
+struct chat_call *chat_open_generation(struct chat *chat, const char *generation_id, chat_on_opened callback,
+                                       void *ctx) {
     struct chat_call *call = call_new(chat, ctx);
     call->callback.opened = callback;
     struct conversation *running = chat_find_running(chat, generation_id);
@@ -205,7 +219,8 @@ static void on_listed(void *ctx, enum status status, const struct store_listed *
     call_free(call);
 }
 
-struct chat_call *chat_list(struct chat *chat, const struct store_list *list, chat_on_listed callback, void *ctx) {
+struct chat_call *chat_list(struct chat *chat, const struct store_list *list, chat_on_listed callback,
+                            void *ctx) {
     struct chat_call *call = call_new(chat, ctx);
     call->callback.listed = callback;
     enum status status = store_list_conversations(chat->store, list, on_listed, call);

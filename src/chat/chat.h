@@ -19,16 +19,22 @@
 #include <stdbool.h>
 
 #define CHAT_TEXT_BYTES_MAX (1u << 20)
-#define CHAT_TURNS_MAX 256
+#define CHAT_TURNS_MAX      256
 
 struct chat;
 struct chat_call;
 
-enum conversation_event { CONVERSATION_CREATED, CONVERSATION_RENAMED, CONVERSATION_DELETED, CONVERSATION_RUNNING };
+enum conversation_event {
+    CONVERSATION_CREATED,
+    CONVERSATION_RENAMED,
+    CONVERSATION_DELETED,
+    CONVERSATION_RUNNING
+};
 
 struct chat_listener {
     /* For side bars: something about a conversation changed. */
-    void (*on_conversation)(void *ctx, const struct conversation *conversation, enum conversation_event event);
+    void (*on_conversation)(void *ctx, const struct conversation *conversation,
+                            enum conversation_event event);
     /* The model's state or load progress changed. */
     void (*on_model)(void *ctx);
     void *ctx;
@@ -36,13 +42,13 @@ struct chat_listener {
 
 struct chat_options {
     const struct loop *loop;
-    struct store *store;             /* the owner's; outlives the chat */
-    const char *engine_program;      /* path */
-    const char *engine_name;         /* "llama", "fake", … */
+    struct store *store;                           /* the owner's; outlives the chat */
+    const char *engine_program;                    /* path */
+    const char *engine_name;                       /* "llama", "fake", … */
     const char *model_folders[MODELS_FOLDERS_MAX]; /* the first exists; NULL ends the list */
-    const char *model_path;          /* --model; NULL: the settings', else the first file */
+    const char *model_path;                        /* --model; NULL: the settings', else the first file */
     const char *log_level;
-    uint32_t context_size;           /* --context; 0: the settings' */
+    uint32_t context_size; /* --context; 0: the settings' */
     uint32_t n_threads;
     uint32_t engine_hang_ms;
 };
@@ -67,13 +73,16 @@ MUST_CHECK enum status chat_change_settings(struct chat *chat, const json_t *obj
 /* ---- Conversations ---- */
 /* The callback may keep the conversation with conversation_ref. NULL unless STATUS_OK. */
 typedef void (*chat_on_opened)(void *ctx, enum status status, struct conversation *conversation);
-struct chat_call *chat_open_conversation(struct chat *chat, const char *name, chat_on_opened callback, void *ctx);
+struct chat_call *chat_open_conversation(struct chat *chat, const char *name, chat_on_opened callback,
+                                         void *ctx);
 
 /* By generation id, for cursors that name nothing else. */
-struct chat_call *chat_open_generation(struct chat *chat, const char *generation_id, chat_on_opened callback, void *ctx);
+struct chat_call *chat_open_generation(struct chat *chat, const char *generation_id, chat_on_opened callback,
+                                       void *ctx);
 
 typedef void (*chat_on_listed)(void *ctx, enum status status, const struct store_listed *rows, size_t n_rows);
-struct chat_call *chat_list(struct chat *chat, const struct store_list *list, chat_on_listed callback, void *ctx);
+struct chat_call *chat_list(struct chat *chat, const struct store_list *list, chat_on_listed callback,
+                            void *ctx);
 bool chat_is_running(const struct chat *chat, const char *conversation);
 
 /* chat_delete cancels what runs, then deletes. */
@@ -101,7 +110,8 @@ struct chat_sent {
 
 /* chat_send stores a person's message and begins the reply. The callback comes when the message is safe on disk (P4 D2, P10). */
 typedef void (*chat_on_sent)(void *ctx, const struct chat_sent *sent);
-struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, chat_on_sent callback, void *ctx);
+struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, chat_on_sent callback,
+                            void *ctx);
 
 /* chat_complete begins a reply to given messages, outside any conversation of the store: `conversation` of the callback is detached and holds just
  * the answer at index 0. `model_path`: as models_resolve gave it. */

@@ -59,8 +59,8 @@ const char *models_log_name(const char *path); /* the file's name, for logs */
 
 /* turn.c */
 /* turn_begin takes a reference to the conversation, whose last message is the answer, and goes on by itself. `messages` is taken over. */
-void turn_begin(struct chat *chat, struct conversation *conversation, struct message *answer, const char *model_path,
-                const struct settings *settings, json_t *messages);
+void turn_begin(struct chat *chat, struct conversation *conversation, struct message *answer,
+                const char *model_path, const struct settings *settings, json_t *messages);
 void turn_cancel(struct turn *turn, const char *reason);
 void turn_add_delete(struct turn *turn, struct chat_call *call);
 const char *turn_generation_id(const struct turn *turn);

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct conversation *conversation_new(struct hub *hub, const char *name, const char *title, int64_t created_ms) {
+struct conversation *conversation_new(struct hub *hub, const char *name, const char *title,
+                                      int64_t created_ms) {
     struct conversation *conversation = mem_alloc(sizeof *conversation);
     conversation->hub = hub;
     conversation->n_refs = 1;
@@ -23,7 +24,8 @@ struct conversation *conversation_new(struct hub *hub, const char *name, const c
     return conversation;
 }
 
-static struct message *add(struct conversation *conversation, const char *id, const char *parent, int64_t created_ms) {
+static struct message *add(struct conversation *conversation, const char *id, const char *parent,
+                           int64_t created_ms) {
     struct message *message = mem_alloc(sizeof *message);
     snprintf(message->id, sizeof message->id, "%s", id);
     snprintf(message->parent, sizeof message->parent, "%s", parent ? parent : "");
@@ -39,7 +41,8 @@ static struct message *add(struct conversation *conversation, const char *id, co
 }
 
 struct conversation *conversation_restore(struct hub *hub, const struct store_conversation *stored) {
-    struct conversation *conversation = conversation_new(hub, stored->name, stored->title, stored->created_ms);
+    struct conversation *conversation =
+        conversation_new(hub, stored->name, stored->title, stored->created_ms);
     conversation->updated_ms = stored->updated_ms;
     for (size_t i = 0; i < stored->n_messages; i++) {
         const struct store_message *from = &stored->messages[i];
@@ -104,8 +107,8 @@ struct message *conversation_find_message(const struct conversation *conversatio
     return NULL;
 }
 
-struct message *conversation_find_generation(const struct conversation *conversation, const char *generation_id,
-                                             size_t *index) {
+struct message *conversation_find_generation(const struct conversation *conversation,
+                                             const char *generation_id, size_t *index) {
     for (size_t i = conversation->n_messages; i-- > 0;) {
         struct message *message = conversation->messages[i];
         if (message->stream && strcmp(message->stream->id, generation_id) == 0) {
@@ -133,7 +136,8 @@ void conversation_notify(struct conversation *conversation) {
     }
 }
 
-void conversation_usage(const struct conversation *conversation, uint32_t *tokens_used, uint32_t *context_size) {
+void conversation_usage(const struct conversation *conversation, uint32_t *tokens_used,
+                        uint32_t *context_size) {
     *tokens_used = 0;
     *context_size = 0;
     for (size_t i = conversation->n_messages; i-- > 0;) {
@@ -147,8 +151,9 @@ void conversation_usage(const struct conversation *conversation, uint32_t *token
 }
 
 enum status conversation_transcript(const struct conversation *conversation, struct bytes *out) {
-    static const char *const heads[] = {
-        [STORE_ROLE_SYSTEM] = "SYSTEM:\n", [STORE_ROLE_USER] = "USER:\n", [STORE_ROLE_ASSISTANT] = "ASSISTANT:\n"};
+    static const char *const heads[] = { [STORE_ROLE_SYSTEM] = "SYSTEM:\n",
+                                         [STORE_ROLE_USER] = "USER:\n",
+                                         [STORE_ROLE_ASSISTANT] = "ASSISTANT:\n" };
     for (size_t i = 0; i < conversation->n_messages; i++) {
         const struct message *message = conversation->messages[i];
         bytes_add_text(out, heads[message->role]);

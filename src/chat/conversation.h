@@ -36,10 +36,10 @@ enum phase_kind { PHASE_NONE, PHASE_QUEUED, PHASE_LOADING, PHASE_PREFILL };
 /* What a generation waits for; for the eye only (N5). */
 struct phase {
     enum phase_kind kind;
-    uint32_t position;             /* QUEUED: 0 = unknown, 1 = next */
-    double progress;               /* LOADING: 0 to 1 */
-    char stage[32];                /* LOADING */
-    uint32_t done, total, cached;  /* PREFILL, in tokens */
+    uint32_t position;            /* QUEUED: 0 = unknown, 1 = next */
+    double progress;              /* LOADING: 0 to 1 */
+    char stage[32];               /* LOADING */
+    uint32_t done, total, cached; /* PREFILL, in tokens */
 };
 
 struct conversation {
@@ -62,7 +62,8 @@ struct conversation {
 
 #define CONVERSATION_MESSAGES_MAX 1000000
 
-struct conversation *conversation_new(struct hub *hub, const char *name, const char *title, int64_t created_ms);
+struct conversation *conversation_new(struct hub *hub, const char *name, const char *title,
+                                      int64_t created_ms);
 struct conversation *conversation_restore(struct hub *hub, const struct store_conversation *stored);
 struct conversation *conversation_ref(struct conversation *conversation);
 
@@ -77,8 +78,8 @@ struct message *conversation_add_answer(struct conversation *conversation, const
 
 /* NULL: there is none. */
 struct message *conversation_find_message(const struct conversation *conversation, const char *id);
-struct message *conversation_find_generation(const struct conversation *conversation, const char *generation_id,
-                                             size_t *index /* out */);
+struct message *conversation_find_generation(const struct conversation *conversation,
+                                             const char *generation_id, size_t *index /* out */);
 struct message *conversation_last(const struct conversation *conversation);
 
 void conversation_set_phase(struct conversation *conversation, const struct phase *phase);
@@ -87,7 +88,8 @@ void conversation_set_phase(struct conversation *conversation, const struct phas
 void conversation_notify(struct conversation *conversation);
 
 /* Prompt and answer tokens after the newest answer, and the context they fill; 0 while unknown. */
-void conversation_usage(const struct conversation *conversation, uint32_t *tokens_used, uint32_t *context_size);
+void conversation_usage(const struct conversation *conversation, uint32_t *tokens_used,
+                        uint32_t *context_size);
 
 /* conversation_transcript writes the plain text of wire [W18]. */
 enum status conversation_transcript(const struct conversation *conversation, struct bytes *out);
@@ -132,7 +134,8 @@ struct cursor {
 };
 
 /* watcher_init attaches it behind everything there is: at the end of what a snapshot made now contains. Takes a reference. */
-void watcher_init(struct watcher *watcher, struct conversation *conversation, void (*on_change)(void *ctx), void *ctx);
+void watcher_init(struct watcher *watcher, struct conversation *conversation, void (*on_change)(void *ctx),
+                  void *ctx);
 void watcher_deinit(struct watcher *watcher); /* zeroed memory is fine */
 
 /* watcher_seek goes to a cursor. NULL: done. Else the reason of the reset (N4), and the watcher stands where it stood. */

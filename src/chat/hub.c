@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-void hub_init(struct hub *hub) { list_init(&hub->conversations); }
+void hub_init(struct hub *hub) {
+    list_init(&hub->conversations);
+}
 
 struct conversation *hub_find(const struct hub *hub, const char *name) {
     /* As many as are watched or running: tens. A table can come when a measurement asks for it. */

@@ -13,7 +13,7 @@
 
 struct models {
     struct chat *chat;
-    struct engine *engine; /* NULL: nothing was ever loaded, or it was unloaded */
+    struct engine *engine;  /* NULL: nothing was ever loaded, or it was unloaded */
     struct engine *leaving; /* stopped, until its process is gone */
     json_t *history;
     const char *suffix;
@@ -43,13 +43,21 @@ void models_close(struct models *models) {
     free(models);
 }
 
-const char *models_folder(const struct models *models) { return models->chat->options.model_folders[0]; }
+const char *models_folder(const struct models *models) {
+    return models->chat->options.model_folders[0];
+}
 
-const char *models_suffix(const struct models *models) { return models->suffix; }
+const char *models_suffix(const struct models *models) {
+    return models->suffix;
+}
 
-const char *models_program(const struct models *models) { return models->chat->options.engine_program; }
+const char *models_program(const struct models *models) {
+    return models->chat->options.engine_program;
+}
 
-struct engine *models_engine(const struct models *models) { return models->engine; }
+struct engine *models_engine(const struct models *models) {
+    return models->engine;
+}
 
 const char *models_log_name(const char *path) {
     const char *slash = strrchr(path, '/');
@@ -70,7 +78,8 @@ static bool has_suffix(const char *name, const char *suffix) {
 static bool describe(const char *folder, const char *name, const char *suffix, struct model_file *out) {
     struct stat info;
     int length = snprintf(out->path, sizeof out->path, "%s/%s", folder, name);
-    if (length < 0 || (size_t)length >= sizeof out->path || stat(out->path, &info) != 0 || !S_ISREG(info.st_mode)) {
+    if (length < 0 || (size_t)length >= sizeof out->path || stat(out->path, &info) != 0 ||
+        !S_ISREG(info.st_mode)) {
         return false;
     }
     snprintf(out->id, sizeof out->id, "%.*s", (int)(strlen(name) - strlen(suffix)), name);
@@ -92,7 +101,8 @@ struct model_file *models_list(const struct models *models, size_t *n) {
         if (directory == NULL) {
             continue;
         }
-        for (struct dirent *entry = readdir(directory); entry && *n < MODELS_MAX; entry = readdir(directory)) {
+        for (struct dirent *entry = readdir(directory); entry && *n < MODELS_MAX;
+             entry = readdir(directory)) {
             if (!has_suffix(entry->d_name, models->suffix)) {
                 continue;
             }
@@ -159,8 +169,8 @@ static enum status resolve_default(const struct models *models, char out[PATH_MA
     }
     free(files);
     return n ? STATUS_OK
-             : fault_set(fault, STATUS_UNAVAILABLE, "there is no model yet: put a %s file into %s", models->suffix,
-                         models_folder(models));
+             : fault_set(fault, STATUS_UNAVAILABLE, "there is no model yet: put a %s file into %s",
+                         models->suffix, models_folder(models));
 }
 
 enum status models_resolve(const struct models *models, const char *id_or_path, char out[PATH_MAX],
@@ -208,10 +218,14 @@ static const char *state_text(const struct models *models) {
         return "none";
     }
     switch (engine_state(models->engine)) {
-    case ENGINE_READY: return "ready";
-    case ENGINE_FAILED: return "failed";
-    case ENGINE_STOPPED: return "none";
-    default: return "loading";
+    case ENGINE_READY:
+        return "ready";
+    case ENGINE_FAILED:
+        return "failed";
+    case ENGINE_STOPPED:
+        return "none";
+    default:
+        return "loading";
     }
 }
 
@@ -234,13 +248,14 @@ json_t *models_status(const struct models *models) {
     char path[PATH_MAX];
     bool has_path = engine != NULL || models_resolve(models, NULL, path, NULL) == STATUS_OK;
     const char *shown = engine ? engine_model_path(engine) : path;
-    return json_pack("{s:b, s:s?, s:o, s:f, s:s, s:f, s:s?, s:o?, s:s?, s:I, s:I, s:I, s:s}", "loaded", is_ready,
-                     "model_path", has_path ? shown : NULL, "last_used", last_used(engine), "memory_usage_mb",
-                     engine ? (double)engine_memory_bytes(engine) / 1e6 : 0.0, "state", state, "progress",
-                     engine ? engine_load_progress(engine) : 0.0, "stage",
+    return json_pack("{s:b, s:s?, s:o, s:f, s:s, s:f, s:s?, s:o?, s:s?, s:I, s:I, s:I, s:s}", "loaded",
+                     is_ready, "model_path", has_path ? shown : NULL, "last_used", last_used(engine),
+                     "memory_usage_mb", engine ? (double)engine_memory_bytes(engine) / 1e6 : 0.0, "state",
+                     state, "progress", engine ? engine_load_progress(engine) : 0.0, "stage",
                      engine && !is_ready ? engine_load_stage(engine) : NULL, "model", info, "error",
-                     *fault ? fault : NULL, "context_size", (json_int_t)(engine ? engine_context_size(engine) : 0),
-                     "slots", (json_int_t)(engine ? engine_slot_count(engine) : 0), "engine_pid",
+                     *fault ? fault : NULL, "context_size",
+                     (json_int_t)(engine ? engine_context_size(engine) : 0), "slots",
+                     (json_int_t)(engine ? engine_slot_count(engine) : 0), "engine_pid",
                      (json_int_t)(engine ? engine_pid(engine) : 0), "model_folder", models_folder(models));
 }
 
@@ -293,7 +308,9 @@ void models_unload(struct models *models) {
     }
 }
 
-json_t *models_history(const struct models *models) { return json_copy(models->history); }
+json_t *models_history(const struct models *models) {
+    return json_copy(models->history);
+}
 
 static void on_stored(void *ctx, enum status status) {
     struct chat *chat = ctx;

@@ -16,7 +16,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#define MODELS_MAX 1000
+#define MODELS_MAX         1000
 #define MODELS_FOLDERS_MAX 8
 #define MODELS_HISTORY_MAX 20
 

@@ -10,7 +10,8 @@
 
 static json_t *message_json(const struct message *message) {
     static const char *const roles[] = {
-        [STORE_ROLE_SYSTEM] = "system", [STORE_ROLE_USER] = "user", [STORE_ROLE_ASSISTANT] = "assistant"};
+        [STORE_ROLE_SYSTEM] = "system", [STORE_ROLE_USER] = "user", [STORE_ROLE_ASSISTANT] = "assistant"
+    };
     const char *text = message->stream ? message->stream->text.data : message->content;
     size_t size = message->stream ? message->stream->text.size : message->content_size;
     return json_pack("{s:s, s:s%}", "role", roles[message->role], "content", size ? text : "", size);

@@ -20,17 +20,23 @@ static void answer(struct chat_call *call, struct chat_sent *sent) {
 }
 
 static void refuse(struct chat_call *call, enum status status, const char *fault) {
-    answer(call, &(struct chat_sent){.status = status, .fault = fault});
+    answer(call, &(struct chat_sent){ .status = status, .fault = fault });
 }
 
 static const char *explain(enum status status) {
     switch (status) {
-    case STATUS_NOT_FOUND: return "there is no such conversation or parent message";
-    case STATUS_BUSY: return "an answer of this conversation is still being written: wait for its end or stop it";
-    case STATUS_CONFLICT: return "this client_msg_id was used with another text";
-    case STATUS_FULL: return "too much is going on: try again in a moment";
-    case STATUS_UNAVAILABLE: return "the server is stopping";
-    default: return "the message could not be stored: look at the disk's free space and the log";
+    case STATUS_NOT_FOUND:
+        return "there is no such conversation or parent message";
+    case STATUS_BUSY:
+        return "an answer of this conversation is still being written: wait for its end or stop it";
+    case STATUS_CONFLICT:
+        return "this client_msg_id was used with another text";
+    case STATUS_FULL:
+        return "too much is going on: try again in a moment";
+    case STATUS_UNAVAILABLE:
+        return "the server is stopping";
+    default:
+        return "the message could not be stored: look at the disk's free space and the log";
     }
 }
 
@@ -43,7 +49,8 @@ static struct conversation *find_or_new(struct chat_call *call, const struct sto
                         : conversation_new(&call->chat->hub, sent->conversation, call->title, call->wall_ms);
 }
 
-static size_t add_messages(struct chat_call *call, const struct store_sent *sent, struct conversation *conversation) {
+static size_t add_messages(struct chat_call *call, const struct store_sent *sent,
+                           struct conversation *conversation) {
     size_t index;
     if (conversation_find_generation(conversation, sent->generation_id, &index)) {
         return index;
@@ -56,7 +63,8 @@ static size_t add_messages(struct chat_call *call, const struct store_sent *sent
                           call->wall_ms);
     struct stream *stream =
         stream_new(sent->generation_id, sent->generation_key, models_log_name(call->model_path));
-    conversation_add_answer(conversation, sent->assistant_message_id, sent->user_message_id, stream, call->wall_ms);
+    conversation_add_answer(conversation, sent->assistant_message_id, sent->user_message_id, stream,
+                            call->wall_ms);
     return conversation->n_messages - 1;
 }
 
@@ -64,18 +72,20 @@ static void begin(struct chat_call *call, const struct store_sent *sent, bool is
     struct conversation *conversation = find_or_new(call, sent);
     size_t index = add_messages(call, sent, conversation);
     struct message *message = conversation->messages[index];
-    json_t *messages = prompt_messages(conversation, conversation_find_message(conversation, message->parent));
+    json_t *messages =
+        prompt_messages(conversation, conversation_find_message(conversation, message->parent));
     turn_begin(call->chat, conversation, message, call->model_path, &call->settings, messages);
     const struct chat_listener *listener = &call->chat->listener;
     if (listener->on_conversation) {
-        listener->on_conversation(listener->ctx, conversation, is_new ? CONVERSATION_CREATED : CONVERSATION_RUNNING);
+        listener->on_conversation(listener->ctx, conversation,
+                                  is_new ? CONVERSATION_CREATED : CONVERSATION_RUNNING);
     }
-    answer(call, &(struct chat_sent){.status = STATUS_OK,
-                                     .fault = "",
-                                     .conversation = conversation,
-                                     .user_message_id = sent->user_message_id,
-                                     .generation_id = message->stream->id,
-                                     .user_index = index - 1});
+    answer(call, &(struct chat_sent){ .status = STATUS_OK,
+                                      .fault = "",
+                                      .conversation = conversation,
+                                      .user_message_id = sent->user_message_id,
+                                      .generation_id = message->stream->id,
+                                      .user_index = index - 1 });
     conversation_unref(conversation);
 }
 
@@ -87,13 +97,13 @@ static void on_duplicate_opened(void *ctx, enum status status, struct conversati
         refuse(call, status ? status : STATUS_IO, explain(status));
         return;
     }
-    answer(call, &(struct chat_sent){.status = STATUS_OK,
-                                     .fault = "",
-                                     .duplicate = true,
-                                     .conversation = conversation,
-                                     .user_message_id = call->user_message_id,
-                                     .generation_id = call->generation_id,
-                                     .user_index = index - 1});
+    answer(call, &(struct chat_sent){ .status = STATUS_OK,
+                                      .fault = "",
+                                      .duplicate = true,
+                                      .conversation = conversation,
+                                      .user_message_id = call->user_message_id,
+                                      .generation_id = call->generation_id,
+                                      .user_index = index - 1 });
 }
 
 static void on_undone(void *ctx, enum status status) {
@@ -106,7 +116,8 @@ static void on_undone(void *ctx, enum status status) {
 static void undo(struct chat *chat, int64_t generation_key) {
     struct chat_call *call = call_new(chat, NULL);
     struct store_end end = {
-        .generation_key = generation_key, .seq = 2, .reason = "interrupted", .wall_ms = clock_wall_ms()};
+        .generation_key = generation_key, .seq = 2, .reason = "interrupted", .wall_ms = clock_wall_ms()
+    };
     if (store_end_generation(chat->store, &end, on_undone, call) != STATUS_OK) {
         call_free(call);
     }
@@ -133,24 +144,23 @@ static struct chat_call *store(struct chat_call *call) {
     char *settings = json_text(sampling);
     json_decref(sampling);
     bool is_new = call->conversation[0] == '\0';
-    enum status status =
-        store_send(call->chat->store,
-                   &(struct store_send){
-                       .conversation = is_new ? NULL : call->conversation,
-                       .title = is_new ? call->title : NULL,
-                       .system_text = is_new ? call->settings.system_prompt : NULL,
-                       .system_message_id = call->system_message_id,
-                       .parent = call->parent[0] ? call->parent : NULL,
-                       .client_msg_id = call->client_msg_id,
-                       .text = call->text,
-                       .user_message_id = call->user_message_id,
-                       .assistant_message_id = call->assistant_message_id,
-                       .generation_id = call->generation_id,
-                       .model = models_log_name(call->model_path),
-                       .settings = settings,
-                       .wall_ms = call->wall_ms,
-                   },
-                   on_stored, call);
+    enum status status = store_send(call->chat->store,
+                                    &(struct store_send){
+                                        .conversation = is_new ? NULL : call->conversation,
+                                        .title = is_new ? call->title : NULL,
+                                        .system_text = is_new ? call->settings.system_prompt : NULL,
+                                        .system_message_id = call->system_message_id,
+                                        .parent = call->parent[0] ? call->parent : NULL,
+                                        .client_msg_id = call->client_msg_id,
+                                        .text = call->text,
+                                        .user_message_id = call->user_message_id,
+                                        .assistant_message_id = call->assistant_message_id,
+                                        .generation_id = call->generation_id,
+                                        .model = models_log_name(call->model_path),
+                                        .settings = settings,
+                                        .wall_ms = call->wall_ms,
+                                    },
+                                    on_stored, call);
     free(settings);
     if (status) {
         refuse(call, status, explain(status));
@@ -169,10 +179,13 @@ static void on_opened(void *ctx, enum status status, struct conversation *conver
     store(call);
 }
 
-static bool is_blank(const char *text) { return text[strspn(text, " \t\r\n")] == '\0'; }
+static bool is_blank(const char *text) {
+    return text[strspn(text, " \t\r\n")] == '\0';
+}
 
 /* What can be said before anything is stored. */
-static enum status check(struct chat *chat, const struct chat_send *send, char model_path[PATH_MAX], struct fault *fault) {
+static enum status check(struct chat *chat, const struct chat_send *send, char model_path[PATH_MAX],
+                         struct fault *fault) {
     if (chat->is_stopping) {
         return fault_set(fault, STATUS_UNAVAILABLE, "the server is stopping");
     }
@@ -183,7 +196,8 @@ static enum status check(struct chat *chat, const struct chat_send *send, char m
         return fault_set(fault, STATUS_TOO_LARGE, "the message is larger than 1 MiB");
     }
     if (chat->n_turns >= CHAT_TURNS_MAX) {
-        return fault_set(fault, STATUS_FULL, "%d answers are being written already: try again later", CHAT_TURNS_MAX);
+        return fault_set(fault, STATUS_FULL, "%d answers are being written already: try again later",
+                         CHAT_TURNS_MAX);
     }
     return models_resolve(chat->models, NULL, model_path, fault);
 }
@@ -203,7 +217,8 @@ static void prepare(struct chat_call *call, const struct chat_send *send) {
     id_make_hex(call->generation_id);
 }
 
-struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, chat_on_sent callback, void *ctx) {
+struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, chat_on_sent callback,
+                            void *ctx) {
     struct chat_call *call = call_new(chat, ctx);
     call->callback.sent = callback;
     struct fault fault;
@@ -216,7 +231,8 @@ struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, cha
     if (send->conversation == NULL) {
         return store(call);
     }
-    memcpy(call->conversation, send->conversation, strnlen(send->conversation, sizeof call->conversation - 1));
+    memcpy(call->conversation, send->conversation,
+           strnlen(send->conversation, sizeof call->conversation - 1));
     /* The conversation stays in memory from here on, so the answer of the store finds it complete. */
     struct conversation *conversation = hub_find(&chat->hub, call->conversation);
     if (conversation) {
@@ -236,7 +252,8 @@ static void on_begun(void *ctx, enum status status, int64_t generation_key) {
         return;
     }
     struct conversation *conversation = conversation_new(NULL, "", "", clock_wall_ms());
-    struct stream *stream = stream_new(call->generation_id, generation_key, models_log_name(call->model_path));
+    struct stream *stream =
+        stream_new(call->generation_id, generation_key, models_log_name(call->model_path));
     struct message *message =
         conversation_add_answer(conversation, call->assistant_message_id, NULL, stream, clock_wall_ms());
     json_t *messages = call->messages;
@@ -245,11 +262,11 @@ static void on_begun(void *ctx, enum status status, int64_t generation_key) {
     if (call->is_abandoned) {
         chat_cancel(call->chat, conversation);
     }
-    answer(call, &(struct chat_sent){.status = STATUS_OK,
-                                     .fault = "",
-                                     .conversation = conversation,
-                                     .user_message_id = "",
-                                     .generation_id = stream->id});
+    answer(call, &(struct chat_sent){ .status = STATUS_OK,
+                                      .fault = "",
+                                      .conversation = conversation,
+                                      .user_message_id = "",
+                                      .generation_id = stream->id });
     conversation_unref(conversation);
 }
 
@@ -262,7 +279,9 @@ struct chat_call *chat_complete(struct chat *chat, json_t *messages, const char 
     settings_copy(&call->settings, settings);
     id_make_hex(call->assistant_message_id);
     id_make_hex(call->generation_id);
-    enum status status = chat->is_stopping ? STATUS_UNAVAILABLE : chat->n_turns >= CHAT_TURNS_MAX ? STATUS_FULL : STATUS_OK;
+    enum status status = chat->is_stopping                 ? STATUS_UNAVAILABLE
+                         : chat->n_turns >= CHAT_TURNS_MAX ? STATUS_FULL
+                                                           : STATUS_OK;
     if (status == STATUS_OK) {
         status = store_begin_detached(chat->store, call->generation_id, on_begun, call);
     }

@@ -18,27 +18,29 @@ struct field {
 
 /* The table of docs/protocol.md part 5. */
 static const struct field fields[] = {
-    {"sampler_type", KIND_SAMPLER, SETTINGS_SAMPLING, offsetof(struct settings, sampler_type), 0, 0},
-    {"temperature", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, temperature), 0, 2},
-    {"top_p", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, top_p), 0, 1},
-    {"top_k", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, top_k), 0, 1000},
-    {"min_p", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, min_p), 0, 1},
-    {"mirostat_tau", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, mirostat_tau), 0, 20},
-    {"mirostat_eta", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, mirostat_eta), 0, 1},
-    {"repeat_penalty", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, repeat_penalty), 0.5, 2},
-    {"seed", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, seed), -1, 4294967295.0},
-    {"max_tokens", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, n_tokens_max), -1, 1000000},
-    {"stop_tokens", KIND_STOPS, SETTINGS_SAMPLING, 0, 0, 0},
-    {"system_prompt", KIND_TEXT, SETTINGS_ALL, offsetof(struct settings, system_prompt), 0,
-     SETTINGS_SYSTEM_PROMPT_BYTES_MAX},
-    {"context_size", KIND_INT, SETTINGS_ALL, offsetof(struct settings, context_size), 256, 1048576},
-    {"model_path", KIND_PATH, SETTINGS_ALL, offsetof(struct settings, model_path), 0, 4095},
-    {"model_history", KIND_IGNORED, SETTINGS_ALL, 0, 0, 0},
+    { "sampler_type", KIND_SAMPLER, SETTINGS_SAMPLING, offsetof(struct settings, sampler_type), 0, 0 },
+    { "temperature", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, temperature), 0, 2 },
+    { "top_p", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, top_p), 0, 1 },
+    { "top_k", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, top_k), 0, 1000 },
+    { "min_p", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, min_p), 0, 1 },
+    { "mirostat_tau", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, mirostat_tau), 0, 20 },
+    { "mirostat_eta", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, mirostat_eta), 0, 1 },
+    { "repeat_penalty", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, repeat_penalty), 0.5, 2 },
+    { "seed", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, seed), -1, 4294967295.0 },
+    { "max_tokens", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, n_tokens_max), -1, 1000000 },
+    { "stop_tokens", KIND_STOPS, SETTINGS_SAMPLING, 0, 0, 0 },
+    { "system_prompt", KIND_TEXT, SETTINGS_ALL, offsetof(struct settings, system_prompt), 0,
+      SETTINGS_SYSTEM_PROMPT_BYTES_MAX },
+    { "context_size", KIND_INT, SETTINGS_ALL, offsetof(struct settings, context_size), 256, 1048576 },
+    { "model_path", KIND_PATH, SETTINGS_ALL, offsetof(struct settings, model_path), 0, 4095 },
+    { "model_history", KIND_IGNORED, SETTINGS_ALL, 0, 0, 0 },
 };
 
 #define N_FIELDS (sizeof fields / sizeof fields[0])
 
-static const char *const sampler_names[] = {"Greedy", "Temperature", "Mirostat", "TopP", "TopK", "ChainFull"};
+static const char *const sampler_names[] = {
+    "Greedy", "Temperature", "Mirostat", "TopP", "TopK", "ChainFull"
+};
 
 #define N_SAMPLERS (sizeof sampler_names / sizeof sampler_names[0])
 
@@ -69,7 +71,7 @@ void settings_deinit(struct settings *settings) {
     clear_stops(settings);
     free(settings->system_prompt);
     free(settings->model_path);
-    *settings = (struct settings){0};
+    *settings = (struct settings){ 0 };
 }
 
 void settings_copy(struct settings *to, const struct settings *from) {
@@ -117,14 +119,16 @@ static enum status merge_stops(struct settings *settings, const json_t *list, st
 }
 
 /* null and "" mean none. */
-static enum status merge_text(char **text, const struct field *field, const json_t *object, struct fault *fault) {
+static enum status merge_text(char **text, const struct field *field, const json_t *object,
+                              struct fault *fault) {
     const char *value = "";
     enum status status = json_take_string(object, field->name, &value, fault);
     if (status) {
         return status;
     }
     if (strlen(value) > (size_t)field->max) {
-        return fault_set(fault, STATUS_INVALID, "\"%s\" must have at most %.0f bytes", field->name, field->max);
+        return fault_set(fault, STATUS_INVALID, "\"%s\" must have at most %.0f bytes", field->name,
+                         field->max);
     }
     free(*text);
     *text = *value ? mem_copy_string(value) : NULL;
@@ -135,7 +139,8 @@ static enum status merge_field(struct settings *settings, const struct field *fi
                                struct fault *fault) {
     char *place = (char *)settings + field->offset;
     switch (field->kind) {
-    case KIND_SAMPLER: return merge_sampler(settings, object, fault);
+    case KIND_SAMPLER:
+        return merge_sampler(settings, object, fault);
     case KIND_STOPS: {
         const json_t *list = json_object_get(object, field->name);
         return json_is_null(list) ? STATUS_OK : merge_stops(settings, list, fault);
@@ -143,11 +148,13 @@ static enum status merge_field(struct settings *settings, const struct field *fi
     case KIND_DOUBLE:
         return json_take_double(object, field->name, field->min, field->max, (double *)(void *)place, fault);
     case KIND_INT:
-        return json_take_int(object, field->name, (int64_t)field->min, (int64_t)field->max, (int64_t *)(void *)place,
-                             fault);
+        return json_take_int(object, field->name, (int64_t)field->min, (int64_t)field->max,
+                             (int64_t *)(void *)place, fault);
     case KIND_TEXT:
-    case KIND_PATH: return merge_text((char **)(void *)place, field, object, fault);
-    case KIND_IGNORED: return STATUS_OK;
+    case KIND_PATH:
+        return merge_text((char **)(void *)place, field, object, fault);
+    case KIND_IGNORED:
+        return STATUS_OK;
     }
     return STATUS_OK;
 }
@@ -186,7 +193,9 @@ enum status settings_merge(struct settings *settings, const json_t *object, enum
     return STATUS_OK;
 }
 
-static json_t *text_or_null(const char *text) { return text ? json_string(text) : json_null(); }
+static json_t *text_or_null(const char *text) {
+    return text ? json_string(text) : json_null();
+}
 
 json_t *settings_stops_json(const struct settings *settings) {
     if (settings->n_stops == 0) {
@@ -202,9 +211,9 @@ json_t *settings_stops_json(const struct settings *settings) {
 json_t *settings_sampling_json(const struct settings *settings) {
     return json_pack("{s:s, s:f, s:f, s:I, s:f, s:f, s:f, s:f, s:I}", "sampler_type",
                      sampler_names[settings->sampler_type], "temperature", settings->temperature, "top_p",
-                     settings->top_p, "top_k", (json_int_t)settings->top_k, "min_p", settings->min_p, "mirostat_tau",
-                     settings->mirostat_tau, "mirostat_eta", settings->mirostat_eta, "repeat_penalty",
-                     settings->repeat_penalty, "seed", (json_int_t)settings->seed);
+                     settings->top_p, "top_k", (json_int_t)settings->top_k, "min_p", settings->min_p,
+                     "mirostat_tau", settings->mirostat_tau, "mirostat_eta", settings->mirostat_eta,
+                     "repeat_penalty", settings->repeat_penalty, "seed", (json_int_t)settings->seed);
 }
 
 json_t *settings_json(const struct settings *settings) {

@@ -13,8 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SETTINGS_STOPS_MAX 16
-#define SETTINGS_STOP_BYTES_MAX 64
+#define SETTINGS_STOPS_MAX               16
+#define SETTINGS_STOP_BYTES_MAX          64
 #define SETTINGS_SYSTEM_PROMPT_BYTES_MAX (64u << 10)
 
 enum sampler_type {
@@ -39,7 +39,7 @@ struct settings {
     int64_t n_tokens_max; /* −1: until the context is full */
     char *stops[SETTINGS_STOPS_MAX];
     size_t n_stops;
-    bool ignore_eos; /* only for one call, never stored */
+    bool ignore_eos;     /* only for one call, never stored */
     char *system_prompt; /* NULL: none */
     int64_t context_size;
     char *model_path; /* NULL: the first model found */
@@ -53,8 +53,8 @@ enum settings_scope { SETTINGS_ALL, SETTINGS_SAMPLING };
 
 /* settings_merge changes what `object` names. On failure nothing is changed and the fault names the field: unknown names too.
  * SETTINGS_SAMPLING does not know system_prompt, context_size, model_path. model_history is accepted and ignored. */
-MUST_CHECK enum status settings_merge(struct settings *settings, const json_t *object, enum settings_scope scope,
-                                      struct fault *fault);
+MUST_CHECK enum status settings_merge(struct settings *settings, const json_t *object,
+                                      enum settings_scope scope, struct fault *fault);
 
 /* settings_json is the whole list, a new reference; settings_sampling_json what the engine protocol calls `sampling`. */
 json_t *settings_json(const struct settings *settings);

@@ -8,7 +8,8 @@
 
 #include <cmocka.h>
 
-static enum status merge(struct settings *settings, const char *text, enum settings_scope scope, struct fault *fault) {
+static enum status merge(struct settings *settings, const char *text, enum settings_scope scope,
+                         struct fault *fault) {
     json_t *object;
     assert_int_equal(json_parse_object(text, strlen(text), &object, fault), STATUS_OK);
     enum status status = settings_merge(settings, object, scope, fault);
@@ -22,7 +23,8 @@ static void test_a_partial_change_leaves_the_rest(void **state) {
     struct settings settings;
     struct fault fault;
     settings_init(&settings);
-    assert_int_equal(merge(&settings, "{\"temperature\":1,\"stop_tokens\":[\"END\"]}", SETTINGS_ALL, &fault), STATUS_OK);
+    assert_int_equal(merge(&settings, "{\"temperature\":1,\"stop_tokens\":[\"END\"]}", SETTINGS_ALL, &fault),
+                     STATUS_OK);
     assert_true(settings.temperature == 1.0 && settings.top_k == 20 && settings.n_stops == 1);
     assert_int_equal(merge(&settings, "{\"system_prompt\":\"Be terse.\"}", SETTINGS_ALL, &fault), STATUS_OK);
     assert_string_equal(settings.stops[0], "END");
@@ -36,19 +38,19 @@ static void test_a_partial_change_leaves_the_rest(void **state) {
 static void test_a_bad_value_changes_nothing_and_is_named(void **state) {
     (void)state;
     static const char *const bad[][2] = {
-        {"{\"top_k\":5,\"temperature\":2.5}", "temperature"},
-        {"{\"top_k\":5,\"temperature\":\"hot\"}", "temperature"},
-        {"{\"top_k\":5,\"top_p\":-0.1}", "top_p"},
-        {"{\"top_k\":1.5}", "top_k"},
-        {"{\"top_k\":1001}", "top_k"},
-        {"{\"top_k\":5,\"seed\":4294967296}", "seed"},
-        {"{\"top_k\":5,\"sampler_type\":\"Magic\"}", "sampler_type"},
-        {"{\"top_k\":5,\"max_tokens\":0}", "max_tokens"},
-        {"{\"top_k\":5,\"stop_tokens\":[\"\"]}", "stop_tokens"},
-        {"{\"top_k\":5,\"stop_tokens\":\"END\"}", "stop_tokens"},
-        {"{\"top_k\":5,\"stop_tokens\":[1]}", "stop_tokens"},
-        {"{\"top_k\":5,\"context_size\":16}", "context_size"},
-        {"{\"top_k\":5,\"colour\":1}", "colour"},
+        { "{\"top_k\":5,\"temperature\":2.5}", "temperature" },
+        { "{\"top_k\":5,\"temperature\":\"hot\"}", "temperature" },
+        { "{\"top_k\":5,\"top_p\":-0.1}", "top_p" },
+        { "{\"top_k\":1.5}", "top_k" },
+        { "{\"top_k\":1001}", "top_k" },
+        { "{\"top_k\":5,\"seed\":4294967296}", "seed" },
+        { "{\"top_k\":5,\"sampler_type\":\"Magic\"}", "sampler_type" },
+        { "{\"top_k\":5,\"max_tokens\":0}", "max_tokens" },
+        { "{\"top_k\":5,\"stop_tokens\":[\"\"]}", "stop_tokens" },
+        { "{\"top_k\":5,\"stop_tokens\":\"END\"}", "stop_tokens" },
+        { "{\"top_k\":5,\"stop_tokens\":[1]}", "stop_tokens" },
+        { "{\"top_k\":5,\"context_size\":16}", "context_size" },
+        { "{\"top_k\":5,\"colour\":1}", "colour" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct settings settings;
@@ -77,7 +79,9 @@ static void test_what_is_written_can_be_read_again(void **state) {
     struct fault fault;
     settings_init(&settings);
     settings_init(&again);
-    assert_int_equal(merge(&settings, "{\"sampler_type\":\"Greedy\",\"seed\":7,\"stop_tokens\":[\"a\",\"b\"]}", SETTINGS_ALL, &fault),
+    assert_int_equal(merge(&settings,
+                           "{\"sampler_type\":\"Greedy\",\"seed\":7,\"stop_tokens\":[\"a\",\"b\"]}",
+                           SETTINGS_ALL, &fault),
                      STATUS_OK);
     json_t *written = settings_json(&settings);
     assert_int_equal(settings_merge(&again, written, SETTINGS_ALL, &fault), STATUS_OK);

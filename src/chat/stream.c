@@ -11,8 +11,8 @@
 #define STREAM_EVENTS_MAX (16u << 20)
 
 static void add_event(struct stream *stream) {
-    stream->ends = mem_grow_array(stream->ends, (size_t)stream->last_seq, &stream->capacity, sizeof *stream->ends,
-                                  STREAM_EVENTS_MAX + 2);
+    stream->ends = mem_grow_array(stream->ends, (size_t)stream->last_seq, &stream->capacity,
+                                  sizeof *stream->ends, STREAM_EVENTS_MAX + 2);
     stream->ends[stream->last_seq++] = (uint32_t)stream->text.size;
 }
 
@@ -31,7 +31,9 @@ struct stream *stream_new(const char *id, int64_t key, const char *model) {
     return stream;
 }
 
-static json_t *parse_own(const char *text) { return text ? json_loads(text, 0, NULL) : NULL; }
+static json_t *parse_own(const char *text) {
+    return text ? json_loads(text, 0, NULL) : NULL;
+}
 
 struct stream *stream_restore(const struct store_generation *generation, const char *text, size_t text_size) {
     struct stream *stream = make(generation->id, generation->key, generation->model);
@@ -70,7 +72,8 @@ void stream_free(struct stream *stream) {
     free(stream);
 }
 
-enum status stream_append(struct stream *stream, uint64_t seq, int32_t token, const char *text, size_t text_size) {
+enum status stream_append(struct stream *stream, uint64_t seq, int32_t token, const char *text,
+                          size_t text_size) {
     assert(!stream->is_ended);
     assert(seq == stream->last_seq + 1);
     if (stream->last_seq >= STREAM_EVENTS_MAX || bytes_add(&stream->text, text, text_size) != STATUS_OK) {

@@ -28,15 +28,15 @@ struct stream {
     char id[ID_HEX_BYTES]; /* of the generation */
     int64_t key;           /* its row in the store */
     struct bytes text;
-    uint32_t *ends;   /* ends[seq − 1]: size of the text after event seq */
+    uint32_t *ends; /* ends[seq − 1]: size of the text after event seq */
     uint64_t last_seq;
     size_t capacity;
     uint64_t n_tokens; /* sampled tokens among the events: a flushed tail is an event and no token */
     uint32_t n_prompt_tokens;
     uint32_t context_size;
     bool is_ended;
-    char *reason;     /* the rest is NULL or "" before the end */
-    json_t *error;    /* {"code","text"} or NULL */
+    char *reason;  /* the rest is NULL or "" before the end */
+    json_t *error; /* {"code","text"} or NULL */
     json_t *usage;
     json_t *timings;
     char *model;

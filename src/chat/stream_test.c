@@ -74,10 +74,15 @@ static void test_the_end_is_the_last_event(void **state) {
 
 static void test_a_stored_generation_answers_the_same_reads(void **state) {
     (void)state;
-    uint32_t ends[] = {0, 1, 1, 7, 7};
+    uint32_t ends[] = { 0, 1, 1, 7, 7 };
     char reason[] = "stop";
-    struct store_generation stored = {
-        .id = ID, .ended = true, .last_seq = 5, .reason = reason, .text_ends = ends, .n_text_ends = 5, .n_prompt_tokens = 10};
+    struct store_generation stored = { .id = ID,
+                                       .ended = true,
+                                       .last_seq = 5,
+                                       .reason = reason,
+                                       .text_ends = ends,
+                                       .n_text_ends = 5,
+                                       .n_prompt_tokens = 10 };
     struct stream *stream = stream_restore(&stored, "a river", 7);
     size_t size;
     assert_memory_equal(stream_read(stream, 4, 4, &size), " river", 6);

@@ -39,12 +39,13 @@ struct turn {
     char *model_path;
     struct settings settings;
     json_t *messages;
-    uint64_t seq;          /* of the last event given to the store */
-    size_t n_uncommitted;  /* appends without an answer */
+    uint64_t seq;         /* of the last event given to the store */
+    size_t n_uncommitted; /* appends without an answer */
     bool load_tried;
     bool store_failed;
-    const char *cancel_reason; /* NULL: go on; "cancelled" or "interrupted": how it ends when the engine lets go */
-    struct list_node deletes;  /* chat_delete calls that wait for the end */
+    const char
+        *cancel_reason; /* NULL: go on; "cancelled" or "interrupted": how it ends when the engine lets go */
+    struct list_node deletes; /* chat_delete calls that wait for the end */
 };
 
 /* What one decode step said, until it is committed. */
@@ -64,11 +65,17 @@ struct step {
 
 static void end_turn(struct turn *turn, const char *reason, json_t *error, json_t *usage, json_t *timings);
 
-const char *turn_generation_id(const struct turn *turn) { return turn->answer->stream->id; }
+const char *turn_generation_id(const struct turn *turn) {
+    return turn->answer->stream->id;
+}
 
-struct conversation *turn_conversation(const struct turn *turn) { return turn->conversation; }
+struct conversation *turn_conversation(const struct turn *turn) {
+    return turn->conversation;
+}
 
-struct turn *turn_of_node(struct list_node *node) { return CONTAINER_OF(node, struct turn, node); }
+struct turn *turn_of_node(struct list_node *node) {
+    return CONTAINER_OF(node, struct turn, node);
+}
 
 static struct turn *find_turn(const struct chat *chat, const char *generation_id) {
     LIST_EACH(node, &chat->turns) {
@@ -80,9 +87,13 @@ static struct turn *find_turn(const struct chat *chat, const char *generation_id
     return NULL;
 }
 
-static json_t *error_json(const char *code, const char *text) { return json_pack("{s:s, s:s}", "code", code, "text", text); }
+static json_t *error_json(const char *code, const char *text) {
+    return json_pack("{s:s, s:s}", "code", code, "text", text);
+}
 
-static struct engine *current_engine(const struct turn *turn) { return models_engine(turn->chat->models); }
+static struct engine *current_engine(const struct turn *turn) {
+    return models_engine(turn->chat->models);
+}
 
 /* ---- Waiting for the model ---- */
 
@@ -108,7 +119,7 @@ static enum status give(struct turn *turn, struct engine *engine) {
 }
 
 static void show_loading(struct turn *turn, const struct engine *engine) {
-    struct phase phase = {.kind = PHASE_LOADING, .progress = engine_load_progress(engine)};
+    struct phase phase = { .kind = PHASE_LOADING, .progress = engine_load_progress(engine) };
     snprintf(phase.stage, sizeof phase.stage, "%s", engine_load_stage(engine));
     conversation_set_phase(turn->conversation, &phase);
 }
@@ -120,7 +131,7 @@ static void fail(struct turn *turn, const char *code, const char *text) {
 static void give_or_wait(struct turn *turn, struct engine *engine) {
     enum status status = give(turn, engine);
     if (status == STATUS_FULL || status == STATUS_BUSY) {
-        conversation_set_phase(turn->conversation, &(struct phase){.kind = PHASE_QUEUED});
+        conversation_set_phase(turn->conversation, &(struct phase){ .kind = PHASE_QUEUED });
     } else if (status) {
         fail(turn, "context_full", "the conversation is too long to be given to the model");
     }
@@ -129,7 +140,9 @@ static void give_or_wait(struct turn *turn, struct engine *engine) {
 /* The engine has the turn's model: give, show or fail. */
 static void advance_same_model(struct turn *turn, struct engine *engine) {
     switch (engine_state(engine)) {
-    case ENGINE_READY: give_or_wait(turn, engine); return;
+    case ENGINE_READY:
+        give_or_wait(turn, engine);
+        return;
     case ENGINE_FAILED:
         if (turn->load_tried) {
             fail(turn, engine_fault_code(engine), engine_fault_text(engine));
@@ -138,8 +151,12 @@ static void advance_same_model(struct turn *turn, struct engine *engine) {
         turn->load_tried = true;
         engine_retry(engine);
         return;
-    case ENGINE_WAITING: engine_retry(engine); return;
-    default: turn->load_tried = true; show_loading(turn, engine);
+    case ENGINE_WAITING:
+        engine_retry(engine);
+        return;
+    default:
+        turn->load_tried = true;
+        show_loading(turn, engine);
     }
 }
 
@@ -155,7 +172,7 @@ static void advance(struct turn *turn) {
     bool is_taken = engine && (engine_running(engine) > 0 || engine_state(engine) == ENGINE_STARTING ||
                                engine_state(engine) == ENGINE_LOADING);
     if (is_taken) {
-        conversation_set_phase(turn->conversation, &(struct phase){.kind = PHASE_QUEUED});
+        conversation_set_phase(turn->conversation, &(struct phase){ .kind = PHASE_QUEUED });
         return;
     }
     turn->load_tried = true;
@@ -181,8 +198,8 @@ void turns_advance(struct chat *chat) {
     chat->is_advancing = false;
 }
 
-void turn_begin(struct chat *chat, struct conversation *conversation, struct message *answer, const char *model_path,
-                const struct settings *settings, json_t *messages) {
+void turn_begin(struct chat *chat, struct conversation *conversation, struct message *answer,
+                const char *model_path, const struct settings *settings, json_t *messages) {
     assert(conversation->turn == NULL);
     struct turn *turn = mem_alloc(sizeof *turn);
     turn->chat = chat;
@@ -196,8 +213,9 @@ void turn_begin(struct chat *chat, struct conversation *conversation, struct mes
     list_append(&chat->turns, &turn->node);
     chat->n_turns++;
     conversation->turn = turn;
-    LOG_DEBUG("[GENERATION]", "start generation=%s conversation=%s model=%s messages=%zu", turn_generation_id(turn),
-              conversation->name, models_log_name(model_path), json_array_size(messages));
+    LOG_DEBUG("[GENERATION]", "start generation=%s conversation=%s model=%s messages=%zu",
+              turn_generation_id(turn), conversation->name, models_log_name(model_path),
+              json_array_size(messages));
     if (chat->is_stopping) {
         end_turn(turn, "interrupted", error_json("stopping", "the server is stopping"), NULL, NULL);
     } else {
@@ -225,7 +243,8 @@ static void on_state(void *ctx, struct engine *engine) {
 static void on_queued(void *ctx, const char *id, uint32_t position) {
     struct turn *turn = find_turn(ctx, id);
     if (turn) {
-        conversation_set_phase(turn->conversation, &(struct phase){.kind = PHASE_QUEUED, .position = position});
+        conversation_set_phase(turn->conversation,
+                               &(struct phase){ .kind = PHASE_QUEUED, .position = position });
     }
 }
 
@@ -233,8 +252,9 @@ static void on_prefill(void *ctx, const char *id, uint32_t done, uint32_t total,
     struct turn *turn = find_turn(ctx, id);
     if (turn) {
         turn->answer->stream->n_prompt_tokens = total;
-        conversation_set_phase(turn->conversation,
-                               &(struct phase){.kind = PHASE_PREFILL, .done = done, .total = total, .cached = cached});
+        conversation_set_phase(
+            turn->conversation,
+            &(struct phase){ .kind = PHASE_PREFILL, .done = done, .total = total, .cached = cached });
     }
 }
 
@@ -261,7 +281,8 @@ static void fail_store(struct turn *turn) {
     }
 }
 
-static void commit_piece(struct turn *turn, uint64_t seq, int32_t token, const char *text, uint32_t text_size) {
+static void commit_piece(struct turn *turn, uint64_t seq, int32_t token, const char *text,
+                         uint32_t text_size) {
     struct stream *stream = turn->answer->stream;
     if (stream_append(stream, seq, token, text, text_size) != STATUS_OK) {
         fail_store(turn);
@@ -281,8 +302,8 @@ static void on_committed(void *ctx, enum status status) {
             fail_store(turn);
             continue;
         }
-        commit_piece(turn, step->pieces[i].seq, step->pieces[i].token, step->text + step->pieces[i].text_offset,
-                     step->pieces[i].text_size);
+        commit_piece(turn, step->pieces[i].seq, step->pieces[i].token,
+                     step->text + step->pieces[i].text_offset, step->pieces[i].text_size);
     }
     for (size_t i = 0; status == STATUS_OK && i < step->n_pieces; i++) {
         conversation_notify(step->pieces[i].turn->conversation);
@@ -332,14 +353,16 @@ static void on_step(void *ctx, uint64_t t_ns, const struct engine_piece *pieces,
         };
         text_size += step->pieces[i].text_size;
         LOG_DEBUG("[ENGINE]", "token sampled seq=%llu generation=%s t_ns=%llu",
-                  (unsigned long long)step->pieces[i].seq, turn_generation_id(turn), (unsigned long long)t_ns);
+                  (unsigned long long)step->pieces[i].seq, turn_generation_id(turn),
+                  (unsigned long long)t_ns);
     }
     if (step->n_pieces == 0) {
         free(step);
         return;
     }
     struct store_tokens batch = {
-        .tokens = tokens, .n_tokens = step->n_pieces, .text = step->text, .text_size = text_size};
+        .tokens = tokens, .n_tokens = step->n_pieces, .text = step->text, .text_size = text_size
+    };
     if (store_append_tokens(chat->store, &batch, on_committed, step) != STATUS_OK) {
         on_committed(step, STATUS_FULL);
         return;
@@ -397,7 +420,8 @@ static void on_end_stored(void *ctx, enum status status) {
     struct chat *chat = turn->chat;
     struct conversation *conversation = turn->conversation;
     if (status) {
-        LOG_ERROR("turn_end_not_stored", "generation=%s status=%s", turn_generation_id(turn), status_name(status));
+        LOG_ERROR("turn_end_not_stored", "generation=%s status=%s", turn_generation_id(turn),
+                  status_name(status));
     }
     stream_end(turn->answer->stream, ending->reason, ending->error, ending->usage, ending->timings);
     LOG_INFO("turn_end", "generation=%s reason=%s tokens=%llu", turn_generation_id(turn), ending->reason,
@@ -405,7 +429,7 @@ static void on_end_stored(void *ctx, enum status status) {
     free(ending->reason);
     free(ending);
     conversation->turn = NULL;
-    conversation->phase = (struct phase){0};
+    conversation->phase = (struct phase){ 0 };
     list_remove(&turn->node);
     chat->n_turns--;
     conversation_notify(conversation);
@@ -422,11 +446,12 @@ static void end_turn(struct turn *turn, const char *reason, json_t *error, json_
     if (turn->store_failed) {
         reason = "error";
         json_decref(error);
-        error = error_json("storage", "the answer could not be stored: look at the disk's free space and the log");
+        error = error_json("storage",
+                           "the answer could not be stored: look at the disk's free space and the log");
         turn->seq = stream->last_seq;
     }
     struct ending *ending = mem_alloc(sizeof *ending);
-    *ending = (struct ending){turn, mem_copy_string(reason), error, usage, timings};
+    *ending = (struct ending){ turn, mem_copy_string(reason), error, usage, timings };
     char *error_text = error ? json_text(error) : NULL;
     char *usage_text = usage ? json_text(usage) : NULL;
     char *timings_text = timings ? json_text(timings) : NULL;
@@ -467,4 +492,6 @@ void turn_cancel(struct turn *turn, const char *reason) {
     }
 }
 
-void turn_add_delete(struct turn *turn, struct chat_call *call) { list_append(&turn->deletes, &call->node); }
+void turn_add_delete(struct turn *turn, struct chat_call *call) {
+    list_append(&turn->deletes, &call->node);
+}

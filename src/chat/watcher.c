@@ -4,8 +4,11 @@
 #include <assert.h>
 #include <string.h>
 
-void watcher_init(struct watcher *watcher, struct conversation *conversation, void (*on_change)(void *ctx), void *ctx) {
-    *watcher = (struct watcher){.conversation = conversation_ref(conversation), .on_change = on_change, .ctx = ctx};
+void watcher_init(struct watcher *watcher, struct conversation *conversation, void (*on_change)(void *ctx),
+                  void *ctx) {
+    *watcher = (struct watcher){ .conversation = conversation_ref(conversation),
+                                 .on_change = on_change,
+                                 .ctx = ctx };
     const struct message *last = conversation_last(conversation);
     if (last && last->stream && !last->stream->is_ended) {
         watcher->index = conversation->n_messages - 1;
@@ -52,7 +55,8 @@ void watcher_seek_message(struct watcher *watcher, size_t index) {
 }
 
 /* The last event of an item that begins at `first`: within both limits, and at least one event. */
-static uint64_t last_of_item(const struct stream *stream, uint64_t first, uint32_t n_tokens_max, size_t bytes_max) {
+static uint64_t last_of_item(const struct stream *stream, uint64_t first, uint32_t n_tokens_max,
+                             size_t bytes_max) {
     uint64_t last = stream_last_token_seq(stream);
     if (last - first >= n_tokens_max) {
         last = first + n_tokens_max - 1;
@@ -110,7 +114,7 @@ static enum watch_kind next_of_stream(struct watcher *watcher, uint32_t n_tokens
 enum watch_kind watcher_next(struct watcher *watcher, uint32_t n_tokens_max, size_t bytes_max,
                              struct watch_item *item) {
     const struct conversation *conversation = watcher->conversation;
-    *item = (struct watch_item){.kind = WATCH_NONE};
+    *item = (struct watch_item){ .kind = WATCH_NONE };
     if (conversation->is_gone) {
         item->kind = watcher->gone_told ? WATCH_NONE : WATCH_GONE;
         watcher->gone_told = true;

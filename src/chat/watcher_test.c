@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #define GENERATION "0123456789abcdef0123456789abcdef"
-#define EPOCH "00000000000000aa"
+#define EPOCH      "00000000000000aa"
 
 struct fixture {
     struct hub hub;
@@ -21,7 +21,9 @@ struct fixture {
     int n_changes;
 };
 
-static void on_change(void *ctx) { ((struct fixture *)ctx)->n_changes++; }
+static void on_change(void *ctx) {
+    ((struct fixture *)ctx)->n_changes++;
+}
 
 static int set_up(void **state) {
     struct fixture *f = mem_alloc(sizeof *f);
@@ -57,8 +59,8 @@ static char *walk(struct watcher *watcher, uint32_t n_tokens_max, size_t bytes_m
     while (watcher_next(watcher, n_tokens_max, bytes_max, &item) != WATCH_NONE) {
         size_t at = strlen(line);
         if (item.kind == WATCH_TOKENS) {
-            snprintf(line + at, sizeof line - at, "T%d+%d:%.*s|", (int)item.seq, (int)item.n, (int)item.text_size,
-                     item.text);
+            snprintf(line + at, sizeof line - at, "T%d+%d:%.*s|", (int)item.seq, (int)item.n,
+                     (int)item.text_size, item.text);
         } else {
             snprintf(line + at, sizeof line - at, "%c%d|", " MSPTEG"[item.kind], (int)item.seq);
         }
@@ -126,11 +128,11 @@ static void test_a_cursor_goes_on_after_its_seq_for_every_seq(void **state) {
     say(f, "b");
     stream_end(f->stream, "stop", NULL, NULL, NULL);
     conversation_add_text(f->conversation, "u2", "a1", STORE_ROLE_USER, "More", 2000);
-    const char *expected[] = {"S1|T2+2:ab|E4|M0|", "T2+2:ab|E4|M0|", "T3+1:b|E4|M0|", "E4|M0|", "M0|"};
+    const char *expected[] = { "S1|T2+2:ab|E4|M0|", "T2+2:ab|E4|M0|", "T3+1:b|E4|M0|", "E4|M0|", "M0|" };
     for (uint64_t seq = 0; seq <= 4; seq++) {
         struct watcher watcher;
         watcher_init(&watcher, f->conversation, on_change, f);
-        struct cursor cursor = {.generation = GENERATION, .epoch = EPOCH, .after_seq = seq};
+        struct cursor cursor = { .generation = GENERATION, .epoch = EPOCH, .after_seq = seq };
         assert_null(watcher_seek(&watcher, &cursor, EPOCH));
         assert_string_equal(walk(&watcher, 99, 99), expected[seq]);
         watcher_deinit(&watcher);
@@ -142,7 +144,7 @@ static void test_a_wrong_cursor_names_the_reason_and_moves_nothing(void **state)
     struct fixture *f = *state;
     struct watcher watcher;
     watcher_init(&watcher, f->conversation, on_change, f);
-    struct cursor cursor = {.generation = GENERATION, .epoch = "00000000000000bb", .after_seq = 1};
+    struct cursor cursor = { .generation = GENERATION, .epoch = "00000000000000bb", .after_seq = 1 };
     assert_string_equal(watcher_seek(&watcher, &cursor, EPOCH), "epoch");
     memcpy(cursor.epoch, EPOCH, sizeof EPOCH);
     cursor.after_seq = 2;
@@ -157,13 +159,13 @@ static void test_a_wrong_cursor_names_the_reason_and_moves_nothing(void **state)
 /* [N5] */
 static void test_the_last_phase_is_told_to_a_new_watcher_once_and_ends_with_the_first_token(void **state) {
     struct fixture *f = *state;
-    conversation_set_phase(f->conversation, &(struct phase){.kind = PHASE_QUEUED});
-    conversation_set_phase(f->conversation, &(struct phase){.kind = PHASE_LOADING, .progress = 0.5});
+    conversation_set_phase(f->conversation, &(struct phase){ .kind = PHASE_QUEUED });
+    conversation_set_phase(f->conversation, &(struct phase){ .kind = PHASE_LOADING, .progress = 0.5 });
     struct watcher watcher;
     watcher_init(&watcher, f->conversation, on_change, f);
     assert_string_equal(walk(&watcher, 99, 99), "P0|");
     say(f, "a");
-    conversation_set_phase(f->conversation, &(struct phase){.kind = PHASE_PREFILL});
+    conversation_set_phase(f->conversation, &(struct phase){ .kind = PHASE_PREFILL });
     assert_string_equal(walk(&watcher, 99, 99), "T2+1:a|");
     watcher_deinit(&watcher);
 }

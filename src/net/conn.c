@@ -65,7 +65,8 @@ static char *copy_query(struct lws *wsi) {
     struct bytes query;
     bytes_init(&query, NET_HEAD_BYTES_MAX);
     char argument[4096];
-    for (int i = 0; lws_hdr_copy_fragment(wsi, argument, sizeof argument, WSI_TOKEN_HTTP_URI_ARGS, i) > 0; i++) {
+    for (int i = 0; lws_hdr_copy_fragment(wsi, argument, sizeof argument, WSI_TOKEN_HTTP_URI_ARGS, i) > 0;
+         i++) {
         bytes_add(&query, argument, strlen(argument) + 1);
     }
     char *copy = mem_copy_bytes(query.size ? query.data : "", query.size);
@@ -75,12 +76,18 @@ static char *copy_query(struct lws *wsi) {
 
 static enum net_method method_of(int lws_method) {
     switch (lws_method) {
-    case LWSHUMETH_GET: return NET_GET;
-    case LWSHUMETH_HEAD: return NET_HEAD;
-    case LWSHUMETH_POST: return NET_POST;
-    case LWSHUMETH_DELETE: return NET_DELETE;
-    case LWSHUMETH_PUT: return NET_PUT;
-    default: return NET_OTHER;
+    case LWSHUMETH_GET:
+        return NET_GET;
+    case LWSHUMETH_HEAD:
+        return NET_HEAD;
+    case LWSHUMETH_POST:
+        return NET_POST;
+    case LWSHUMETH_DELETE:
+        return NET_DELETE;
+    case LWSHUMETH_PUT:
+        return NET_PUT;
+    default:
+        return NET_OTHER;
     }
 }
 
@@ -172,11 +179,17 @@ void conn_tick(struct net_conn *conn, uint64_t now_ms) {
     }
 }
 
-enum net_method net_conn_method(const struct net_conn *conn) { return conn->method; }
+enum net_method net_conn_method(const struct net_conn *conn) {
+    return conn->method;
+}
 
-const char *net_conn_path(const struct net_conn *conn) { return conn->path; }
+const char *net_conn_path(const struct net_conn *conn) {
+    return conn->path;
+}
 
-bool net_conn_is_websocket(const struct net_conn *conn) { return conn->is_websocket; }
+bool net_conn_is_websocket(const struct net_conn *conn) {
+    return conn->is_websocket;
+}
 
 const char *net_conn_header(const struct net_conn *conn, enum net_header header) {
     return conn->headers[header] ? conn->headers[header] : "";
@@ -187,11 +200,17 @@ const char *net_conn_body(const struct net_conn *conn, size_t *n_bytes) {
     return conn->body.data ? conn->body.data : "";
 }
 
-uint64_t net_conn_number(const struct net_conn *conn) { return conn->number; }
+uint64_t net_conn_number(const struct net_conn *conn) {
+    return conn->number;
+}
 
-void net_conn_set_ctx(struct net_conn *conn, void *ctx) { conn->ctx = ctx; }
+void net_conn_set_ctx(struct net_conn *conn, void *ctx) {
+    conn->ctx = ctx;
+}
 
-void *net_conn_ctx(const struct net_conn *conn) { return conn->ctx; }
+void *net_conn_ctx(const struct net_conn *conn) {
+    return conn->ctx;
+}
 
 bool net_conn_query(const struct net_conn *conn, const char *name, char *out, size_t out_bytes) {
     size_t name_length = strlen(name);

@@ -17,26 +17,46 @@
 
 static const char *reason_of(int status) {
     switch (status) {
-    case 200: return "OK";
-    case 204: return "No Content";
-    case 206: return "Partial Content";
-    case 304: return "Not Modified";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 409: return "Conflict";
-    case 411: return "Length Required";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 421: return "Misdirected Request";
-    case 422: return "Unprocessable Content";
-    case 429: return "Too Many Requests";
-    case 500: return "Internal Server Error";
-    case 503: return "Service Unavailable";
-    case 507: return "Insufficient Storage";
-    default: return status < 400 ? "OK" : "Error";
+    case 200:
+        return "OK";
+    case 204:
+        return "No Content";
+    case 206:
+        return "Partial Content";
+    case 304:
+        return "Not Modified";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 409:
+        return "Conflict";
+    case 411:
+        return "Length Required";
+    case 413:
+        return "Content Too Large";
+    case 415:
+        return "Unsupported Media Type";
+    case 421:
+        return "Misdirected Request";
+    case 422:
+        return "Unprocessable Content";
+    case 429:
+        return "Too Many Requests";
+    case 500:
+        return "Internal Server Error";
+    case 503:
+        return "Service Unavailable";
+    case 507:
+        return "Insufficient Storage";
+    default:
+        return status < 400 ? "OK" : "Error";
     }
 }
 
@@ -96,7 +116,8 @@ void net_stream_begin(struct net_conn *conn, const char *content_type, const cha
     lws_hdr_copy(conn->wsi, version, sizeof version, WSI_TOKEN_HTTP);
     conn->is_chunked = strcmp(version, "HTTP/1.0") != 0;
     add_head(conn, 200, content_type, headers);
-    bytes_add_text(&conn->head_out, conn->is_chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "Connection: close\r\n\r\n");
+    bytes_add_text(&conn->head_out,
+                   conn->is_chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "Connection: close\r\n\r\n");
     assert(!conn->head_out.failed);
     conn_bound_send_buffer(conn);
     start_sending(conn, CONN_STREAMING);
@@ -109,10 +130,10 @@ void net_stream_end(struct net_conn *conn) {
 
 static void reply_error(struct net_conn *conn, int status, const char *text) {
     char *body = mem_format("{\"error\":\"%s\"}\n", text);
-    net_reply(conn, &(struct net_reply){.status = status,
-                                        .content_type = "application/json",
-                                        .body = body,
-                                        .n_bytes = strlen(body)});
+    net_reply(conn, &(struct net_reply){ .status = status,
+                                         .content_type = "application/json",
+                                         .body = body,
+                                         .n_bytes = strlen(body) });
     free(body);
 }
 
@@ -256,11 +277,16 @@ int http_on_writable(struct net_conn *conn) {
         return result < 0 ? -1 : 0;
     }
     switch (conn->state) {
-    case CONN_REPLYING: return pump_reply(conn);
-    case CONN_STREAMING: return pump_stream(conn);
-    case CONN_DRAINING: return finish(conn);
-    case CONN_DONE: return -1;
-    default: return 0;
+    case CONN_REPLYING:
+        return pump_reply(conn);
+    case CONN_STREAMING:
+        return pump_stream(conn);
+    case CONN_DRAINING:
+        return finish(conn);
+    case CONN_DONE:
+        return -1;
+    default:
+        return 0;
     }
 }
 

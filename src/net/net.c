@@ -13,25 +13,37 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define NET_TICK_MS 1000
+#define NET_TICK_MS       1000
 #define NET_HEADER_TABLES 64
-#define NET_KEEPALIVE_S 60
+#define NET_KEEPALIVE_S   60
 
-static int on_http_event(struct net *net, struct lws *wsi, enum lws_callback_reasons reason, void *in, size_t length) {
+static int on_http_event(struct net *net, struct lws *wsi, enum lws_callback_reasons reason, void *in,
+                         size_t length) {
     struct net_conn *conn = lws_get_opaque_user_data(wsi);
     switch (reason) {
-    case LWS_CALLBACK_HTTP: return http_on_head(net, wsi);
-    case LWS_CALLBACK_HTTP_BODY: return conn ? http_on_body(conn, in, length) : 0;
-    case LWS_CALLBACK_HTTP_BODY_COMPLETION: return conn ? http_on_body_end(conn) : 0;
-    case LWS_CALLBACK_HTTP_WRITEABLE: return conn ? http_on_writable(conn) : 0;
-    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return ws_on_upgrade(net, wsi, in);
-    case LWS_CALLBACK_ESTABLISHED: return conn ? ws_on_open(conn) : -1;
-    case LWS_CALLBACK_RECEIVE: return conn ? ws_on_receive(conn, in, length) : -1;
-    case LWS_CALLBACK_SERVER_WRITEABLE: return conn ? ws_on_writable(conn) : 0;
+    case LWS_CALLBACK_HTTP:
+        return http_on_head(net, wsi);
+    case LWS_CALLBACK_HTTP_BODY:
+        return conn ? http_on_body(conn, in, length) : 0;
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+        return conn ? http_on_body_end(conn) : 0;
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+        return conn ? http_on_writable(conn) : 0;
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        return ws_on_upgrade(net, wsi, in);
+    case LWS_CALLBACK_ESTABLISHED:
+        return conn ? ws_on_open(conn) : -1;
+    case LWS_CALLBACK_RECEIVE:
+        return conn ? ws_on_receive(conn, in, length) : -1;
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        return conn ? ws_on_writable(conn) : 0;
     case LWS_CALLBACK_CLOSED:
     case LWS_CALLBACK_CLOSED_HTTP:
-    case LWS_CALLBACK_WSI_DESTROY: conn_free(conn); return 0;
-    default: return 0;
+    case LWS_CALLBACK_WSI_DESTROY:
+        conn_free(conn);
+        return 0;
+    default:
+        return 0;
     }
 }
 
@@ -59,7 +71,9 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 static void on_tick(lws_sorted_usec_list_t *entry) {
     struct net *net = lws_container_of(entry, struct net, tick);
     uint64_t now_ms = clock_now_ms();
-    LIST_EACH(node, &net->conns) { conn_tick(CONTAINER_OF(node, struct net_conn, node), now_ms); }
+    LIST_EACH(node, &net->conns) {
+        conn_tick(CONTAINER_OF(node, struct net_conn, node), now_ms);
+    }
     lws_sul_schedule(net->context, 0, &net->tick, on_tick, (lws_usec_t)NET_TICK_MS * 1000);
 }
 
@@ -69,9 +83,10 @@ static void on_library_log(int level, const char *line) {
 
 /* The library logs a port in use and goes on without it; asking the kernel first gives a clear answer. */
 static enum status check_port(const struct net_options *options, struct fault *fault) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(options->port)};
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(options->port) };
     if (inet_pton(AF_INET, options->host, &address.sin_addr) != 1) {
-        return fault_set(fault, STATUS_INVALID, "--host %s is no IPv4 address: use 127.0.0.1 or an address of this machine",
+        return fault_set(fault, STATUS_INVALID,
+                         "--host %s is no IPv4 address: use 127.0.0.1 or an address of this machine",
                          options->host);
     }
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -84,23 +99,26 @@ static enum status check_port(const struct net_options *options, struct fault *f
         return STATUS_OK;
     }
     if (error == EADDRINUSE) {
-        return fault_set(fault, STATUS_BUSY, "port %u is in use: stop the program that listens there, or start with --port N",
+        return fault_set(fault, STATUS_BUSY,
+                         "port %u is in use: stop the program that listens there, or start with --port N",
                          options->port);
     }
-    return fault_set(fault, STATUS_IO, "cannot listen on %s port %u: %s", options->host, options->port, strerror(error));
+    return fault_set(fault, STATUS_IO, "cannot listen on %s port %u: %s", options->host, options->port,
+                     strerror(error));
 }
 
 static struct lws_context *create_context(struct net *net) {
     static const struct lws_protocols protocols[] = {
-        {.name = "http", .callback = on_event},
-        {0},
+        { .name = "http", .callback = on_event },
+        { 0 },
     };
-    static const lws_retry_bo_t no_pings = {.secs_since_valid_ping = 0};
+    static const lws_retry_bo_t no_pings = { .secs_since_valid_ping = 0 };
     struct lws_context_creation_info info = {
         .port = CONTEXT_PORT_NO_LISTEN,
         .protocols = protocols,
         .user = net,
-        .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DISABLE_IPV6 | LWS_SERVER_OPTION_VALIDATE_UTF8,
+        .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DISABLE_IPV6 |
+                   LWS_SERVER_OPTION_VALIDATE_UTF8,
         .fd_limit_per_thread = NET_CONNECTIONS_MAX + 64,
         .max_http_header_data = NET_HEAD_BYTES_MAX,
         .max_http_header_pool = NET_HEADER_TABLES,
@@ -113,9 +131,9 @@ static struct lws_context *create_context(struct net *net) {
 
 static struct lws_vhost *create_vhost(struct net *net, const char *name, const struct net_options *options) {
     static const struct lws_protocols protocols[] = {
-        {.name = "http", .callback = on_event},
-        {.name = WATCH_PROTOCOL, .callback = watch_on_event},
-        {0},
+        { .name = "http", .callback = on_event },
+        { .name = WATCH_PROTOCOL, .callback = watch_on_event },
+        { 0 },
     };
     struct lws_context_creation_info info = {
         .port = options ? options->port : CONTEXT_PORT_NO_LISTEN,
@@ -181,15 +199,25 @@ void net_close(struct net *net) {
     free(net);
 }
 
-void net_run_once(struct net *net) { lws_service(net->context, 0); }
+void net_run_once(struct net *net) {
+    lws_service(net->context, 0);
+}
 
-void net_wake(struct net *net) { lws_cancel_service(net->context); }
+void net_wake(struct net *net) {
+    lws_cancel_service(net->context);
+}
 
-const struct loop *net_loop(struct net *net) { return &net->loop; }
+const struct loop *net_loop(struct net *net) {
+    return &net->loop;
+}
 
-uint16_t net_port(const struct net *net) { return net->port; }
+uint16_t net_port(const struct net *net) {
+    return net->port;
+}
 
-size_t net_conn_count(const struct net *net) { return net->n_conns; }
+size_t net_conn_count(const struct net *net) {
+    return net->n_conns;
+}
 
 void net_stop(struct net *net) {
     LIST_EACH(node, &net->conns) {

@@ -19,14 +19,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NET_BODY_BYTES_MAX (1u << 20)
+#define NET_BODY_BYTES_MAX    (1u << 20)
 #define NET_MESSAGE_BYTES_MAX (1u << 20)
-#define NET_OUTBOX_BYTES_MAX (256u << 10)
-#define NET_HEAD_BYTES_MAX (16u << 10)
-#define NET_CONNECTIONS_MAX 12000
-#define NET_SLOW_MS 30000
-#define NET_SILENCE_MS 5000
-#define NET_HEADER_TIME_S 10
+#define NET_OUTBOX_BYTES_MAX  (256u << 10)
+#define NET_HEAD_BYTES_MAX    (16u << 10)
+#define NET_CONNECTIONS_MAX   12000
+#define NET_SLOW_MS           30000
+#define NET_SILENCE_MS        5000
+#define NET_HEADER_TIME_S     10
 
 struct net;
 struct net_conn;

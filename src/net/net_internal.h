@@ -66,7 +66,7 @@ struct net_conn {
     bool is_chunked; /* a stream to an HTTP/1.1 client */
     bool end_wanted; /* net_stream_end was called */
     bool write_wanted;
-    bool wrote;      /* inside on_writable: its one frame is out */
+    bool wrote; /* inside on_writable: its one frame is out */
     enum net_method method;
     char *path;
     char *query;

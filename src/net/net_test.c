@@ -31,7 +31,7 @@ struct server {
 
 static void reply_text(struct net_conn *conn, int status, const char *text, size_t n_bytes) {
     net_reply(conn, &(struct net_reply){
-                        .status = status, .content_type = "text/plain", .body = text, .n_bytes = n_bytes});
+                        .status = status, .content_type = "text/plain", .body = text, .n_bytes = n_bytes });
 }
 
 static void on_head(void *ctx, struct net_conn *conn) {
@@ -98,7 +98,9 @@ static void on_close(void *ctx, struct net_conn *conn) {
     atomic_fetch_add(&((struct server *)ctx)->n_closed, 1);
 }
 
-static void on_wake(void *ctx) { (void)ctx; }
+static void on_wake(void *ctx) {
+    (void)ctx;
+}
 
 static void *run(void *ctx) {
     struct server *server = ctx;
@@ -109,14 +111,16 @@ static void *run(void *ctx) {
 }
 
 static int set_up(void **state) {
-    static const struct net_handlers handlers = {on_head,     on_request, on_open,  on_message,
-                                                 on_writable, on_silence, on_close, on_wake};
+    static const struct net_handlers handlers = { on_head,     on_request, on_open,  on_message,
+                                                  on_writable, on_silence, on_close, on_wake };
     struct server *server = mem_alloc(sizeof *server);
     struct fault fault;
     assert_int_equal(net_open(&server->net, &fault), STATUS_OK);
-    assert_int_equal(net_listen(server->net,
-                                &(struct net_options){.host = "127.0.0.1", .handlers = &handlers, .ctx = server}, &fault),
-                     STATUS_OK);
+    assert_int_equal(
+        net_listen(server->net,
+                   &(struct net_options){ .host = "127.0.0.1", .handlers = &handlers, .ctx = server },
+                   &fault),
+        STATUS_OK);
     pthread_create(&server->thread, NULL, run, server);
     *state = server;
     return 0;
@@ -137,9 +141,10 @@ static int tear_down(void **state) {
 
 static int dial(struct server *server) {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(net_port(server->net)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval limit = {.tv_sec = 20};
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons(net_port(server->net)),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct timeval limit = { .tv_sec = 20 };
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     return fd;
@@ -174,7 +179,7 @@ static char *ask(struct server *server, const char *request, const char *until) 
 }
 
 static void put_frame(int fd, unsigned char first, const char *payload, size_t n_bytes) {
-    unsigned char head[14] = {first};
+    unsigned char head[14] = { first };
     size_t size = 2;
     if (n_bytes < 126) {
         head[1] = (unsigned char)(0x80 | n_bytes);
@@ -205,7 +210,7 @@ static size_t get_exactly(int fd, void *out, size_t n_bytes) {
 /* The next frame's payload; *opcode 0 when the socket ended. */
 static char *get_frame(int fd, unsigned *opcode) {
     static char payload[1u << 17];
-    unsigned char head[4] = {0};
+    unsigned char head[4] = { 0 };
     *opcode = 0;
     if (get_exactly(fd, head, 2) != 2) {
         return payload;
@@ -224,8 +229,9 @@ static char *get_frame(int fd, unsigned *opcode) {
 
 static int dial_websocket(struct server *server) {
     int fd = dial(server);
-    const char *request = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    const char *request =
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
     put(fd, request, strlen(request));
     char head[1024] = "";
     for (size_t n = 0; strstr(head, "\r\n\r\n") == NULL; n++) {
@@ -268,7 +274,8 @@ static void test_a_socket_is_kept_for_the_next_request(void **state) {
 }
 
 static void test_an_empty_body_is_a_request_too(void **state) {
-    assert_non_null(strstr(ask(*state, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "\r\n\r\n"), "200"));
+    assert_non_null(strstr(
+        ask(*state, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "\r\n\r\n"), "200"));
 }
 
 static void test_head_gets_no_body(void **state) {
@@ -301,7 +308,9 @@ static void test_too_large_a_body_is_413_and_the_client_sees_it(void **state) {
 }
 
 static void test_a_body_without_a_length_is_411(void **state) {
-    char *answer = ask(*state, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "}");
+    char *answer =
+        ask(*state,
+            "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "}");
     assert_non_null(strstr(answer, "411"));
 }
 
@@ -316,11 +325,13 @@ static void test_an_ampersand_that_was_encoded_belongs_to_its_argument(void **st
 }
 
 static void test_a_304_has_no_length(void **state) {
-    assert_null(strstr(ask(*state, "GET /unchanged HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\n"), "Content-Length"));
+    assert_null(
+        strstr(ask(*state, "GET /unchanged HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\n"), "Content-Length"));
 }
 
 static void test_a_refusal_comes_before_the_body(void **state) {
-    assert_non_null(strstr(ask(*state, "POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", "refused"), "403"));
+    assert_non_null(strstr(
+        ask(*state, "POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", "refused"), "403"));
 }
 
 static void test_a_stream_is_chunked_and_ends(void **state) {

@@ -13,7 +13,7 @@ struct loop_watch {
     struct lws *wsi;
     lws_sorted_usec_list_t write_soon;
     struct net *net;
-    bool is_writing; /* inside on_writable */
+    bool is_writing;                /* inside on_writable */
     void (*on_readable)(void *ctx); /* NULL once unwatched: only the free is outstanding */
     void (*on_writable)(void *ctx);
     void *ctx;
@@ -55,14 +55,15 @@ int watch_on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user
             free(watch);
         }
         return 0;
-    default: return 0;
+    default:
+        return 0;
     }
 }
 
-static struct loop_watch *watch_fd(void *self, int fd, void (*on_readable)(void *ctx), void (*on_writable)(void *ctx),
-                                   void *ctx) {
+static struct loop_watch *watch_fd(void *self, int fd, void (*on_readable)(void *ctx),
+                                   void (*on_writable)(void *ctx), void *ctx) {
     struct net *net = self;
-    lws_sock_file_fd_type descriptor = {.filefd = dup(fd)};
+    lws_sock_file_fd_type descriptor = { .filefd = dup(fd) };
     if (descriptor.filefd < 0) {
         return NULL;
     }
@@ -72,7 +73,9 @@ static struct loop_watch *watch_fd(void *self, int fd, void (*on_readable)(void 
         return NULL;
     }
     struct loop_watch *watch = mem_alloc(sizeof *watch);
-    *watch = (struct loop_watch){.net = net, .wsi = wsi, .on_readable = on_readable, .on_writable = on_writable, .ctx = ctx};
+    *watch = (struct loop_watch){
+        .net = net, .wsi = wsi, .on_readable = on_readable, .on_writable = on_writable, .ctx = ctx
+    };
     lws_set_opaque_user_data(wsi, watch);
     return watch;
 }

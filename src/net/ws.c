@@ -8,17 +8,18 @@
 /* The answer to a refused upgrade goes out at once: the library finishes the transaction right after this callback. */
 static int write_refusal(struct net_conn *conn) {
     bytes_add(&conn->head_out, conn->reply_body, conn->reply_size);
-    return conn_write_raw(conn, conn->head_out.data, conn->head_out.size, LWS_WRITE_HTTP_HEADERS) < 0 ? -1 : 1;
+    return conn_write_raw(conn, conn->head_out.data, conn->head_out.size, LWS_WRITE_HTTP_HEADERS) < 0 ? -1
+                                                                                                      : 1;
 }
 
 int ws_on_upgrade(struct net *net, struct lws *wsi, const char *protocol) {
     struct net_conn *conn = conn_new(net, wsi, true);
     if (strcasecmp(protocol, "websocket") != 0) {
         static const char text[] = "{\"error\":\"only an upgrade to websocket is possible\"}\n";
-        net_reply(conn, &(struct net_reply){.status = 400,
-                                            .content_type = "application/json",
-                                            .body = text,
-                                            .n_bytes = sizeof text - 1});
+        net_reply(conn, &(struct net_reply){ .status = 400,
+                                             .content_type = "application/json",
+                                             .body = text,
+                                             .n_bytes = sizeof text - 1 });
     } else {
         net->handlers.on_head(net->ctx, conn);
     }
@@ -38,7 +39,8 @@ int ws_on_open(struct net_conn *conn) {
 }
 
 static int refuse(struct net_conn *conn, uint16_t code, const char *reason) {
-    lws_close_reason(conn->wsi, (enum lws_close_status)code, (unsigned char *)(uintptr_t)reason, strlen(reason));
+    lws_close_reason(conn->wsi, (enum lws_close_status)code, (unsigned char *)(uintptr_t)reason,
+                     strlen(reason));
     return -1;
 }
 
@@ -56,7 +58,8 @@ int ws_on_receive(struct net_conn *conn, const char *bytes, size_t n_bytes) {
         return refuse(conn, NET_CLOSE_TOO_LARGE, "a message may have at most 1 MiB");
     }
     if (lws_is_final_fragment(conn->wsi) && lws_remaining_packet_payload(conn->wsi) == 0) {
-        conn->net->handlers.on_message(conn->net->ctx, conn, conn->body.data ? conn->body.data : "", conn->body.size);
+        conn->net->handlers.on_message(conn->net->ctx, conn, conn->body.data ? conn->body.data : "",
+                                       conn->body.size);
         bytes_clear(&conn->body);
     }
     return 0;
