@@ -1,0 +1,51 @@
+"""P7 a slow watcher costs only itself; P8 no watcher stops or slows a generation."""
+
+from harness.clients import Chat, Native
+from harness.oracle import Mirror, check_stored, follow
+
+
+def test_a_watcher_that_does_not_read_gets_more_per_frame_and_loses_nothing(serve, script):
+    tale = script(tokens=["x" * 400 + f" {number};" for number in range(100)], count=6000)
+    server = serve(tale)
+    with Native(server) as quick, Native(server, max_queue=1) as slow:
+        ack = quick.begin("Say much")
+        slow.watch(ack["conversation"])
+        slow.until("snapshot")
+        mirror = follow(quick, Mirror(ack["conversation"]))
+        late = follow(slow, Mirror(ack["conversation"]))
+        assert late.text == mirror.text and len(mirror.text) > 2_000_000
+        assert late.seq == mirror.seq == 6002
+        assert late.n_token_frames < mirror.n_token_frames
+
+
+def test_an_answer_goes_on_without_any_watcher(serve, script):
+    tale = script().gate(3)
+    server = serve(tale)
+    with Native(server) as client:
+        ack = client.begin("One")
+        client.until_seq(3)
+    with Chat(server) as chat:
+        chat.ask("Two")
+        conversation = chat.until("token")["conversation_id"]
+    tale.open_all()
+    with Native(server) as client:
+        for name in (ack["conversation"], conversation):
+            client.watch(name)
+            mirror = follow(client, Mirror(name))
+            assert mirror.text == tale.text and mirror.end == "stop"
+            check_stored(server, mirror)
+
+
+def test_many_watchers_of_one_answer(serve, script):
+    tale = script(tokens=[f" {number}" for number in range(300)]).gate(1)
+    server = serve(tale)
+    clients = [Native(server) for _ in range(20)]
+    ack = clients[0].begin("Count")
+    for client in clients[1:]:
+        client.watch(ack["conversation"])
+        client.until("snapshot")
+    tale.open_all()
+    texts = [follow(client, Mirror(ack["conversation"])).text for client in clients]
+    assert texts == [tale.text] * 20
+    for client in clients:
+        client.close()
