@@ -12,7 +12,8 @@
 #include <string.h>
 
 #define HTTP_PIECE_BYTES (64u << 10)
-/* So much of a body that nobody wants is read, so that the client sees the answer instead of a reset. */
+/* So much of a body that nobody wants is read before the socket is closed: else the client could see a reset
+ * instead of the answer. */
 #define HTTP_DRAIN_BYTES_MAX (64u << 20)
 
 static const char *reason_of(int status) {
@@ -60,12 +61,14 @@ static const char *reason_of(int status) {
     }
 }
 
-/* The answer is complete: libwebsockets takes the next request of this socket, or closes it. A body that is still
- * arriving is read to its end before: told of the end of a transaction inside a body, libwebsockets 4.1.6 can spin
- * on what comes behind it. */
+static bool is_body_arriving(const struct net_conn *conn) {
+    return conn->n_body_seen < conn->n_body_announced;
+}
+
+/* The answer is complete: libwebsockets takes the next request of this socket, or closes it. */
 static int finish(struct net_conn *conn) {
     struct lws *wsi = conn->wsi;
-    if (conn->n_body_seen < conn->n_body_announced && !conn->must_close) {
+    if (is_body_arriving(conn)) {
         conn->state = CONN_DRAINING;
         lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, NET_HEADER_TIME_S);
         return 0;
@@ -83,7 +86,11 @@ static void start_sending(struct net_conn *conn, enum conn_state state) {
     conn_request_write(conn);
 }
 
+/* An answer that comes before the end of the body closes the socket: libwebsockets 4.1 takes the head of a
+ * request that it read together with the end of a body for that request's own body, and never comes back from
+ * it (lws_http_action). */
 static void add_head(struct net_conn *conn, int status, const char *content_type, const char *headers) {
+    conn->must_close = conn->must_close || is_body_arriving(conn);
     bytes_add_format(&conn->head_out, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
     if (content_type) {
         bytes_add_format(&conn->head_out, "Content-Type: %s\r\n", content_type);
@@ -195,13 +202,16 @@ int http_on_body(struct net_conn *conn, const char *bytes, size_t n_bytes) {
 }
 
 int http_on_body_end(struct net_conn *conn) {
-    /* The library says this again when a client sends more before the answer: it was said once. */
+    /* The library says this again when a client did not wait for the answer before it sent more, and would go
+     * on saying so without an end. */
+    if (conn->state == CONN_DRAINING || conn->body_ended) {
+        return -1;
+    }
+    conn->body_ended = true;
     if (conn->state == CONN_BODY) {
         conn->state = CONN_WAITING;
         lws_set_timeout(conn->wsi, NO_PENDING_TIMEOUT, 0);
         conn->net->handlers.on_request(conn->net->ctx, conn);
-    } else if (conn->state == CONN_DRAINING) {
-        conn_request_write(conn);
     }
     return 0;
 }
@@ -281,8 +291,6 @@ int http_on_writable(struct net_conn *conn) {
         return pump_reply(conn);
     case CONN_STREAMING:
         return pump_stream(conn);
-    case CONN_DRAINING:
-        return finish(conn);
     case CONN_DONE:
         return -1;
     default:

@@ -76,6 +76,7 @@ struct net_conn {
     uint64_t n_body_max;
     uint64_t n_body_announced; /* 0: none, or it is not said */
     uint64_t n_body_seen;
+    bool body_ended;
     enum status (*on_piece)(struct net_conn *conn, const char *bytes, size_t n_bytes);
     bool piece_failed;
 

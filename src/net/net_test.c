@@ -334,6 +334,32 @@ static void test_a_refusal_comes_before_the_body(void **state) {
         ask(*state, "POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", "refused"), "403"));
 }
 
+static void test_what_comes_behind_an_unwanted_body_is_left_unread_and_harms_nobody(void **state) {
+    static const char head[] = "POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
+    static const char rest[] = "helloPOST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
+    int fd = dial(*state);
+    put(fd, head, sizeof head - 1);
+    assert_non_null(strstr(get_until(fd, "refused"), "Connection: close"));
+    put(fd, rest, sizeof rest - 1);
+    char byte;
+    assert_true(read(fd, &byte, 1) <= 0);
+    close(fd);
+    assert_non_null(strstr(ask(*state, "GET /a?name=b HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\nb"), "200"));
+}
+
+static void test_posts_in_a_row_without_waiting_harm_nobody(void **state) {
+    static const char post[] = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
+    int fd = dial(*state);
+    char *both = mem_format("%s%s", post, post);
+    put(fd, both, strlen(both));
+    free(both);
+    char out[4096];
+    while (read(fd, out, sizeof out) > 0) {
+    }
+    close(fd);
+    assert_non_null(strstr(ask(*state, "GET /a?name=b HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\nb"), "200"));
+}
+
 static void test_a_stream_is_chunked_and_ends(void **state) {
     char *answer = ask(*state, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", "0\r\n\r\n");
     assert_non_null(strstr(answer, "Transfer-Encoding: chunked\r\n"));
@@ -415,6 +441,8 @@ int main(void) {
         TEST(test_an_ampersand_that_was_encoded_belongs_to_its_argument),
         TEST(test_a_304_has_no_length),
         TEST(test_a_refusal_comes_before_the_body),
+        TEST(test_what_comes_behind_an_unwanted_body_is_left_unread_and_harms_nobody),
+        TEST(test_posts_in_a_row_without_waiting_harm_nobody),
         TEST(test_a_stream_is_chunked_and_ends),
         TEST(test_a_websocket_echoes_whole_messages),
         TEST(test_a_websocket_upgrade_can_be_refused),
