@@ -31,7 +31,6 @@ struct openai_call {
     bool is_orphan; /* closed while ASKED */
     bool is_stream;
     bool includes_usage;
-    bool role_sent;
     struct watcher watcher;
     struct loop_timer *timer; /* NULL: none is needed */
     int64_t created_s;
@@ -116,11 +115,10 @@ static void add_chunk_end(const struct openai_call *self, struct bytes *frame, c
     bytes_add_text(frame, self->includes_usage ? ",\"usage\":null}\n\n" : "}\n\n");
 }
 
-static void add_role(struct openai_call *self, struct bytes *frame) {
+static void add_role(const struct openai_call *self, struct bytes *frame) {
     bytes_add_text(frame, self->head);
     bytes_add_text(frame, "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}");
     add_chunk_end(self, frame, NULL);
-    self->role_sent = true;
 }
 
 static void add_token(const struct openai_call *self, struct bytes *frame, const struct watch_item *item) {
@@ -174,13 +172,11 @@ static void on_writable(struct api_conn *conn) {
     struct bytes *frame = &conn->api->frame;
     struct watch_item item;
     bytes_clear(frame);
-    /* The role is said with the first event: before it, there may be an error that should stand alone. */
     while (self->state == CALL_STREAMING && frame->size < API_STREAM_WRITE_BYTES &&
            watcher_next(&self->watcher, 1, API_FRAME_TEXT_BYTES, &item) != WATCH_NONE) {
-        if (!self->role_sent && !(item.kind == WATCH_END && is_failure(stream_of(self)))) {
+        if (item.kind == WATCH_START) {
             add_role(self, frame);
-        }
-        if (item.kind == WATCH_TOKENS) {
+        } else if (item.kind == WATCH_TOKENS) {
             add_token(self, frame, &item);
         } else if (item.kind == WATCH_END) {
             add_end(self, frame);

@@ -128,7 +128,7 @@ int reply_end_http_status(const struct stream *stream) {
     if (strcmp(code, "model_not_found") == 0) {
         return 404;
     }
-    return strcmp(code, "internal") == 0 ? 500 : 503;
+    return strcmp(code, "internal") == 0 || strcmp(code, "model_corrupt") == 0 ? 500 : 503;
 }
 
 const char *reply_end_text(const struct stream *stream) {
