@@ -92,6 +92,22 @@ static void test_the_next_message_is_sent_after_the_end(void **state) {
     world_expect_nothing();
 }
 
+static void test_a_refusal_that_comes_later_makes_way_for_the_next_message(void **state) {
+    (void)state;
+    world->defers = true;
+    world_connect(ws_chat_handle);
+    world_say(ASK);
+    world_say("{\"message\":\"next\"}");
+    struct chat_sent good = world->next_sent;
+    world->next_sent = (struct chat_sent){ .status = STATUS_BUSY, .fault = "one runs" };
+    world_answer();
+    world_expect("{\"type\":\"error\",\"error\":\"one runs\"}");
+    assert_string_equal(world->sent_text, "next");
+    world->next_sent = good;
+    world_answer();
+    world_expect("{\"type\":\"token\",\"seq\":2}");
+}
+
 static void test_a_full_queue_is_said_at_once(void **state) {
     (void)state;
     world_connect(ws_chat_handle);
@@ -157,6 +173,7 @@ int main(void) {
         TEST(test_a_cancelled_answer_is_done),
         TEST(test_wrong_messages_are_answered_in_their_turn),
         TEST(test_the_next_message_is_sent_after_the_end),
+        TEST(test_a_refusal_that_comes_later_makes_way_for_the_next_message),
         TEST(test_a_full_queue_is_said_at_once),
         TEST(test_the_socket_can_close_at_any_time_without_stopping_the_answer),
         TEST(test_a_deleted_conversation_is_an_error),
