@@ -201,6 +201,10 @@ static void on_opened(void *ctx, enum status status, struct conversation *conver
 }
 
 void rest_chat_stream_handle(struct api *api, struct net_conn *net) {
+    if (net_conn_method(net) == NET_HEAD) {
+        reply_not_allowed(net, "GET, POST");
+        return;
+    }
     const char *last = net_conn_header(net, NET_HEADER_LAST_EVENT_ID);
     json_t *body = reply_body_object(net);
     if (body == NULL) {

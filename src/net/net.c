@@ -224,7 +224,8 @@ void net_stop(struct net *net) {
         struct net_conn *conn = CONTAINER_OF(node, struct net_conn, node);
         if (conn->state == CONN_STREAMING) {
             net_stream_end(conn);
-        } else {
+        } else if (conn->state != CONN_REPLYING) {
+            /* An answer that is on its way arrives. */
             conn->is_draining = true;
             net_conn_close(conn, NET_CLOSE_GOING_AWAY, "the server is stopping");
         }
