@@ -1,0 +1,297 @@
+#include "common/command.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    enum command_op op;
+} op_names[] = {
+    { "ping", COMMAND_PING },         { "load", COMMAND_LOAD },         { "inspect", COMMAND_INSPECT },
+    { "unload", COMMAND_UNLOAD },     { "generate", COMMAND_GENERATE }, { "cancel", COMMAND_CANCEL },
+    { "tokenize", COMMAND_TOKENIZE },
+};
+
+static const struct {
+    const char *name;
+    enum sampler_type type;
+} sampler_names[] = {
+    { "ChainFull", SAMPLER_CHAIN_FULL }, { "Greedy", SAMPLER_GREEDY }, { "Temperature", SAMPLER_TEMPERATURE },
+    { "Mirostat", SAMPLER_MIROSTAT },    { "TopP", SAMPLER_TOP_P },    { "TopK", SAMPLER_TOP_K },
+};
+
+static enum status missing(struct fault *fault, const char *key) {
+    return fault_set(fault, STATUS_INVALID, "\"%s\" is missing", key);
+}
+
+static enum status take_int(const json_t *object, const char *key, int min, int max, int *out,
+                            struct fault *fault) {
+    int64_t number = *out;
+    enum status status = json_take_int(object, key, min, max, &number, fault);
+    *out = (int)number;
+    return status;
+}
+
+/* A field that is an object when it is there; absent is NULL. */
+static enum status take_object(const json_t *object, const char *key, const json_t **out,
+                               struct fault *fault) {
+    *out = json_object_get(object, key);
+    if (json_is_null(*out)) {
+        *out = NULL;
+    }
+    if (*out && !json_is_object(*out)) {
+        return fault_set(fault, STATUS_INVALID, "\"%s\" must be an object", key);
+    }
+    return STATUS_OK;
+}
+
+static enum status decode_load(struct command *command, struct fault *fault) {
+    const json_t *options;
+    enum status status = json_take_string(command->json, "model", &command->model, fault);
+    if (status == STATUS_OK && command->model == NULL) {
+        status = missing(fault, "model");
+    }
+    if (status == STATUS_OK) {
+        status = take_object(command->json, "options", &options, fault);
+    }
+    if (status || options == NULL) {
+        return status;
+    }
+    struct load_options *load = &command->load;
+    status = take_int(options, "context_size", 0, COMMAND_CONTEXT_TOKENS_MAX, &load->context_size, fault);
+    if (status == STATUS_OK) {
+        status = take_int(options, "slots", 0, COMMAND_SLOTS_MAX, &load->slots, fault);
+    }
+    if (status == STATUS_OK) {
+        status = take_int(options, "threads", 0, 512, &load->threads, fault);
+    }
+    if (status == STATUS_OK) {
+        status = take_int(options, "gpu_layers", -1, 100000, &load->gpu_layers, fault);
+    }
+    return status;
+}
+
+static enum status decode_messages(struct command *command, struct fault *fault) {
+    const json_t *list = json_object_get(command->json, "messages");
+    size_t n = json_array_size(list);
+    if (!json_is_array(list) || n == 0) {
+        return fault_set(fault, STATUS_INVALID, "\"messages\" must be an array with at least one message");
+    }
+    struct generate *generate = &command->generate;
+    generate->messages = mem_alloc(n * sizeof *generate->messages);
+    generate->n_messages = n;
+    for (size_t i = 0; i < n; i++) {
+        struct chat_message *message = &generate->messages[i];
+        const json_t *item = json_array_get(list, i);
+        if (!json_is_object(item)) {
+            return fault_set(fault, STATUS_INVALID, "messages[%zu] must be an object", i);
+        }
+        enum status status = json_take_string(item, "role", &message->role, fault);
+        if (status == STATUS_OK) {
+            status = json_take_string(item, "content", &message->content, fault);
+        }
+        if (status == STATUS_OK && (message->role == NULL || message->content == NULL)) {
+            status =
+                fault_set(fault, STATUS_INVALID, "messages[%zu] must have a \"role\" and a \"content\"", i);
+        }
+        if (status) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status take_sampler_type(const json_t *object, enum sampler_type *out, struct fault *fault) {
+    const char *name = NULL;
+    enum status status = json_take_string(object, "sampler_type", &name, fault);
+    if (status || name == NULL) {
+        return status;
+    }
+    for (size_t i = 0; i < sizeof sampler_names / sizeof sampler_names[0]; i++) {
+        if (strcmp(name, sampler_names[i].name) == 0) {
+            *out = sampler_names[i].type;
+            return STATUS_OK;
+        }
+    }
+    return fault_set(fault, STATUS_INVALID,
+                     "\"sampler_type\" must be Greedy, Temperature, Mirostat, TopP, TopK or ChainFull");
+}
+
+static enum status decode_sampling(struct command *command, struct fault *fault) {
+    struct sampling *sampling = &command->generate.sampling;
+    const json_t *object;
+    enum status status = take_object(command->json, "sampling", &object, fault);
+    if (status || object == NULL) {
+        return status;
+    }
+    const struct {
+        const char *key;
+        double min, max, *out;
+    } numbers[] = {
+        { "temperature", -100, 100, &sampling->temperature },
+        { "top_p", 0, 1, &sampling->top_p },
+        { "min_p", 0, 1, &sampling->min_p },
+        { "mirostat_tau", 0, 100, &sampling->mirostat_tau },
+        { "mirostat_eta", 0, 100, &sampling->mirostat_eta },
+        { "repeat_penalty", 0.01, 100, &sampling->repeat_penalty },
+    };
+    status = take_sampler_type(object, &sampling->type, fault);
+    for (size_t i = 0; status == STATUS_OK && i < sizeof numbers / sizeof numbers[0]; i++) {
+        status =
+            json_take_double(object, numbers[i].key, numbers[i].min, numbers[i].max, numbers[i].out, fault);
+    }
+    if (status == STATUS_OK) {
+        status = take_int(object, "top_k", 0, 1 << 24, &sampling->top_k, fault);
+    }
+    if (status == STATUS_OK) {
+        status = json_take_int(object, "seed", -1, INT64_MAX, &sampling->seed, fault);
+    }
+    return status;
+}
+
+static enum status decode_stop(struct command *command, struct fault *fault) {
+    const json_t *list = json_object_get(command->json, "stop");
+    if (list == NULL || json_is_null(list)) {
+        return STATUS_OK;
+    }
+    size_t n = json_array_size(list);
+    if (!json_is_array(list) || n > STOP_STRINGS_MAX) {
+        return fault_set(fault, STATUS_INVALID, "\"stop\" must be an array of at most %d strings",
+                         STOP_STRINGS_MAX);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = json_array_get(list, i);
+        const char *text = json_string_value(item);
+        size_t size = json_string_length(item);
+        if (text == NULL || size == 0 || size > STOP_STRING_BYTES_MAX || strlen(text) != size) {
+            return fault_set(fault, STATUS_INVALID, "stop[%zu] must be a string of 1 to %d bytes", i,
+                             STOP_STRING_BYTES_MAX);
+        }
+        command->generate.stop[i] = text;
+    }
+    command->generate.n_stop = n;
+    return STATUS_OK;
+}
+
+static enum status decode_generate(struct command *command, struct fault *fault) {
+    struct generate *generate = &command->generate;
+    if (command->id == NULL) {
+        return missing(fault, "id");
+    }
+    enum status status = decode_messages(command, fault);
+    if (status == STATUS_OK) {
+        status = decode_sampling(command, fault);
+    }
+    if (status == STATUS_OK) {
+        status = decode_stop(command, fault);
+    }
+    if (status == STATUS_OK) {
+        status = json_take_string(command->json, "cache_key", &generate->cache_key, fault);
+    }
+    if (status == STATUS_OK) {
+        status = take_int(command->json, "max_tokens", -1, INT32_MAX, &generate->max_tokens, fault);
+    }
+    if (status == STATUS_OK) {
+        status = json_take_bool(command->json, "ignore_eos", &generate->ignore_eos, fault);
+    }
+    return status;
+}
+
+static enum status decode_tokenize(struct command *command, struct fault *fault) {
+    enum status status = json_take_string(command->json, "text", &command->text, fault);
+    if (status == STATUS_OK) {
+        status = json_take_bool(command->json, "special", &command->special, fault);
+    }
+    if (status == STATUS_OK && (command->id == NULL || command->text == NULL)) {
+        status = missing(fault, command->id ? "text" : "id");
+    }
+    if (status == STATUS_OK && strlen(command->text) > COMMAND_TOKENIZE_BYTES_MAX) {
+        status = fault_set(fault, STATUS_INVALID, "\"text\" must not be longer than %u bytes",
+                           COMMAND_TOKENIZE_BYTES_MAX);
+    }
+    return status;
+}
+
+static enum status decode_fields(struct command *command, struct fault *fault) {
+    switch (command->op) {
+    case COMMAND_PING:
+        return json_take_int(command->json, "n", INT64_MIN, INT64_MAX, &command->n, fault);
+    case COMMAND_LOAD:
+    case COMMAND_INSPECT:
+        return decode_load(command, fault);
+    case COMMAND_GENERATE:
+        return decode_generate(command, fault);
+    case COMMAND_CANCEL:
+        return command->id ? STATUS_OK : missing(fault, "id");
+    case COMMAND_TOKENIZE:
+        return decode_tokenize(command, fault);
+    case COMMAND_UNLOAD:
+    case COMMAND_UNKNOWN:
+        break;
+    }
+    return STATUS_OK;
+}
+
+static enum command_op find_op(const char *name) {
+    for (size_t i = 0; i < sizeof op_names / sizeof op_names[0]; i++) {
+        if (strcmp(name, op_names[i].name) == 0) {
+            return op_names[i].op;
+        }
+    }
+    return COMMAND_UNKNOWN;
+}
+
+static enum status take_id(struct command *command, struct fault *fault) {
+    const char *id = NULL;
+    enum status status = json_take_string(command->json, "id", &id, fault);
+    if (status == STATUS_OK && id && (id[0] == '\0' || strlen(id) > COMMAND_ID_BYTES_MAX)) {
+        return fault_set(fault, STATUS_INVALID, "\"id\" must have 1 to %d bytes", COMMAND_ID_BYTES_MAX);
+    }
+    command->id = status ? NULL : id;
+    return status;
+}
+
+enum status command_decode(const char *line, size_t n_bytes, struct command **out, struct fault *fault) {
+    struct command *command = mem_alloc(sizeof *command);
+    *out = command;
+    command->op_name = "";
+    command->load = (struct load_options){ .gpu_layers = -1 };
+    command->generate.max_tokens = -1;
+    command->generate.sampling = (struct sampling){ .type = SAMPLER_CHAIN_FULL,
+                                                    .temperature = 0.7,
+                                                    .top_p = 0.95,
+                                                    .top_k = 20,
+                                                    .mirostat_tau = 5.0,
+                                                    .mirostat_eta = 0.1,
+                                                    .repeat_penalty = 1.0,
+                                                    .seed = -1 };
+    enum status status = json_parse_object(line, n_bytes, &command->json, fault);
+    if (status) {
+        return status;
+    }
+    const char *op = NULL;
+    status = json_take_string(command->json, "op", &op, fault);
+    if (status == STATUS_OK && op == NULL) {
+        status = missing(fault, "op");
+    }
+    if (status) {
+        return status;
+    }
+    command->op_name = op;
+    command->op = find_op(op);
+    if (command->op == COMMAND_UNKNOWN) {
+        return STATUS_OK;
+    }
+    status = take_id(command, fault);
+    return status ? status : decode_fields(command, fault);
+}
+
+void command_free(struct command *command) {
+    if (command) {
+        json_decref(command->json);
+        free(command->generate.messages);
+        free(command);
+    }
+}

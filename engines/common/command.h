@@ -1,0 +1,99 @@
+/* command.h - what the server asks, decoded and checked (docs/engine-protocol.md).
+ *
+ * Owner   whoever called command_decode; command_free releases.
+ * Memory  all strings of a command live in its JSON object and die with it.
+ * Limits  the constants below; a value out of its range is STATUS_INVALID with a sentence.
+ */
+#ifndef RUNNEL_ENGINES_COMMON_COMMAND_H
+#define RUNNEL_ENGINES_COMMON_COMMAND_H
+
+#include "base/json.h"
+#include "base/status.h"
+#include "common/stop_matcher.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define COMMAND_ID_BYTES_MAX       128
+#define COMMAND_SLOTS_MAX          64
+#define COMMAND_CONTEXT_TOKENS_MAX (16 << 20)
+#define COMMAND_TOKENIZE_BYTES_MAX (1u << 20) /* the answer must fit in one line */
+
+enum command_op {
+    COMMAND_UNKNOWN, /* ignored ([E2]) */
+    COMMAND_PING,
+    COMMAND_LOAD,
+    COMMAND_INSPECT,
+    COMMAND_UNLOAD,
+    COMMAND_GENERATE,
+    COMMAND_CANCEL,
+    COMMAND_TOKENIZE,
+};
+
+struct load_options {
+    int context_size; /* tokens; 0: the model's own, within the engine's default */
+    int slots;        /* 0: the engine's default */
+    int threads;      /* 0: the engine chooses */
+    int gpu_layers;   /* −1: the engine chooses */
+};
+
+enum sampler_type {
+    SAMPLER_CHAIN_FULL,
+    SAMPLER_GREEDY,
+    SAMPLER_TEMPERATURE,
+    SAMPLER_MIROSTAT,
+    SAMPLER_TOP_P,
+    SAMPLER_TOP_K,
+};
+
+struct sampling {
+    enum sampler_type type;
+    double temperature;
+    double top_p;
+    double min_p;
+    double mirostat_tau;
+    double mirostat_eta;
+    double repeat_penalty;
+    int top_k;
+    int64_t seed; /* −1: the engine chooses */
+};
+
+struct chat_message {
+    const char *role;
+    const char *content;
+};
+
+struct generate {
+    const char *cache_key; /* NULL: none */
+    struct chat_message *messages;
+    size_t n_messages;
+    struct sampling sampling;
+    int max_tokens; /* −1: until the context is full */
+    const char *stop[STOP_STRINGS_MAX];
+    size_t n_stop;
+    bool ignore_eos;
+};
+
+struct command {
+    struct command *next; /* for whoever keeps it in a queue */
+    enum command_op op;
+    const char *op_name; /* as it was written; "" when there was none */
+    const char *id;      /* NULL: none */
+    int64_t n;           /* ping */
+    const char *model;   /* load, inspect */
+    struct load_options load;
+    struct generate generate;
+    const char *text; /* tokenize */
+    bool special;     /* tokenize: "<|im_start|>" is one token, not text */
+    json_t *json;
+};
+
+/* command_decode always returns a command, also when the status is a failure: its id and op_name, as far as they could be
+ * read, say whom to answer. */
+enum status command_decode(const char *line, size_t n_bytes, struct command **out, struct fault *fault);
+
+/* command_free: NULL is fine. */
+void command_free(struct command *command);
+
+#endif

@@ -1,0 +1,138 @@
+/* [E2] what is right is decoded, what is wrong is refused with a sentence and with the id. */
+#include "common/command.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct command *decode(const char *line) {
+    struct command *command;
+    struct fault fault;
+    enum status status = command_decode(line, strlen(line), &command, &fault);
+    if (status) {
+        fail_msg("refused: %s", fault.text);
+    }
+    return command;
+}
+
+static void expect_refused(const char *line, const char *wanted_id, const char *wanted_text) {
+    struct command *command;
+    struct fault fault;
+    assert_int_equal(command_decode(line, strlen(line), &command, &fault), STATUS_INVALID);
+    assert_non_null(command);
+    assert_string_equal(command->id ? command->id : "none", wanted_id);
+    if (strstr(fault.text, wanted_text) == NULL) {
+        fail_msg("\"%s\" does not say \"%s\"", fault.text, wanted_text);
+    }
+    command_free(command);
+}
+
+static void test_generate_has_the_defaults_of_the_protocol(void **state) {
+    (void)state;
+    struct command *command = decode(
+        "{\"op\":\"generate\",\"id\":\"g1\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\",\"x\":1}]}");
+    const struct generate *generate = &command->generate;
+    assert_int_equal(command->op, COMMAND_GENERATE);
+    assert_string_equal(command->id, "g1");
+    assert_int_equal(generate->n_messages, 1);
+    assert_string_equal(generate->messages[0].role, "user");
+    assert_string_equal(generate->messages[0].content, "Hi");
+    assert_int_equal(generate->max_tokens, -1);
+    assert_int_equal(generate->n_stop, 0);
+    assert_null(generate->cache_key);
+    assert_false(generate->ignore_eos);
+    assert_int_equal(generate->sampling.type, SAMPLER_CHAIN_FULL);
+    assert_int_equal(generate->sampling.seed, -1);
+    assert_int_equal(generate->sampling.top_k, 20);
+    command_free(command);
+}
+
+static void test_generate_takes_all_its_fields(void **state) {
+    (void)state;
+    struct command *command =
+        decode("{\"op\":\"generate\",\"id\":\"g1\",\"cache_key\":\"c\",\"messages\":[{\"role\":\"system\","
+               "\"content\":\"\"},"
+               "{\"role\":\"user\",\"content\":\"b\"}],\"sampling\":{\"sampler_type\":\"Mirostat\","
+               "\"temperature\":0,"
+               "\"top_p\":0.5,\"top_k\":3,\"min_p\":0.1,\"mirostat_tau\":4,\"mirostat_eta\":0.2,\"repeat_"
+               "penalty\":1.1,"
+               "\"seed\":42},\"max_tokens\":7,\"stop\":[\"a\",\"bb\"],\"ignore_eos\":true}");
+    const struct generate *generate = &command->generate;
+    assert_string_equal(generate->cache_key, "c");
+    assert_int_equal(generate->n_messages, 2);
+    assert_int_equal(generate->sampling.type, SAMPLER_MIROSTAT);
+    assert_true(generate->sampling.temperature == 0 && generate->sampling.top_p == 0.5);
+    assert_true(generate->sampling.min_p == 0.1 && generate->sampling.repeat_penalty == 1.1);
+    assert_int_equal(generate->sampling.seed, 42);
+    assert_int_equal(generate->max_tokens, 7);
+    assert_int_equal(generate->n_stop, 2);
+    assert_string_equal(generate->stop[1], "bb");
+    assert_true(generate->ignore_eos);
+    command_free(command);
+}
+
+static void test_load_takes_its_options(void **state) {
+    (void)state;
+    struct command *command =
+        decode("{\"op\":\"load\",\"model\":\"/m.gguf\",\"options\":{\"context_size\":512,"
+               "\"slots\":4,\"threads\":2,\"gpu_layers\":0}}");
+    assert_string_equal(command->model, "/m.gguf");
+    assert_int_equal(command->load.context_size, 512);
+    assert_int_equal(command->load.slots, 4);
+    assert_int_equal(command->load.gpu_layers, 0);
+    command_free(command);
+    command = decode("{\"op\":\"load\",\"model\":\"m\"}");
+    assert_int_equal(command->load.gpu_layers, -1);
+    assert_int_equal(command->load.context_size, 0);
+    command_free(command);
+}
+
+static void test_an_unknown_op_is_ignored_whatever_it_has(void **state) {
+    (void)state;
+    struct command *command = decode("{\"op\":\"dance\",\"id\":17}");
+    assert_int_equal(command->op, COMMAND_UNKNOWN);
+    command_free(command);
+}
+
+#define GENERATE "{\"op\":\"generate\",\"id\":\"g\","
+#define MESSAGES "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]"
+
+static void test_wrong_fields_are_refused_with_the_id(void **state) {
+    (void)state;
+    expect_refused("{", "none", "JSON");
+    expect_refused("[]", "none", "object");
+    expect_refused("{\"id\":\"g\"}", "none", "\"op\" is missing");
+    expect_refused("{\"op\":7}", "none", "\"op\" must be a string");
+    expect_refused("{\"op\":\"generate\"," MESSAGES "}", "none", "\"id\" is missing");
+    expect_refused("{\"op\":\"generate\",\"id\":\"\"," MESSAGES "}", "none", "\"id\"");
+    expect_refused(GENERATE "\"messages\":[]}", "g", "messages");
+    expect_refused(GENERATE "\"messages\":[1]}", "g", "messages[0]");
+    expect_refused(GENERATE "\"messages\":[{\"role\":\"user\"}]}", "g", "content");
+    expect_refused(GENERATE "\"messages\":[{\"role\":\"user\",\"content\":\"a\\u0000b\"}]}", "g", "U+0000");
+    expect_refused(GENERATE MESSAGES ",\"sampling\":3}", "g", "sampling");
+    expect_refused(GENERATE MESSAGES ",\"sampling\":{\"sampler_type\":\"Magic\"}}", "g", "sampler_type");
+    expect_refused(GENERATE MESSAGES ",\"sampling\":{\"top_p\":2}}", "g", "top_p");
+    expect_refused(GENERATE MESSAGES ",\"sampling\":{\"repeat_penalty\":0}}", "g", "repeat_penalty");
+    expect_refused(GENERATE MESSAGES ",\"stop\":\"x\"}", "g", "stop");
+    expect_refused(GENERATE MESSAGES ",\"stop\":[\"\"]}", "g", "stop[0]");
+    expect_refused(GENERATE MESSAGES ",\"max_tokens\":-2}", "g", "max_tokens");
+    expect_refused(GENERATE MESSAGES ",\"ignore_eos\":1}", "g", "ignore_eos");
+    expect_refused("{\"op\":\"load\"}", "none", "\"model\" is missing");
+    expect_refused("{\"op\":\"load\",\"model\":\"m\",\"options\":{\"slots\":1000}}", "none", "slots");
+    expect_refused("{\"op\":\"tokenize\",\"id\":\"t\"}", "t", "\"text\" is missing");
+    expect_refused("{\"op\":\"cancel\"}", "none", "\"id\" is missing");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_generate_has_the_defaults_of_the_protocol),
+        cmocka_unit_test(test_generate_takes_all_its_fields),
+        cmocka_unit_test(test_load_takes_its_options),
+        cmocka_unit_test(test_an_unknown_op_is_ignored_whatever_it_has),
+        cmocka_unit_test(test_wrong_fields_are_refused_with_the_id),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

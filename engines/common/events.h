@@ -1,0 +1,79 @@
+/* events.h - what the engine says: one function per event of docs/engine-protocol.md.
+ *
+ * Each function writes one whole line and returns when it is gone (back-pressure, [E18]). When the server is gone the
+ * channel is at its end, and nothing more is written.
+ *
+ * Owner   the engine's main loop.
+ * Thread  the one that owns the channel.
+ * Memory  nothing is kept; texts must be valid UTF-8.
+ * Limits  a line that would pass ENGINE_LINE_BYTES_MAX is not sent, and that is logged.
+ */
+#ifndef RUNNEL_ENGINES_COMMON_EVENTS_H
+#define RUNNEL_ENGINES_COMMON_EVENTS_H
+
+#include "common/channel.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+#define ENGINE_PROTOCOL_VERSION 1
+
+/* The codes of [E3]. */
+#define ERROR_BAD_REQUEST     "bad_request"
+#define ERROR_MODEL_NOT_FOUND "model_not_found"
+#define ERROR_MODEL_CORRUPT   "model_corrupt"
+#define ERROR_NO_MEMORY       "no_memory"
+#define ERROR_CONTEXT_FULL    "context_full"
+#define ERROR_INTERNAL        "internal"
+
+struct engine_error {
+    const char *code;
+    char text[FAULT_TEXT_BYTES];
+};
+
+struct events {
+    struct channel *channel;
+    struct bytes line;
+    size_t n_items; /* in the step line under way */
+};
+
+struct end_report {
+    const char *reason;               /* "stop", "length", "cancelled" or "error" */
+    const struct engine_error *error; /* NULL unless reason is "error" */
+    int n_prompt;
+    int n_cached;
+    int n_completion;
+    double queued_ms;
+    double prefill_ms;
+    double decode_ms;
+};
+
+void events_init(struct events *events, struct channel *channel);
+void events_deinit(struct events *events);
+
+void engine_error_set(struct engine_error *error, const char *code, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+void events_hello(struct events *events, const char *engine, const char *version);
+void events_pong(struct events *events, int64_t n);
+void events_load(struct events *events, const char *stage, double progress);
+
+/* events_json sends a value that is built by hand, and takes the reference: ready and inspect, which are rare. */
+void events_json(struct events *events, json_t *event);
+
+/* events_failed: `op` is the command that failed, "" when it could not be read. */
+void events_failed(struct events *events, const char *op, const struct engine_error *error);
+
+void events_queued(struct events *events, const char *id, int position);
+void events_prefill(struct events *events, const char *id, int done, int total, int cached);
+
+/* One step line: begin, any number of adds, send. Without an item nothing is sent. */
+void events_step_begin(struct events *events, uint64_t t_ns);
+void events_step_add(struct events *events, const char *id, int token, const char *text, size_t n_bytes);
+void events_step_send(struct events *events);
+
+void events_end(struct events *events, const char *id, const struct end_report *report);
+
+void events_tokens(struct events *events, const char *id, const int32_t *tokens, size_t n_tokens);
+
+#endif

@@ -1,0 +1,210 @@
+/* runnel-engine-fake: the engine protocol from a script, for tests. It makes every fault repeatable.
+ *
+ * One thread, one loop: take the commands, do what is due, wait for either.
+ */
+#include "faults.h"
+#include "script.h"
+#include "speech.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "common/program.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NS_PER_MS    1000000u
+#define GATE_LOOK_MS 5
+
+enum fake_state { FAKE_EMPTY, FAKE_LOADING, FAKE_READY, FAKE_GONE };
+
+struct fake {
+    struct program program;
+    enum fake_state state;
+    struct script script;
+    struct speeches speeches;
+    uint64_t load_began_ns;
+    int load_step;
+    size_t next_fault;
+};
+
+static void begin_load(struct fake *fake, const struct command *command) {
+    struct engine_error error;
+    struct events *events = &fake->program.events;
+    if (fake->state != FAKE_EMPTY) {
+        engine_error_set(&error, ERROR_BAD_REQUEST, "load comes once per process, and this one has a model");
+        events_failed(events, "load", &error);
+    } else if (script_read(command->model, &command->load, &fake->script, &error)) {
+        events_failed(events, "load", &error);
+        fake->state = FAKE_GONE;
+    } else {
+        fake->state = FAKE_LOADING;
+        fake->load_began_ns = clock_now_ns();
+    }
+}
+
+static void finish_load(struct fake *fake) {
+    const struct script *script = &fake->script;
+    struct events *events = &fake->program.events;
+    if (script->load_error_code) {
+        struct engine_error error;
+        engine_error_set(&error, script->load_error_code, "%s", script->load_error_text);
+        events_failed(events, "load", &error);
+        fake->state = FAKE_GONE;
+        return;
+    }
+    speeches_init(&fake->speeches, events, script);
+    fake->state = FAKE_READY;
+    events_json(events,
+                json_pack("{s:s, s:{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:b}, s:i, s:{s:i, s:i}}", "ev",
+                          "ready", "model", "name", script->name, "architecture", "fake", "parameters", 0,
+                          "size_bytes", 0, "context_size", script->context_size, "context_train",
+                          script->context_size, "vocab_size", (int)script->n_tokens, "chat_template", 0,
+                          "slots", script->slots, "memory", "weights_bytes", 0, "kv_bytes", 0));
+}
+
+/* Tells the progress that is due; returns the time until there is more to tell. */
+static int advance_load(struct fake *fake) {
+    const struct script *script = &fake->script;
+    uint64_t step_ns = (uint64_t)script->load_ms * NS_PER_MS / (uint64_t)script->load_steps;
+    for (; fake->load_step < script->load_steps; fake->load_step++) {
+        uint64_t due = fake->load_began_ns + step_ns * (uint64_t)(fake->load_step + 1);
+        uint64_t now = clock_now_ns();
+        if (now < due) {
+            return (int)((due - now + NS_PER_MS - 1) / NS_PER_MS);
+        }
+        events_load(&fake->program.events, "weights", (fake->load_step + 1.0) / script->load_steps);
+    }
+    if (faults_do(script, &fake->program.channel, 0, "", &fake->next_fault) == FAULTS_WAIT) {
+        return GATE_LOOK_MS;
+    }
+    finish_load(fake);
+    return 0;
+}
+
+static void inspect(struct fake *fake, const struct command *command) {
+    struct script script;
+    struct engine_error error;
+    if (script_read(command->model, &command->load, &script, &error)) {
+        events_failed(&fake->program.events, "inspect", &error);
+        return;
+    }
+    events_json(&fake->program.events,
+                json_pack("{s:s, s:s, s:{s:s, s:s, s:i, s:i, s:i, s:s, s:i, s:i, s:s, s:i, s:n}}", "ev",
+                          "inspect", "model", command->model, "info", "architecture", "fake", "name",
+                          script.name, "context_length", script.context_size, "block_count", 0,
+                          "embedding_length", 0, "file_type", "script", "parameters", 0, "size_bytes", 0,
+                          "tokenizer", "words", "vocab_size", (int)script.n_tokens, "chat_template"));
+    script_deinit(&script);
+}
+
+/* A word's token is a hash of it: the same in every process. */
+static int32_t hash_word(const char *word, size_t size) {
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < size; i++) {
+        hash = (hash ^ (unsigned char)word[i]) * 16777619u;
+    }
+    return (int32_t)(hash & 0xFFFF);
+}
+
+static void tokenize(struct fake *fake, const struct command *command) {
+    const char *text = command->text;
+    const char *word;
+    size_t size;
+    int32_t *tokens = mem_alloc((size_t)script_count_words(text) * sizeof *tokens);
+    size_t n = 0;
+    while ((size = script_next_word(&text, &word)) > 0) {
+        tokens[n++] = hash_word(word, size);
+    }
+    events_tokens(&fake->program.events, command->id, tokens, n);
+    free(tokens);
+}
+
+static void refuse_without_model(struct fake *fake, const struct command *command) {
+    struct engine_error error;
+    engine_error_set(&error, ERROR_BAD_REQUEST, "no model is loaded: send load first");
+    events_end(&fake->program.events, command->id,
+               &(struct end_report){ .reason = "error", .error = &error });
+}
+
+/* Carries out one command and disposes of it. */
+static void carry_out(struct fake *fake, struct command *command) {
+    bool is_kept = false;
+    switch (command->op) {
+    case COMMAND_LOAD:
+        begin_load(fake, command);
+        break;
+    case COMMAND_INSPECT:
+        inspect(fake, command);
+        break;
+    case COMMAND_UNLOAD:
+        if (fake->state == FAKE_READY) {
+            speeches_cancel(&fake->speeches, NULL);
+        }
+        fake->state = FAKE_GONE;
+        break;
+    case COMMAND_GENERATE:
+        is_kept = fake->state == FAKE_READY;
+        if (is_kept) {
+            speeches_add(&fake->speeches, command);
+        } else {
+            refuse_without_model(fake, command);
+        }
+        break;
+    case COMMAND_CANCEL:
+        if (fake->state == FAKE_READY) {
+            speeches_cancel(&fake->speeches, command->id);
+        }
+        break;
+    case COMMAND_TOKENIZE:
+        tokenize(fake, command);
+        break;
+    case COMMAND_PING:
+    case COMMAND_UNKNOWN:
+        break;
+    }
+    if (!is_kept) {
+        command_free(command);
+    }
+}
+
+static void take_commands(struct fake *fake) {
+    struct command *command;
+    while (fake->state != FAKE_GONE &&
+           (command = inbox_next(&fake->program.inbox, fake->state == FAKE_LOADING)) != NULL) {
+        carry_out(fake, command);
+    }
+}
+
+static void run(struct fake *fake) {
+    for (;;) {
+        take_commands(fake);
+        if (fake->state == FAKE_GONE || inbox_must_go(&fake->program.inbox)) {
+            return;
+        }
+        int timeout_ms = -1;
+        if (fake->state == FAKE_LOADING) {
+            timeout_ms = advance_load(fake);
+        } else if (fake->state == FAKE_READY) {
+            timeout_ms = speeches_advance(&fake->speeches);
+        }
+        if (timeout_ms < 0 && inbox_is_done(&fake->program.inbox)) {
+            return;
+        }
+        channel_wait(&fake->program.channel, -1, timeout_ms);
+    }
+}
+
+int main(int n_args, char **args) {
+    static struct fake fake;
+    int exit_code;
+    if (!program_init(&fake.program, "fake", n_args, args, &exit_code)) {
+        return exit_code;
+    }
+    run(&fake);
+    speeches_deinit(&fake.speeches);
+    script_deinit(&fake.script);
+    program_deinit(&fake.program);
+    return 0;
+}

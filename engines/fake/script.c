@@ -1,0 +1,248 @@
+#include "script.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INLINE_PREFIX        "fake:"
+#define DEFAULT_CONTEXT_SIZE 4096
+#define DEFAULT_SLOTS        8
+#define MS_MAX               3600000
+
+static const struct {
+    const char *name;
+    enum script_action action;
+} actions[] = {
+    { "crash", SCRIPT_CRASH }, { "abort", SCRIPT_ABORT },     { "exit", SCRIPT_EXIT },
+    { "hang", SCRIPT_HANG },   { "garbage", SCRIPT_GARBAGE }, { "longline", SCRIPT_LONGLINE },
+    { "sleep", SCRIPT_SLEEP }, { "gate", SCRIPT_GATE },       { "error", SCRIPT_ERROR },
+};
+
+static int hex_digit(char c) {
+    const char *digits = "0123456789abcdef";
+    const char *found = c ? strchr(digits, c) : NULL;
+    return found ? (int)(found - digits) : -1;
+}
+
+static enum status read_hex(const char *hex, struct script_token *token, struct fault *fault) {
+    size_t n = strlen(hex);
+    token->data = mem_alloc(n / 2 + 1);
+    token->size = n / 2;
+    for (size_t i = 0; i < n / 2; i++) {
+        int high = hex_digit(hex[2 * i]);
+        int low = hex_digit(hex[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return fault_set(fault, STATUS_INVALID, "\"%s\" is not lower-case hex", hex);
+        }
+        token->data[i] = (char)(high * 16 + low);
+    }
+    return n % 2 ? fault_set(fault, STATUS_INVALID, "\"%s\" has an odd number of digits", hex) : STATUS_OK;
+}
+
+static enum status read_token(const json_t *item, struct script_token *token, struct fault *fault) {
+    const char *hex = json_string_value(json_object_get(item, "hex"));
+    if (hex) {
+        return read_hex(hex, token, fault);
+    }
+    if (!json_is_string(item)) {
+        return fault_set(fault, STATUS_INVALID, "a token must be a string or {\"hex\":\"…\"}");
+    }
+    token->size = json_string_length(item);
+    token->data = mem_copy_bytes(json_string_value(item), token->size);
+    return STATUS_OK;
+}
+
+static enum status read_tokens(struct script *script, struct fault *fault) {
+    const json_t *list = json_object_get(script->json, "tokens");
+    size_t n = json_array_size(list);
+    script->tokens = mem_alloc((n + 1) * sizeof *script->tokens);
+    script->n_tokens = n;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < n && status == STATUS_OK; i++) {
+        status = read_token(json_array_get(list, i), &script->tokens[i], fault);
+    }
+    return status;
+}
+
+static enum status take_int(const json_t *object, const char *key, int max, int *out, struct fault *fault) {
+    int64_t number = *out;
+    enum status status = json_take_int(object, key, 0, max, &number, fault);
+    *out = (int)number;
+    return status;
+}
+
+static enum status read_action(const json_t *item, enum script_action *out, struct fault *fault) {
+    const char *name = json_get_text(item, "do", "");
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
+        if (strcmp(name, actions[i].name) == 0) {
+            *out = actions[i].action;
+            return STATUS_OK;
+        }
+    }
+    return fault_set(fault, STATUS_INVALID, "at: do not know how to do \"%s\"", name);
+}
+
+static enum status read_fault(const json_t *item, struct script_fault *out, struct fault *fault) {
+    *out = (struct script_fault){ .signal = SIGSEGV, .code = 1, .token = 1 };
+    enum status status = read_action(item, &out->action, fault);
+    const struct {
+        const char *key;
+        int max, *out;
+    } numbers[] = { { "token", INT32_MAX, &out->token },
+                    { "signal", 64, &out->signal },
+                    { "code", 255, &out->code },
+                    { "ms", MS_MAX, &out->ms } };
+    for (size_t i = 0; status == STATUS_OK && i < sizeof numbers / sizeof numbers[0]; i++) {
+        status = take_int(item, numbers[i].key, numbers[i].max, numbers[i].out, fault);
+    }
+    out->gate = json_get_text(item, "gate", NULL);
+    out->when = json_get_text(item, "when", NULL);
+    out->once = json_get_text(item, "once", NULL);
+    if (status == STATUS_OK && out->action == SCRIPT_GATE && out->gate == NULL) {
+        status = fault_set(fault, STATUS_INVALID, "at: a gate needs its file: \"gate\":\"FILE\"");
+    }
+    return status;
+}
+
+static enum status read_faults(struct script *script, struct fault *fault) {
+    const json_t *list = json_object_get(script->json, "at");
+    size_t n = json_array_size(list);
+    script->faults = mem_alloc((n + 1) * sizeof *script->faults);
+    script->n_faults = n;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < n && status == STATUS_OK; i++) {
+        status = read_fault(json_array_get(list, i), &script->faults[i], fault);
+    }
+    return status;
+}
+
+static void read_load_error(struct script *script) {
+    const json_t *error = json_object_get(script->json, "load_error");
+    if (json_is_object(error)) {
+        script->load_error_code = json_get_text(error, "code", ERROR_INTERNAL);
+        script->load_error_text =
+            json_get_text(error, "text", "the script says that this model cannot be loaded");
+    }
+}
+
+static enum status read_fields(struct script *script, const struct load_options *options,
+                               struct fault *fault) {
+    script->context_size = options->context_size ? options->context_size : DEFAULT_CONTEXT_SIZE;
+    script->slots = options->slots ? options->slots : DEFAULT_SLOTS;
+    script->load_steps = 4;
+    script->token_ms = 5;
+    script->prefill_chunk = 512;
+    const struct {
+        const char *key;
+        int max, *out;
+    } numbers[] = {
+        { "context_size", COMMAND_CONTEXT_TOKENS_MAX, &script->context_size },
+        { "slots", COMMAND_SLOTS_MAX, &script->slots },
+        { "load_ms", MS_MAX, &script->load_ms },
+        { "load_steps", 1000, &script->load_steps },
+        { "count", INT32_MAX, &script->count },
+        { "token_ms", MS_MAX, &script->token_ms },
+        { "prefill_chunk", 1 << 20, &script->prefill_chunk },
+        { "prefill_ms", MS_MAX, &script->prefill_ms },
+        { "prompt_tokens", COMMAND_CONTEXT_TOKENS_MAX, &script->prompt_tokens },
+    };
+    enum status status = json_take_bool(script->json, "echo", &script->echo, fault);
+    for (size_t i = 0; status == STATUS_OK && i < sizeof numbers / sizeof numbers[0]; i++) {
+        status = take_int(script->json, numbers[i].key, numbers[i].max, numbers[i].out, fault);
+    }
+    script->prefill_chunk = script->prefill_chunk ? script->prefill_chunk : 1;
+    script->load_steps = script->load_steps ? script->load_steps : 1;
+    script->slots = script->slots ? script->slots : 1;
+    script->name = json_get_text(script->json, "name", "fake");
+    script->start_gate = json_get_text(script->json, "start_gate", NULL);
+    read_load_error(script);
+    if (status == STATUS_OK) {
+        status = read_tokens(script, fault);
+    }
+    return status ? status : read_faults(script, fault);
+}
+
+/* The whole file; NULL when it cannot be read. */
+static char *read_file(const char *path, size_t *n_bytes) {
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        return NULL;
+    }
+    char *text = mem_alloc(SCRIPT_FILE_BYTES_MAX);
+    *n_bytes = fread(text, 1, SCRIPT_FILE_BYTES_MAX, file);
+    bool failed = ferror(file) != 0;
+    fclose(file);
+    if (failed) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+enum status script_read(const char *model, const struct load_options *options, struct script *script,
+                        struct engine_error *error) {
+    *script = (struct script){ 0 };
+    struct fault fault;
+    char *text = NULL;
+    size_t n_bytes = 0;
+    if (strncmp(model, INLINE_PREFIX, strlen(INLINE_PREFIX)) == 0) {
+        text = mem_copy_string(model + strlen(INLINE_PREFIX));
+        n_bytes = strlen(text);
+    } else {
+        text = read_file(model, &n_bytes);
+    }
+    if (text == NULL) {
+        engine_error_set(error, ERROR_MODEL_NOT_FOUND, "cannot read %.300s: %s", model, strerror(errno));
+        return STATUS_NOT_FOUND;
+    }
+    enum status status = json_parse_object(text, n_bytes, &script->json, &fault);
+    if (status == STATUS_OK) {
+        status = read_fields(script, options, &fault);
+    }
+    if (status) {
+        engine_error_set(error, ERROR_MODEL_CORRUPT, "not a script: %s", fault.text);
+        script_deinit(script);
+    }
+    free(text);
+    return status;
+}
+
+void script_deinit(struct script *script) {
+    for (size_t i = 0; i < script->n_tokens; i++) {
+        free(script->tokens[i].data);
+    }
+    free(script->tokens);
+    free(script->faults);
+    json_decref(script->json);
+    *script = (struct script){ 0 };
+}
+
+static bool is_space(char c) {
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+size_t script_next_word(const char **text, const char **word) {
+    const char *at = *text;
+    *word = at;
+    while (is_space(*at)) {
+        at++;
+    }
+    while (*at && !is_space(*at)) {
+        at++;
+    }
+    *text = at;
+    return (size_t)(at - *word);
+}
+
+int script_count_words(const char *text) {
+    const char *word;
+    int n = 0;
+    while (script_next_word(&text, &word) > 0) {
+        n++;
+    }
+    return n;
+}

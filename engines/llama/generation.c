@@ -1,0 +1,160 @@
+#include "generation.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PIECE_BYTES 256
+
+/* The stop strings of the command, and those of the chat format, which end an answer just the same. */
+static void init_piece(struct generation *generation, const struct chat_prompt *prompt) {
+    const struct generate *generate = &generation->command->generate;
+    const char *stop[STOP_STRINGS_MAX];
+    size_t n = generate->n_stop;
+    memcpy(stop, generate->stop, sizeof stop);
+    for (size_t i = 0; i < prompt->n_stops && n < STOP_STRINGS_MAX; i++) {
+        stop[n++] = prompt->stops[i];
+    }
+    piece_init(&generation->piece, stop, n);
+}
+
+static void check_fits(struct generation *generation, const struct model *model) {
+    if (generation->n_prompt >= model->n_context) {
+        char text[FAULT_TEXT_BYTES];
+        snprintf(text, sizeof text,
+                 "the conversation has %d tokens and the context only %d: shorten it or load the model with "
+                 "a larger "
+                 "context",
+                 generation->n_prompt, model->n_context);
+        generation_fail(generation, ERROR_CONTEXT_FULL, text);
+    }
+}
+
+static void prepare_prompt(struct generation *generation, const struct model *model) {
+    const struct generate *generate = &generation->command->generate;
+    struct chat_prompt prompt;
+    struct fault fault;
+    enum status status =
+        chat_format_render(model->format, generate->messages, generate->n_messages, &prompt, &fault);
+    if (status == STATUS_OK) {
+        generation->prompt =
+            model_tokenize(model, prompt.text, prompt.size, true, true, &generation->n_prompt);
+    }
+    if (status) {
+        generation_fail(generation, ERROR_BAD_REQUEST, fault.text);
+    } else if (generation->prompt == NULL || generation->n_prompt == 0) {
+        generation_fail(generation, ERROR_INTERNAL, "the prompt could not be turned into tokens");
+    }
+    init_piece(generation, &prompt);
+    chat_prompt_deinit(&prompt);
+    check_fits(generation, model);
+}
+
+struct generation *generation_new(const struct model *model, struct command *command) {
+    struct generation *generation = mem_alloc(sizeof *generation);
+    const struct generate *generate = &command->generate;
+    generation->command = command;
+    generation->queued_ns = clock_now_ns();
+    generation->batch_output = -1;
+    prepare_prompt(generation, model);
+    generation->sampler = sampler_new(model, &generate->sampling, generate->ignore_eos);
+    for (int i = 0; i < generation->n_prompt; i++) {
+        sampler_note_token(generation->sampler, generation->prompt[i]);
+    }
+    return generation;
+}
+
+void generation_free(struct generation *generation) {
+    sampler_free(generation->sampler);
+    piece_deinit(&generation->piece);
+    free(generation->prompt);
+    command_free(generation->command);
+    free(generation);
+}
+
+void generation_fail(struct generation *generation, const char *code, const char *text) {
+    if (generation->reason == NULL) {
+        generation->reason = "error";
+        engine_error_set(&generation->error, code, "%s", text);
+    }
+}
+
+/* Feeds the bytes of a token to the joiner and the stop strings; true: a stop string is complete. */
+static bool add_token(struct piece *piece, const struct llama_vocab *vocab, llama_token token) {
+    char buffer[PIECE_BYTES];
+    int n = llama_token_to_piece(vocab, token, buffer, sizeof buffer, 0, false);
+    if (n >= 0) {
+        return piece_add(piece, buffer, (size_t)n);
+    }
+    char *large = mem_alloc((size_t)-n);
+    n = llama_token_to_piece(vocab, token, large, -n, 0, false);
+    bool stopped = piece_add(piece, large, n > 0 ? (size_t)n : 0);
+    free(large);
+    return stopped;
+}
+
+/* Why the generation ends with the token just sampled; NULL: it goes on. */
+static const char *reason_to_end(const struct generation *generation, const struct model *model,
+                                 bool stopped) {
+    int max_tokens = generation->command->generate.max_tokens;
+    if (stopped) {
+        return "stop";
+    }
+    bool is_full = generation->n_prompt + generation->n_sampled >= model->n_context;
+    return is_full || (max_tokens >= 0 && generation->n_sampled >= max_tokens) ? "length" : NULL;
+}
+
+void generation_sample(struct generation *generation, const struct model *model, struct events *events,
+                       uint64_t t_ns) {
+    struct piece *piece = &generation->piece;
+    generation->first_ns = generation->first_ns ? generation->first_ns : t_ns;
+    llama_token token = sampler_sample(generation->sampler, generation->batch_output);
+    if (model_is_end_token(model, token)) {
+        generation_flush(generation, events);
+        generation->reason = "stop";
+        return;
+    }
+    generation->last = token;
+    generation->n_sampled++;
+    bool stopped = add_token(piece, model->vocab, token);
+    generation->reason = reason_to_end(generation, model, stopped);
+    if (generation->reason && !stopped) {
+        piece_finish(piece);
+    }
+    LOG_DEBUG("[ENGINE]", "token #%d sampled id=%s tok=%d t_ns=%llu", generation->n_sampled,
+              generation->command->id, token, (unsigned long long)t_ns);
+    events_step_add(events, generation->command->id, token, piece->text.data, piece->text.size);
+}
+
+void generation_flush(struct generation *generation, struct events *events) {
+    struct piece *piece = &generation->piece;
+    piece_clear_text(piece);
+    piece_finish(piece);
+    if (piece->text.size > 0) {
+        events_step_add(events, generation->command->id, -1, piece->text.data, piece->text.size);
+    }
+}
+
+static double ms_between(uint64_t from_ns, uint64_t to_ns) {
+    return from_ns && to_ns > from_ns ? (double)(to_ns - from_ns) / 1e6 : 0;
+}
+
+void generation_report(const struct generation *generation, struct events *events) {
+    uint64_t now = clock_now_ns();
+    uint64_t started = generation->started_ns ? generation->started_ns : now;
+    uint64_t first = generation->first_ns ? generation->first_ns : now;
+    const struct end_report report = {
+        .reason = generation->reason,
+        .error = strcmp(generation->reason, "error") == 0 ? &generation->error : NULL,
+        .n_prompt = generation->n_prompt,
+        .n_cached = generation->n_cached,
+        .n_completion = generation->n_sampled,
+        .queued_ms = ms_between(generation->queued_ns, started),
+        .prefill_ms = ms_between(generation->started_ns, first),
+        .decode_ms = ms_between(generation->first_ns, now),
+    };
+    events_end(events, generation->command->id, &report);
+}

@@ -1,0 +1,60 @@
+/* generation.h - one answer in the making: from the command to its one `end`.
+ *
+ *   queued ──a slot and room──▶ prefill ──prompt computed──▶ decoding ──▶ ended
+ *      └─────────────── cancel, error, in every state ───────────────────▲
+ *
+ * Owner   the scheduler.
+ * Thread  one.
+ * Memory  generation_new takes the command, also when it fails; generation_free releases all.
+ */
+#ifndef RUNNEL_ENGINES_LLAMA_GENERATION_H
+#define RUNNEL_ENGINES_LLAMA_GENERATION_H
+
+#include "sampler.h"
+#include "slots.h"
+
+#include "common/events.h"
+#include "common/piece.h"
+
+enum generation_state { GENERATION_QUEUED, GENERATION_PREFILL, GENERATION_DECODING, GENERATION_ENDED };
+
+struct generation {
+    struct generation *next;
+    struct command *command;
+    enum generation_state state;
+    struct slot *slot; /* NULL while queued */
+    struct sampler *sampler;
+    struct piece piece;
+    llama_token *prompt;
+    int n_prompt;
+    int n_cached;
+    int n_sampled;
+    int position;       /* in the queue, as last told */
+    int batch_count;    /* tokens in the batch under way */
+    int batch_output;   /* where its logits are in that batch; −1: none */
+    llama_token last;   /* sampled, not yet in the cache */
+    const char *reason; /* set once it is to end */
+    struct engine_error error;
+    uint64_t queued_ns;
+    uint64_t started_ns;
+    uint64_t first_ns;
+};
+
+/* generation_new renders and tokenizes the prompt. When that fails, or it does not fit, `reason` is set: end it. */
+struct generation *generation_new(const struct model *model, struct command *command);
+void generation_free(struct generation *generation);
+
+/* generation_fail sets the reason and its text; the first one stays. */
+void generation_fail(struct generation *generation, const char *code, const char *text);
+
+/* generation_sample takes the next token from the batch's logits and adds its item to the step under way. May set `reason`. */
+void generation_sample(struct generation *generation, const struct model *model, struct events *events,
+                       uint64_t t_ns);
+
+/* generation_flush adds what is still held back, as an item of no token ([E14]). */
+void generation_flush(struct generation *generation, struct events *events);
+
+/* generation_report sends the `end`. */
+void generation_report(const struct generation *generation, struct events *events);
+
+#endif

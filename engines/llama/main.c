@@ -1,0 +1,211 @@
+/* runnel-engine-llama: one GGUF model behind the engine protocol, on libllama.
+ *
+ *   empty ──load──▶ loading ──▶ ready ──▶ gone
+ *      └────────────── failed, unload, end of input ───▲
+ *
+ * One loop: take the commands, compute a step while there is work, else wait without using the processor. Only the load has
+ * a thread of its own, so that pings are answered meanwhile.
+ */
+#include "backend.h"
+#include "inspect.h"
+#include "model.h"
+#include "scheduler.h"
+
+#include "base/log.h"
+#include "common/program.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROGRESS_INTERVAL_MS 50 /* at most 20 a second ([E7]) */
+#define ABANDON_TIMEOUT_MS   2000
+
+enum engine_state { ENGINE_EMPTY, ENGINE_LOADING, ENGINE_READY, ENGINE_GONE };
+
+struct engine {
+    struct program program;
+    enum engine_state state;
+    struct model_load *load;
+    double progress; /* as last told */
+    struct model *model;
+    struct scheduler scheduler;
+};
+
+static void fail(struct engine *engine, const char *op, const char *code, const char *text) {
+    struct engine_error error;
+    engine_error_set(&error, code, "%s", text);
+    events_failed(&engine->program.events, op, &error);
+}
+
+static void begin_load(struct engine *engine, const struct command *command) {
+    if (engine->state != ENGINE_EMPTY) {
+        fail(engine, "load", ERROR_BAD_REQUEST, "load comes once per process, and this one has a model");
+        return;
+    }
+    engine->state = ENGINE_LOADING;
+    engine->progress = -1;
+    engine->load = model_load_begin(command);
+}
+
+static void tell_progress(struct engine *engine) {
+    double progress = model_load_progress(engine->load);
+    if (progress > engine->progress) {
+        engine->progress = progress;
+        events_load(&engine->program.events, "weights", progress);
+    }
+}
+
+static void finish_load(struct engine *engine) {
+    struct engine_error error;
+    tell_progress(engine);
+    engine->model = model_load_finish(engine->load, &error);
+    engine->load = NULL;
+    if (engine->model == NULL) {
+        LOG_ERROR("load_failed", "code=%s reason=%s", error.code, error.text);
+        events_failed(&engine->program.events, "load", &error);
+        engine->state = ENGINE_GONE;
+        return;
+    }
+    LOG_INFO("model_ready", "context=%d slots=%d threads=%d", engine->model->n_context,
+             engine->model->n_slots, engine->model->n_threads);
+    scheduler_init(&engine->scheduler, engine->model, &engine->program.events);
+    engine->state = ENGINE_READY;
+    events_json(&engine->program.events, model_describe(engine->model));
+}
+
+static void inspect(struct engine *engine, const struct command *command) {
+    struct engine_error error;
+    json_t *event;
+    if (inspect_model(command->model, &event, &error)) {
+        events_failed(&engine->program.events, "inspect", &error);
+    } else {
+        events_json(&engine->program.events, event);
+    }
+}
+
+static void refuse(struct engine *engine, const struct command *command, const char *code, const char *text) {
+    struct engine_error error;
+    engine_error_set(&error, code, "%s", text);
+    events_end(&engine->program.events, command->id,
+               &(struct end_report){ .reason = "error", .error = &error });
+}
+
+static void tokenize(struct engine *engine, const struct command *command) {
+    int n_tokens;
+    llama_token *tokens = model_tokenize(engine->model, command->text, strlen(command->text), false,
+                                         command->special, &n_tokens);
+    if (tokens == NULL) {
+        refuse(engine, command, ERROR_INTERNAL, "the text could not be turned into tokens");
+        return;
+    }
+    events_tokens(&engine->program.events, command->id, tokens, (size_t)n_tokens);
+    free(tokens);
+}
+
+static void unload(struct engine *engine) {
+    if (engine->state == ENGINE_READY) {
+        scheduler_cancel(&engine->scheduler, NULL);
+    }
+    engine->state = ENGINE_GONE;
+}
+
+/* Carries out one command and disposes of it. */
+static void carry_out(struct engine *engine, struct command *command) {
+    bool is_ready = engine->state == ENGINE_READY;
+    bool needs_model = command->op == COMMAND_GENERATE || command->op == COMMAND_TOKENIZE;
+    if (needs_model && !is_ready) {
+        refuse(engine, command, ERROR_BAD_REQUEST, "no model is loaded: send load first");
+        command_free(command);
+        return;
+    }
+    switch (command->op) {
+    case COMMAND_GENERATE:
+        scheduler_add(&engine->scheduler, command);
+        return; /* it owns the command now */
+    case COMMAND_LOAD:
+        begin_load(engine, command);
+        break;
+    case COMMAND_INSPECT:
+        inspect(engine, command);
+        break;
+    case COMMAND_UNLOAD:
+        unload(engine);
+        break;
+    case COMMAND_TOKENIZE:
+        tokenize(engine, command);
+        break;
+    case COMMAND_CANCEL:
+        if (is_ready) {
+            scheduler_cancel(&engine->scheduler, command->id);
+        }
+        break;
+    case COMMAND_PING:
+    case COMMAND_UNKNOWN:
+        break;
+    }
+    command_free(command);
+}
+
+static void take_commands(struct engine *engine) {
+    struct command *command;
+    while (engine->state != ENGINE_GONE &&
+           (command = inbox_next(&engine->program.inbox, engine->state == ENGINE_LOADING)) != NULL) {
+        carry_out(engine, command);
+    }
+}
+
+static void advance_load(struct engine *engine) {
+    if (model_load_is_over(engine->load)) {
+        finish_load(engine);
+        return;
+    }
+    tell_progress(engine);
+    channel_wait(&engine->program.channel, model_load_fd(engine->load), PROGRESS_INTERVAL_MS);
+}
+
+static void run(struct engine *engine) {
+    for (;;) {
+        take_commands(engine);
+        if (engine->state == ENGINE_GONE || inbox_must_go(&engine->program.inbox)) {
+            return;
+        }
+        if (engine->state == ENGINE_LOADING) {
+            advance_load(engine);
+        } else if (engine->state == ENGINE_READY && scheduler_has_work(&engine->scheduler)) {
+            scheduler_step(&engine->scheduler);
+        } else if (inbox_is_done(&engine->program.inbox)) {
+            return;
+        } else {
+            channel_wait(&engine->program.channel, -1, -1);
+        }
+    }
+}
+
+static void shut_down(struct engine *engine) {
+    if (engine->load && !model_load_abandon(engine->load, ABANDON_TIMEOUT_MS)) {
+        _exit(0); /* a library call that cannot be interrupted; the process gives everything back */
+    }
+    if (engine->model) {
+        scheduler_deinit(&engine->scheduler);
+        model_close(engine->model);
+    }
+    backend_deinit();
+    program_deinit(&engine->program);
+}
+
+int main(int n_args, char **args) {
+    static struct engine engine;
+    int exit_code;
+    struct fault fault;
+    if (!program_init(&engine.program, "llama", n_args, args, &exit_code)) {
+        return exit_code;
+    }
+    if (!backend_init(&fault)) {
+        fail(&engine, "", ERROR_INTERNAL, fault.text);
+        return EXIT_FAILURE;
+    }
+    run(&engine);
+    shut_down(&engine);
+    return 0;
+}

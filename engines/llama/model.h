@@ -1,0 +1,76 @@
+/* model.h - one loaded model: weights, context, chat format, compute threads.
+ *
+ * The load runs on a thread of its own, so that the main loop answers pings and shows progress ([E6], [E7]).
+ *
+ *   model_load_begin ──▶ loading ──model_load_is_over──▶ model_load_finish ──▶ a model, or an error
+ *
+ * Owner   the main loop; while loading, the load thread owns all of the model but `progress` and `is_cancelled`.
+ * Memory  model_close frees everything; NULL is fine.
+ * Limits  one load per process.
+ */
+#ifndef RUNNEL_ENGINES_LLAMA_MODEL_H
+#define RUNNEL_ENGINES_LLAMA_MODEL_H
+
+#include "chat_format.h"
+
+#include "common/command.h"
+#include "common/events.h"
+
+#include <llama.h>
+#include <stdbool.h>
+
+/* A context of the model's own size, but not more than this unless it is asked for. */
+#define MODEL_CONTEXT_TOKENS_DEFAULT 8192
+#define MODEL_SLOTS_DEFAULT          8
+
+/* The most tokens of one llama_decode: a prefill chunk and one token of each slot. */
+#define MODEL_BATCH_TOKENS_MAX 512
+
+struct model {
+    struct llama_model *weights;
+    struct llama_context *context;
+    const struct llama_vocab *vocab;
+    llama_memory_t memory;
+    struct chat_format *format;
+    struct ggml_threadpool *threads;
+    llama_token *end_tokens; /* the tokens that end a generation */
+    int n_end_tokens;
+    int n_vocab;
+    int n_context; /* tokens, shared by all slots */
+    int n_slots;
+    int n_threads;
+    double step_ms; /* one token, measured after the load */
+    bool can_cut;   /* the cache can drop the tail of a sequence, and copy its beginning */
+};
+
+struct model_load;
+
+/* model_load_begin copies what it needs of `command`. */
+struct model_load *model_load_begin(const struct command *command);
+
+/* model_load_progress is between 0 and 1. */
+double model_load_progress(struct model_load *load);
+bool model_load_is_over(struct model_load *load);
+
+/* model_load_fd can be read once the load is over. */
+int model_load_fd(const struct model_load *load);
+
+/* model_load_finish waits for the end of the load and frees it. NULL: it failed, and `error` says why. */
+struct model *model_load_finish(struct model_load *load, struct engine_error *error);
+
+/* model_load_abandon asks the load to stop and waits at most `timeout_ms`. False: it still runs, and the process can only
+ * exit. */
+bool model_load_abandon(struct model_load *load, int timeout_ms);
+
+void model_close(struct model *model);
+
+/* model_describe is the `ready` event, a new reference. */
+json_t *model_describe(const struct model *model);
+
+/* model_tokenize returns the tokens of `text` in new memory, which the caller frees; their number in *n_tokens. NULL: failed. */
+llama_token *model_tokenize(const struct model *model, const char *text, size_t n_bytes, bool add_special,
+                            bool parse_special, int *n_tokens);
+
+bool model_is_end_token(const struct model *model, llama_token token);
+
+#endif

@@ -1,0 +1,45 @@
+/* scheduler.h - continuous batching: who computes what in the next step.
+ *
+ * One step is one llama_decode: a token of each decoding generation, filled up with a chunk of the prompts that are still to
+ * be computed; then a token is sampled for each generation that has logits, and all go out in one line ([E11]).
+ *
+ * Invariants: (1) the tokens of all slots never pass the context; (2) a generation is let in only when its whole prompt has
+ * room beside the prompts of those already in (and a share for each answer), so prefill never waits for itself; (3) when decoding needs room and no idle
+ * slot is left to empty, the longest generation ends as "length".
+ *
+ * Owner   the main loop.
+ * Thread  one.
+ * Limits  SCHEDULER_QUEUED_MAX generations wait.
+ */
+#ifndef RUNNEL_ENGINES_LLAMA_SCHEDULER_H
+#define RUNNEL_ENGINES_LLAMA_SCHEDULER_H
+
+#include "generation.h"
+
+#define SCHEDULER_QUEUED_MAX 4096
+
+struct scheduler {
+    const struct model *model;
+    struct events *events;
+    struct slots slots;
+    struct llama_batch batch;
+    struct generation *first; /* in the order they came */
+    int n_queued;
+    double prefill_token_ms; /* what one prompt token costs, as last measured */
+};
+
+void scheduler_init(struct scheduler *scheduler, const struct model *model, struct events *events);
+void scheduler_deinit(struct scheduler *scheduler);
+
+/* scheduler_add takes the command. */
+void scheduler_add(struct scheduler *scheduler, struct command *command);
+
+/* scheduler_cancel: an unknown id is ignored ([E16]). NULL cancels all. */
+void scheduler_cancel(struct scheduler *scheduler, const char *id);
+
+bool scheduler_has_work(const struct scheduler *scheduler);
+
+/* scheduler_step computes one step. Call it while there is work. */
+void scheduler_step(struct scheduler *scheduler);
+
+#endif
