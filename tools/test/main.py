@@ -171,7 +171,8 @@ def print_failures(ctest_log):
 
 
 def npm(*arguments):
-    return subprocess.run(["npm", *arguments], cwd=ROOT / "ui", stdin=subprocess.DEVNULL).returncode
+    env = dict(os.environ, NO_COLOR="1")
+    return subprocess.run(["npm", *arguments], cwd=ROOT / "ui", env=env, stdin=subprocess.DEVNULL).returncode
 
 
 def run_ui(tally, _arguments):
