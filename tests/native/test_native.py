@@ -144,13 +144,15 @@ def test_the_side_bar_is_told_of_every_conversation(serve, script):
 
 def test_the_phases_of_a_first_answer_are_loading_then_prefill(serve, script):
     """[N5], and the model's own frames."""
-    tale = script(load_ms=200, load_steps=4, prompt_tokens=1000, prefill_chunk=250).gate(0)
+    tale = script(load_ms=200, load_steps=4, prompt_tokens=1000, prefill_chunk=250).gate(0).gate(1)
     server = serve(tale)
     with Native(server) as client, Native(server) as late:
         ack = client.begin("One")
         client.until("phase", phase="loading")
         late.watch(ack["conversation"])
         late.until("phase", phase="loading")
+        tale.open(0)
+        client.until("phase", phase="prefill", done=1000)
         tale.open_all()
         client.until("end")
         phases = client.of_type("phase")
