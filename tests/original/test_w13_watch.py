@@ -130,8 +130,9 @@ def test_a_wrong_cursor_is_reset_with_the_whole(running, change, reason):
 
 def test_a_new_message_is_told_and_answered(running):
     server, tale, name, _ = running
-    tale.open_all()
     with Watch(server, name) as watch, Chat(server) as chat:
+        watch.until("update")
+        tale.open_all()
         watch.until("end")
         chat.ask("More", name)
         assert watch.until("message")["content"] == "More"
