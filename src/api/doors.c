@@ -144,6 +144,10 @@ static bool body_check(struct net_conn *net) {
     }
     const char *type = net_conn_header(net, NET_HEADER_CONTENT_TYPE);
     bool is_upload = strcmp(net_conn_path(net), "/api/upload") == 0;
+    if (!is_upload && net_conn_body_announced(net) > NET_BODY_BYTES_MAX) {
+        reply_error(net, 413, "the body is too large: the limit is 1 MiB");
+        return false;
+    }
     const char *wanted = is_upload ? "multipart/form-data" : "application/json";
     /* An empty body needs no type; that a body has one is seen when it is read. */
     if (net_conn_method(net) == NET_POST && !doors_is_content_type(type, wanted) && (*type || is_upload)) {

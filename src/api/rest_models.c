@@ -115,7 +115,7 @@ static void begin_load(struct api *api, struct net_conn *net, const char *path) 
                      fault.text);
         return;
     }
-    enum status status = models_load(models, path, &fault);
+    enum status status = chat_load_model(api->chat, path, &fault);
     if (status) {
         reply_status(net, status, fault.text);
         return;

@@ -131,6 +131,17 @@ static enum status open_store(struct app *app, struct fault *fault) {
         &app->store, fault);
 }
 
+/* The folder of --model is a model folder too, unless it is one already. */
+static const char *extra_model_folder(const struct app *app) {
+    char real[PATH_MAX];
+    for (size_t i = 0; app->model_folder && app->config.models[i]; i++) {
+        if (realpath(app->config.models[i], real) && strcmp(real, app->model_folder) == 0) {
+            return NULL;
+        }
+    }
+    return app->model_folder;
+}
+
 static void open_chat(struct app *app) {
     struct chat_options options = {
         .loop = net_loop(app->net),
@@ -147,7 +158,7 @@ static void open_chat(struct app *app) {
     for (; app->config.models[n] && n < MODELS_FOLDERS_MAX - 2; n++) {
         options.model_folders[n] = app->config.models[n];
     }
-    options.model_folders[n] = app->model_folder;
+    options.model_folders[n] = extra_model_folder(app);
     app->chat = chat_open(&options);
 }
 

@@ -77,33 +77,64 @@ static void on_settings_stored(void *ctx, enum status status) {
     }
 }
 
+/* A model is stored by its path, however it was named. */
+static enum status resolve_model(struct chat *chat, struct settings *changed, struct fault *fault) {
+    char path[PATH_MAX];
+    if (changed->model_path == NULL) {
+        return STATUS_OK;
+    }
+    enum status status = models_resolve(chat->models, changed->model_path, path, fault);
+    if (status == STATUS_OK) {
+        free(changed->model_path);
+        changed->model_path = mem_copy_string(path);
+    }
+    return status;
+}
+
+static enum status store_settings(struct chat *chat, const struct settings *settings, struct fault *fault) {
+    json_t *whole = settings_json(settings);
+    char *text = json_text(whole);
+    json_decref(whole);
+    enum status status = store_put_setting(chat->store, "settings", text, on_settings_stored, chat);
+    free(text);
+    if (status) {
+        return fault_set(fault, status, "the settings could not be stored: try again");
+    }
+    chat->n_store_calls++;
+    return STATUS_OK;
+}
+
 enum status chat_change_settings(struct chat *chat, const json_t *object, struct fault *fault) {
     struct settings changed;
     settings_copy(&changed, &chat->settings);
+    bool names_model = json_object_get(object, "model_path") != NULL;
     enum status status = settings_merge(&changed, object, SETTINGS_ALL, fault);
-    char path[PATH_MAX];
-    bool names_model = changed.model_path && json_object_get(object, "model_path");
     if (status == STATUS_OK && names_model) {
-        status = models_resolve(chat->models, changed.model_path, path, fault);
+        status = resolve_model(chat, &changed, fault);
     }
-    json_t *whole = status ? NULL : settings_json(&changed);
-    char *text = whole ? json_text(whole) : NULL;
     if (status == STATUS_OK) {
-        status = store_put_setting(chat->store, "settings", text, on_settings_stored, chat);
-        chat->n_store_calls += status == STATUS_OK;
-        if (status) {
-            fault_set(fault, status, "the settings could not be stored: try again");
-        }
+        status = store_settings(chat, &changed, fault);
     }
-    free(text);
-    json_decref(whole);
     if (status) {
         settings_deinit(&changed);
         return status;
     }
     settings_deinit(&chat->settings);
     chat->settings = changed;
+    if (names_model) {
+        models_choose(chat->models, chat->settings.model_path);
+    }
     return STATUS_OK;
+}
+
+enum status chat_load_model(struct chat *chat, const char *path, struct fault *fault) {
+    enum status status = models_load(chat->models, path, fault);
+    json_t *choice = json_pack("{s:s}", "model_path", path);
+    if (status == STATUS_OK) {
+        status = chat_change_settings(chat, choice, fault);
+    }
+    json_decref(choice);
+    return status;
 }
 
 static void tell(struct chat *chat, const struct conversation *conversation, enum conversation_event event) {

@@ -70,6 +70,9 @@ const struct settings *chat_settings(const struct chat *chat);
 /* chat_change_settings checks, applies and stores; durable soon after it returns. On failure nothing is changed. */
 MUST_CHECK enum status chat_change_settings(struct chat *chat, const json_t *object, struct fault *fault);
 
+/* chat_load_model loads a file that models_resolve gave, and makes it the configured model from now on. */
+MUST_CHECK enum status chat_load_model(struct chat *chat, const char *path, struct fault *fault);
+
 /* ---- Conversations ---- */
 /* The callback may keep the conversation with conversation_ref. NULL unless STATUS_OK. */
 typedef void (*chat_on_opened)(void *ctx, enum status status, struct conversation *conversation);

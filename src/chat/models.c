@@ -16,6 +16,7 @@ struct models {
     struct engine *engine;  /* NULL: nothing was ever loaded, or it was unloaded */
     struct engine *leaving; /* stopped, until its process is gone */
     json_t *history;
+    char *chosen; /* by a person since the start: it beats --model; NULL: nobody chose */
     const char *suffix;
 };
 
@@ -40,6 +41,7 @@ void models_close(struct models *models) {
     engine_free(models->engine);
     engine_free(models->leaving);
     json_decref(models->history);
+    free(models->chosen);
     free(models);
 }
 
@@ -153,6 +155,9 @@ bool models_is_allowed(const struct models *models, const char *path, char real[
 
 static const char *configured(const struct models *models) {
     const struct chat *chat = models->chat;
+    if (models->chosen) {
+        return models->chosen;
+    }
     return chat->options.model_path ? chat->options.model_path : chat->settings.model_path;
 }
 
@@ -306,6 +311,11 @@ void models_unload(struct models *models) {
     if (models->chat->listener.on_model) {
         models->chat->listener.on_model(models->chat->listener.ctx);
     }
+}
+
+void models_choose(struct models *models, const char *path) {
+    free(models->chosen);
+    models->chosen = mem_copy_string(path);
 }
 
 json_t *models_history(const struct models *models) {

@@ -58,6 +58,9 @@ struct engine *models_engine(const struct models *models);
 MUST_CHECK enum status models_load(struct models *models, const char *path, struct fault *fault);
 void models_unload(struct models *models);
 
+/* models_choose makes a path the configured one until the end of the process; NULL: --model or the settings decide again. */
+void models_choose(struct models *models, const char *path);
+
 /* The paths that were loaded, newest first: a new array. */
 json_t *models_history(const struct models *models);
 void models_remember(struct models *models, const char *path);

@@ -239,8 +239,7 @@ struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, cha
         call->opened = conversation_ref(conversation);
         return store(call);
     }
-    chat_open_conversation(chat, call->conversation, on_opened, call);
-    return call;
+    return chat_open_conversation(chat, call->conversation, on_opened, call) ? call : NULL;
 }
 
 /* ---- A reply outside any conversation ---- */

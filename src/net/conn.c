@@ -200,6 +200,10 @@ const char *net_conn_body(const struct net_conn *conn, size_t *n_bytes) {
     return conn->body.data ? conn->body.data : "";
 }
 
+uint64_t net_conn_body_announced(const struct net_conn *conn) {
+    return conn->n_body_announced;
+}
+
 uint64_t net_conn_number(const struct net_conn *conn) {
     return conn->number;
 }

@@ -25,8 +25,9 @@
 #define NET_HEAD_BYTES_MAX    (16u << 10)
 #define NET_CONNECTIONS_MAX   12000
 #define NET_SLOW_MS           30000
-#define NET_SILENCE_MS        5000
-#define NET_HEADER_TIME_S     10
+/* Looked at once a second: a frame comes at least every 5 s (P11). */
+#define NET_SILENCE_MS    4000
+#define NET_HEADER_TIME_S 10
 
 struct net;
 struct net_conn;
@@ -121,7 +122,8 @@ const char *net_conn_header(const struct net_conn *conn, enum net_header header)
 /* net_conn_query copies a decoded query argument; false: it is not there. A value that does not fit counts as absent. */
 bool net_conn_query(const struct net_conn *conn, const char *name, char *out, size_t out_bytes);
 const char *net_conn_body(const struct net_conn *conn, size_t *n_bytes);
-uint64_t net_conn_number(const struct net_conn *conn); /* counts from 1; for logs */
+uint64_t net_conn_body_announced(const struct net_conn *conn); /* its Content-Length */
+uint64_t net_conn_number(const struct net_conn *conn);         /* counts from 1; for logs */
 
 /* A pointer of the receiver's, NULL at first. */
 void net_conn_set_ctx(struct net_conn *conn, void *ctx);

@@ -8,7 +8,7 @@ import httpx
 from harness.clients import Chat, Native, Watch
 
 # Five seconds, and what a busy machine needs to look at them.
-SILENCE_S = 6.5
+SILENCE_S = 5.5
 
 
 def longest_silence(client, n_pings=2):
