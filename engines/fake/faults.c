@@ -1,6 +1,7 @@
 #include "faults.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -36,13 +37,11 @@ static void crash(int number) {
 
 static void write_longline(struct channel *channel) {
     size_t size = ENGINE_LINE_BYTES_MAX + 1;
-    char *line = malloc(size + 1);
-    if (line) {
-        memset(line, 'x', size);
-        line[size] = '\n';
-        channel_write(channel, line, size + 1);
-        free(line);
-    }
+    char *line = mem_alloc(size + 1);
+    memset(line, 'x', size);
+    line[size] = '\n';
+    channel_write(channel, line, size + 1);
+    free(line);
 }
 
 static void sleep_ms(int ms) {

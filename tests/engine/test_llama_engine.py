@@ -94,6 +94,35 @@ def test_a_broken_file_fails_with_a_reason_or_kills_the_engine(llama, broken, op
         assert llama.read() is None and llama.wait_exit() == 0
 
 
+def test_a_context_larger_than_the_memory_is_no_memory(llama):
+    """[E3]"""
+    llama.send({"op": "load", "model": str(model_path()), "options": {"context_size": 16 << 20}})
+    assert llama.until_ev("failed")["error"]["code"] == "no_memory"
+    assert llama.wait_exit() == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"tokenizer.chat_template", b"tokenizer.chat_tempXate"),  # a model without a template
+        (b"{% for message in messages %}", b"{% fox message in messages %}"),  # one that is no Jinja
+    ],
+)
+def test_without_a_usable_template_it_is_chatml(llama, tmp_path, old, new):
+    data = model_path().read_bytes()
+    assert data.count(old) == 1
+    (tmp_path / "model.gguf").write_bytes(data.replace(old, new))
+    ready = llama.load(tmp_path / "model.gguf", context_size=512)
+    assert ready["model"]["chat_template"] is False
+    llama.send(ask("g1", [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Say hello."}]))
+    llama.send({"op": "tokenize", "id": "t1", "special": True, "text": CHATML})
+    end = llama.end_of("g1")
+    assert end["usage"]["prompt_tokens"] == len(llama.until_ev("tokens")["tokens"]) and llama.text("g1")
+
+
+CHATML = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nSay hello.<|im_end|>\n<|im_start|>assistant\n"
+
+
 @pytest.mark.parametrize("path", ["/nowhere/model.gguf", "/", "/dev/zero", ""])
 def test_what_is_no_file_is_not_found(llama, path):
     """[E3]"""
