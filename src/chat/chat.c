@@ -127,13 +127,27 @@ enum status chat_change_settings(struct chat *chat, const json_t *object, struct
     return STATUS_OK;
 }
 
-enum status chat_load_model(struct chat *chat, const char *path, struct fault *fault) {
-    enum status status = models_load(chat->models, path, fault);
+void chat_on_model_ready(struct chat *chat, const char *path) {
+    models_remember(chat->models, path);
+    if (!models_take_wanted(chat->models)) {
+        return;
+    }
+    struct fault fault;
     json_t *choice = json_pack("{s:s}", "model_path", path);
-    if (status == STATUS_OK) {
-        status = chat_change_settings(chat, choice, fault);
+    if (chat_change_settings(chat, choice, &fault) != STATUS_OK) {
+        LOG_WARN("model_not_chosen", "why=%s", fault.text);
     }
     json_decref(choice);
+}
+
+enum status chat_load_model(struct chat *chat, const char *path, struct fault *fault) {
+    enum status status = models_load(chat->models, path, fault);
+    if (status == STATUS_OK) {
+        models_want(chat->models, path);
+        if (engine_state(models_engine(chat->models)) == ENGINE_READY) {
+            chat_on_model_ready(chat, path);
+        }
+    }
     return status;
 }
 

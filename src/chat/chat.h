@@ -70,7 +70,7 @@ const struct settings *chat_settings(const struct chat *chat);
 /* chat_change_settings checks, applies and stores; durable soon after it returns. On failure nothing is changed. */
 MUST_CHECK enum status chat_change_settings(struct chat *chat, const json_t *object, struct fault *fault);
 
-/* chat_load_model loads a file that models_resolve gave, and makes it the configured model from now on. */
+/* chat_load_model loads a file that models_resolve gave; once it is loaded it is the configured model from then on. */
 MUST_CHECK enum status chat_load_model(struct chat *chat, const char *path, struct fault *fault);
 
 /* ---- Conversations ---- */

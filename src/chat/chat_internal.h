@@ -70,6 +70,9 @@ struct turn *turn_of_node(struct list_node *node);
 void turns_advance(struct chat *chat);
 extern const struct engine_handlers turn_engine_handlers;
 
+/* chat.c: a model is loaded; if a person asked for it, it is the configured one from now on. */
+void chat_on_model_ready(struct chat *chat, const char *path);
+
 /* chat.c: a turn ended and its conversation is idle: do what waited for it. */
 void chat_on_turn_ended(struct chat *chat, struct conversation *conversation, struct list_node *deletes);
 

@@ -16,6 +16,7 @@ struct models {
     struct engine *engine;  /* NULL: nothing was ever loaded, or it was unloaded */
     struct engine *leaving; /* stopped, until its process is gone */
     json_t *history;
+    char *wanted; /* a person asked for it; chosen once it is loaded; NULL: nobody waits */
     char *chosen; /* by a person since the start: it beats --model; NULL: nobody chose */
     const char *suffix;
 };
@@ -41,6 +42,7 @@ void models_close(struct models *models) {
     engine_free(models->engine);
     engine_free(models->leaving);
     json_decref(models->history);
+    free(models->wanted);
     free(models->chosen);
     free(models);
 }
@@ -316,6 +318,18 @@ void models_unload(struct models *models) {
 void models_choose(struct models *models, const char *path) {
     free(models->chosen);
     models->chosen = mem_copy_string(path);
+}
+
+void models_want(struct models *models, const char *path) {
+    free(models->wanted);
+    models->wanted = mem_copy_string(path);
+}
+
+bool models_take_wanted(struct models *models) {
+    const char *loaded = models->engine ? engine_model_path(models->engine) : "";
+    bool is_loaded = models->wanted && strcmp(models->wanted, loaded) == 0;
+    models_want(models, NULL);
+    return is_loaded;
 }
 
 json_t *models_history(const struct models *models) {

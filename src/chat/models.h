@@ -61,6 +61,10 @@ void models_unload(struct models *models);
 /* models_choose makes a path the configured one until the end of the process; NULL: --model or the settings decide again. */
 void models_choose(struct models *models, const char *path);
 
+/* models_want notes what a person asked to be loaded; models_take_wanted forgets it, and says whether it is what is loaded. */
+void models_want(struct models *models, const char *path);
+bool models_take_wanted(struct models *models);
+
 /* The paths that were loaded, newest first: a new array. */
 json_t *models_history(const struct models *models);
 void models_remember(struct models *models, const char *path);

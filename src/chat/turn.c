@@ -232,7 +232,7 @@ static void on_state(void *ctx, struct engine *engine) {
         return;
     }
     if (engine_state(engine) == ENGINE_READY) {
-        models_remember(chat->models, engine_model_path(engine));
+        chat_on_model_ready(chat, engine_model_path(engine));
     }
     turns_advance(chat);
     if (chat->listener.on_model) {

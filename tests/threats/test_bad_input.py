@@ -206,10 +206,27 @@ def test_files_outside_the_model_folders_are_not_read(server, path):
         assert list(answer.json()) == ["error"] and "root:" not in answer.text
 
 
-def test_a_link_out_of_the_model_folder_is_not_followed(server):
-    (server.models / "out.json").symlink_to("/etc/passwd")
-    answer = server.post("/api/model/load", {"model_path": str(server.models / "out.json")})
-    assert answer.status_code in (400, 403, 404)
+def test_a_linked_folder_out_of_the_model_folder_is_not_followed(server, tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "out.json").write_text("{}")
+    (server.models / "link").symlink_to(tmp_path / "outside")
+    answer = server.post("/api/model/load", {"model_path": str(server.models / "link" / "out.json")})
+    assert answer.status_code == 400 and "copy the file there" in answer.json()["error"]
+    assert server.get("/api/browse", params={"path": str(server.models / "link")}).status_code == 403
+
+
+def test_a_model_that_does_not_load_is_not_chosen(server):
+    (server.models / "broken.json").write_text("{")
+    answer = server.post("/api/model/load", {"model_path": str(server.models / "broken.json")})
+    assert answer.status_code >= 400 and answer.json()["error"]
+    assert server.get("/api/config").json()["model_path"] is None
+
+
+def test_a_model_that_was_loaded_is_used_from_then_on(server, script):
+    other = script(["Another", " voice"], name="other")
+    assert server.post("/api/model/load", {"model_path": str(other.path)}).json()["success"]
+    assert server.post("/api/chat", {"message": "Who?"}).json()["message"]["content"] == other.text
+    assert server.post("/api/config", {"model_path": None}).status_code == 200
 
 
 # ---- Doors ----
