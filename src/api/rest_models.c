@@ -197,7 +197,8 @@ void rest_model_info_handle(struct api *api, struct net_conn *net) {
     static const struct api_conn_ops ops = { .on_close = on_inspect_close };
     char given[PATH_MAX];
     char path[PATH_MAX];
-    bool is_given = net_conn_query(net, "model_path", given, sizeof given);
+    bool is_given = net_conn_query(net, "model_path", given, sizeof given) ||
+                    net_conn_query(net, "path", given, sizeof given);
     if (!resolve(api, net, is_given ? given : NULL, path)) {
         return;
     }

@@ -32,6 +32,7 @@ static const struct field fields[] = {
     { "system_prompt", KIND_TEXT, SETTINGS_ALL, offsetof(struct settings, system_prompt), 0,
       SETTINGS_SYSTEM_PROMPT_BYTES_MAX },
     { "context_size", KIND_INT, SETTINGS_ALL, offsetof(struct settings, context_size), 256, 1048576 },
+    { "gpu_layers", KIND_INT, SETTINGS_ALL, offsetof(struct settings, n_gpu_layers), -1, 1000 },
     { "model_path", KIND_PATH, SETTINGS_ALL, offsetof(struct settings, model_path), 0, 4095 },
     { "model_history", KIND_IGNORED, SETTINGS_ALL, 0, 0, 0 },
 };
@@ -55,6 +56,7 @@ void settings_init(struct settings *settings) {
         .repeat_penalty = 1,
         .seed = -1,
         .n_tokens_max = -1,
+        .n_gpu_layers = -1,
         .context_size = 8192,
     };
 }
@@ -223,6 +225,7 @@ json_t *settings_json(const struct settings *settings) {
     json_object_set_new(object, "stop_tokens", stops ? stops : json_array());
     json_object_set_new(object, "system_prompt", text_or_null(settings->system_prompt));
     json_object_set_new(object, "context_size", json_integer(settings->context_size));
+    json_object_set_new(object, "gpu_layers", json_integer(settings->n_gpu_layers));
     json_object_set_new(object, "model_path", text_or_null(settings->model_path));
     return object;
 }

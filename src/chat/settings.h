@@ -42,6 +42,7 @@ struct settings {
     bool ignore_eos;     /* only for one call, never stored */
     char *system_prompt; /* NULL: none */
     int64_t context_size;
+    int64_t n_gpu_layers; /* −1: the engine chooses */
     char *model_path; /* NULL: the first model found */
 };
 

@@ -25,8 +25,8 @@ void codec_encode_load(const struct engine_options *options, struct bytes *out) 
     bytes_add_text(out, "{\"op\":\"load\",\"model\":");
     add_string(out, options->model_path);
     bytes_add_format(out,
-                     ",\"options\":{\"context_size\":%u,\"slots\":%u,\"threads\":%u,\"gpu_layers\":-1}}\n",
-                     options->context_size, options->n_slots, options->n_threads);
+                     ",\"options\":{\"context_size\":%u,\"slots\":%u,\"threads\":%u,\"gpu_layers\":%d}}\n",
+                     options->context_size, options->n_slots, options->n_threads, options->n_gpu_layers);
 }
 
 void codec_encode_generate(const struct engine_job *job, struct bytes *out) {

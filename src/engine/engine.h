@@ -75,8 +75,9 @@ struct engine_options {
     const char *model_path;
     uint32_t context_size; /* 0: the engine chooses */
     uint32_t n_slots;
-    uint32_t n_threads; /* 0: the engine chooses */
-    uint32_t hang_ms;   /* silence with work after which it is killed */
+    uint32_t n_threads;   /* 0: the engine chooses */
+    int32_t n_gpu_layers; /* −1: the engine chooses */
+    uint32_t hang_ms;     /* silence with work after which it is killed */
     const struct engine_handlers *handlers;
     void *ctx;
 };
