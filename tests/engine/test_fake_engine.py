@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 import pytest
-from engine_driver import TIMEOUT_S, check_order, generate, program, script
+from engine_driver import TIMEOUT_S, Engine, check_order, generate, program, script
 
 WAVE = {"hex": "f09f"}, {"hex": "8c8a"}
 
@@ -389,6 +389,18 @@ def test_inspect_works_without_a_load(fake):
     assert failed["op"] == "inspect" and failed["error"]["code"] == "model_not_found"
     fake.send({"op": "ping", "n": 1})
     assert fake.read() == {"ev": "pong", "n": 1}
+
+
+def test_debug_traces_each_token_and_never_its_text():
+    """Trace: a token can be followed from its sampling on."""
+    with Engine("fake", "--log", "debug") as engine:
+        engine.load(script(tokens=["secret", " words"], token_ms=0))
+        engine.send(generate("g1"))
+        engine.end_of("g1")
+        log = engine.read_log()
+    t_ns = [event["t_ns"] for event in engine.events if event["ev"] == "step"]
+    assert f"[ENGINE] token #2 sampled id=g1 tok=1 t_ns={t_ns[1]}" in log
+    assert "secret" not in log and "words" not in log
 
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
