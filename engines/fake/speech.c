@@ -273,7 +273,7 @@ static void say(struct speeches *speeches, struct speech *speech, uint64_t now) 
         if (speech->reason) {
             piece_finish(piece);
         }
-        LOG_DEBUG("[ENGINE]", "token #%d sampled id=%s tok=%d t_ns=%llu", speech->n_said, speech->command->id,
+        LOG_TRACE("[ENGINE]", "token #%d sampled id=%s tok=%d t_ns=%llu", speech->n_said, speech->command->id,
                   token, (unsigned long long)now);
     }
     speech->first_ns = speech->first_ns ? speech->first_ns : now;

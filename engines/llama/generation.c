@@ -124,7 +124,7 @@ void generation_sample(struct generation *generation, const struct model *model,
     if (generation->reason && !stopped) {
         piece_finish(piece);
     }
-    LOG_DEBUG("[ENGINE]", "token #%d sampled id=%s tok=%d t_ns=%llu", generation->n_sampled,
+    LOG_TRACE("[ENGINE]", "token #%d sampled id=%s tok=%d t_ns=%llu", generation->n_sampled,
               generation->command->id, token, (unsigned long long)t_ns);
     events_step_add(events, generation->command->id, token, piece->text.data, piece->text.size);
 }

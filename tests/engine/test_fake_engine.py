@@ -391,9 +391,9 @@ def test_inspect_works_without_a_load(fake):
     assert fake.read() == {"ev": "pong", "n": 1}
 
 
-def test_debug_traces_each_token_and_never_its_text():
+def test_trace_names_each_token_and_never_its_text():
     """Trace: a token can be followed from its sampling on."""
-    with Engine("fake", "--log", "debug") as engine:
+    with Engine("fake", "--log", "trace") as engine:
         engine.load(script(tokens=["secret", " words"], token_ms=0))
         engine.send(generate("g1"))
         engine.end_of("g1")
