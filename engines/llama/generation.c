@@ -107,11 +107,15 @@ static const char *reason_to_end(const struct generation *generation, const stru
     return is_full || (max_tokens >= 0 && generation->n_sampled >= max_tokens) ? "length" : NULL;
 }
 
-void generation_sample(struct generation *generation, const struct model *model, struct events *events,
-                       uint64_t t_ns) {
+void generation_sample(struct generation *generation) {
+    generation->sampled = sampler_sample(generation->sampler, generation->batch_output);
+}
+
+void generation_say(struct generation *generation, const struct model *model, struct events *events,
+                    uint64_t t_ns) {
     struct piece *piece = &generation->piece;
+    llama_token token = generation->sampled;
     generation->first_ns = generation->first_ns ? generation->first_ns : t_ns;
-    llama_token token = sampler_sample(generation->sampler, generation->batch_output);
     if (model_is_end_token(model, token)) {
         generation_flush(generation, events);
         generation->reason = "stop";

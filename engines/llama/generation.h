@@ -38,6 +38,7 @@ struct generation {
     uint64_t queued_ns;
     uint64_t started_ns;
     uint64_t first_ns;
+    llama_token sampled; /* and not said yet */
 };
 
 /* generation_new renders and tokenizes the prompt. When that fails, or it does not fit, `reason` is set: end it. */
@@ -47,9 +48,12 @@ void generation_free(struct generation *generation);
 /* generation_fail sets the reason and its text; the first one stays. */
 void generation_fail(struct generation *generation, const char *code, const char *text);
 
-/* generation_sample takes the next token from the batch's logits and adds its item to the step under way. May set `reason`. */
-void generation_sample(struct generation *generation, const struct model *model, struct events *events,
-                       uint64_t t_ns);
+/* generation_sample takes the next token from the batch's logits. */
+void generation_sample(struct generation *generation);
+
+/* generation_say adds the item of the token just sampled to the step under way. May set `reason`. */
+void generation_say(struct generation *generation, const struct model *model, struct events *events,
+                    uint64_t t_ns);
 
 /* generation_flush adds what is still held back, as an item of no token ([E14]). */
 void generation_flush(struct generation *generation, struct events *events);

@@ -291,17 +291,23 @@ static void fail_batch(struct scheduler *scheduler, int code) {
     }
 }
 
+static bool wants_token(const struct generation *generation) {
+    return generation->batch_output >= 0 && generation->command->generate.max_tokens != 0;
+}
+
 static void sample_all(struct scheduler *scheduler) {
+    for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
+        if (wants_token(generation)) {
+            generation_sample(generation);
+        } else if (generation->batch_output >= 0) {
+            generation->reason = "length";
+        }
+    }
     uint64_t t_ns = clock_now_ns();
     events_step_begin(scheduler->events, t_ns);
     for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
-        if (generation->batch_output < 0) {
-            continue;
-        }
-        if (generation->command->generate.max_tokens == 0) {
-            generation->reason = "length";
-        } else {
-            generation_sample(generation, scheduler->model, scheduler->events, t_ns);
+        if (wants_token(generation)) {
+            generation_say(generation, scheduler->model, scheduler->events, t_ns);
         }
     }
     events_step_send(scheduler->events);
