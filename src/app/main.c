@@ -235,7 +235,7 @@ static void run_until(struct app *app, bool (*is_done)(const struct app *app), u
     uint64_t until_ms = clock_now_ms() + ms_max;
     while (!is_done(app) && (ms_max == 0 || clock_now_ms() < until_ms)) {
         net_run_once(app->net);
-        store_drain(app->store);
+        chat_drain(app->chat);
     }
 }
 

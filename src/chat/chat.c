@@ -36,6 +36,10 @@ void chat_close(struct chat *chat) {
     if (chat == NULL) {
         return;
     }
+    chat->store = NULL; /* it is closed */
+    while (!list_is_empty(&chat->turns)) {
+        turn_drop(turn_of_node(chat->turns.next));
+    }
     assert(chat_is_idle(chat));
     models_close(chat->models);
     settings_deinit(&chat->settings);
@@ -49,8 +53,13 @@ void chat_listen(struct chat *chat, const struct chat_listener *listener) {
 void chat_stop(struct chat *chat) {
     chat->is_stopping = true;
     LIST_EACH(node, &chat->turns) {
-        turn_cancel(turn_of_node(node), "interrupted");
+        turn_stop(turn_of_node(node));
     }
+}
+
+void chat_drain(struct chat *chat) {
+    store_drain(chat->store);
+    turns_hold_back(chat);
 }
 
 bool chat_is_idle(const struct chat *chat) {
@@ -250,7 +259,7 @@ bool chat_cancel(struct chat *chat, struct conversation *conversation) {
     if (conversation->turn == NULL) {
         return false;
     }
-    turn_cancel(conversation->turn, "cancelled");
+    turn_cancel(conversation->turn);
     return true;
 }
 
@@ -304,7 +313,9 @@ static void on_deleted(void *ctx, enum status status) {
 }
 
 static void delete_now(struct chat_call *call) {
-    enum status status = store_delete_conversation(call->chat->store, call->conversation, on_deleted, call);
+    struct store *store = call->chat->store;
+    enum status status =
+        store ? store_delete_conversation(store, call->conversation, on_deleted, call) : STATUS_CLOSED;
     if (status) {
         on_deleted(call, status);
     }
@@ -317,7 +328,7 @@ struct chat_call *chat_delete(struct chat *chat, const char *name, chat_on_done 
     struct conversation *conversation = hub_find(&chat->hub, name);
     if (conversation && conversation->turn) {
         turn_add_delete(conversation->turn, call);
-        turn_cancel(conversation->turn, "cancelled");
+        turn_cancel(conversation->turn);
         return call;
     }
     enum status status = store_delete_conversation(chat->store, call->conversation, on_deleted, call);

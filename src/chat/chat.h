@@ -54,8 +54,11 @@ struct chat_options {
 };
 
 struct chat *chat_open(const struct chat_options *options);
-void chat_close(struct chat *chat); /* NULL is fine */
+void chat_close(struct chat *chat); /* after its store; NULL is fine */
 void chat_listen(struct chat *chat, const struct chat_listener *listener);
+
+/* chat_drain takes the answers of the store: after each turn of the loop. */
+void chat_drain(struct chat *chat);
 
 /* chat_stop ends every reply as "interrupted"; chat_is_idle says when that is on disk. */
 void chat_stop(struct chat *chat);

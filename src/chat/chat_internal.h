@@ -61,13 +61,21 @@ const char *models_log_name(const char *path); /* the file's name, for logs */
 /* turn_begin takes a reference to the conversation, whose last message is the answer, and goes on by itself. `messages` is taken over. */
 void turn_begin(struct chat *chat, struct conversation *conversation, struct message *answer,
                 const char *model_path, const struct settings *settings, json_t *messages);
-void turn_cancel(struct turn *turn, const char *reason);
+void turn_cancel(struct turn *turn);
+/* turn_stop ends it now: a server that stops does not wait for an engine that may hang. */
+void turn_stop(struct turn *turn);
+/* turn_drop frees one whose end the store did not take before it was closed. */
+void turn_drop(struct turn *turn);
 void turn_add_delete(struct turn *turn, struct chat_call *call);
 const char *turn_generation_id(const struct turn *turn);
 struct conversation *turn_conversation(const struct turn *turn);
 struct turn *turn_of_node(struct list_node *node);
 /* turns_advance gives waiting turns to the engine, or looks at why it cannot. */
 void turns_advance(struct chat *chat);
+/* turns_end_waiting ends those that wait for this model: it is being unloaded. */
+void turns_end_waiting(struct chat *chat, const char *model_path);
+/* turns_hold_back stops reading the engine while the store is behind, and goes on when it is not (P8). */
+void turns_hold_back(struct chat *chat);
 extern const struct engine_handlers turn_engine_handlers;
 
 /* chat.c: a model is loaded; if a person asked for it, it is the configured one from now on. */

@@ -301,6 +301,7 @@ enum status models_load(struct models *models, const char *path, struct fault *f
         .context_size = options->context_size ? options->context_size : (uint32_t)chat->settings.context_size,
         .n_slots = 8,
         .n_threads = options->n_threads,
+        .n_gpu_layers = (int32_t)chat->settings.n_gpu_layers,
         .hang_ms = options->engine_hang_ms,
         .handlers = &turn_engine_handlers,
         .ctx = chat,
@@ -309,7 +310,11 @@ enum status models_load(struct models *models, const char *path, struct fault *f
 }
 
 void models_unload(struct models *models) {
+    if (models->engine) {
+        turns_end_waiting(models->chat, engine_model_path(models->engine));
+    }
     let_go(models);
+    turns_advance(models->chat);
     if (models->chat->listener.on_model) {
         models->chat->listener.on_model(models->chat->listener.ctx);
     }

@@ -56,6 +56,7 @@ struct engine *models_engine(const struct models *models);
 /* models_load loads a file (another one that is loaded makes room, its generations are ended as interrupted), or tries again after a
  * failure. STATUS_OK: it is loading or loaded. The end of the load is seen in the state. */
 MUST_CHECK enum status models_load(struct models *models, const char *path, struct fault *fault);
+/* models_unload ends the replies that this model makes, or that wait for it, as interrupted. */
 void models_unload(struct models *models);
 
 /* models_choose makes a path the configured one until the end of the process; NULL: --model or the settings decide again. */

@@ -125,7 +125,7 @@ static void undo(struct chat *chat, int64_t generation_key) {
 
 static void on_stored(void *ctx, const struct store_sent *sent) {
     struct chat_call *call = ctx;
-    if (sent->status && sent->generation_key) {
+    if (sent->status && sent->generation_key && !sent->duplicate) {
         undo(call->chat, sent->generation_key);
     }
     if (sent->status) {

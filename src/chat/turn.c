@@ -5,7 +5,8 @@
  * WAITING  the model is not there yet, or another one is busy (turns_advance)
  * RUNNING  the engine has it (give); its tokens go to the store (on_step), and into the stream when they are committed
  *          (on_committed): nothing is seen before it is stored (P4)
- * ENDING   the event `end` is on its way to the disk (end_turn); on_end_stored tells the watchers and frees the turn
+ * ENDING   the event `end` is on its way to the disk (end_turn); finish tells the watchers and frees the turn. An end that the store
+ *          could not take is tried again (retry_later): else the store would hold a reply that runs for ever
  *
  * T1  A turn ends exactly once: only end_turn leaves WAITING and RUNNING.
  * T2  seq is given out in on_step and nowhere else; the store's append guard checks it.
@@ -28,6 +29,8 @@
 
 #define STEP_PIECES_MAX 256
 
+#define END_RETRY_MS 250
+
 enum turn_state { TURN_WAITING, TURN_RUNNING, TURN_ENDING };
 
 struct turn {
@@ -43,9 +46,20 @@ struct turn {
     size_t n_uncommitted; /* appends without an answer */
     bool load_tried;
     bool store_failed;
-    const char
-        *cancel_reason; /* NULL: go on; "cancelled" or "interrupted": how it ends when the engine lets go */
+    struct ending *ending;    /* NULL before ENDING */
+    bool is_cancelled;        /* by somebody: how it ends when the engine lets go */
     struct list_node deletes; /* chat_delete calls that wait for the end */
+};
+
+/* How it ends, until that is on disk. */
+struct ending {
+    struct turn *turn;
+    uint64_t seq; /* of the event `end` */
+    char *reason;
+    json_t *error;
+    json_t *usage;
+    json_t *timings;
+    struct loop_timer *timer; /* NULL: it was not tried again */
 };
 
 /* What one decode step said, until it is committed. */
@@ -258,7 +272,7 @@ static void on_prefill(void *ctx, const char *id, uint32_t done, uint32_t total,
     }
 }
 
-static void hold_back_if_full(struct chat *chat) {
+void turns_hold_back(struct chat *chat) {
     struct engine *engine = models_engine(chat->models);
     size_t pending = store_pending(chat->store);
     if (engine && pending > TURN_UNCOMMITTED_MAX) {
@@ -298,7 +312,8 @@ static void on_committed(void *ctx, enum status status) {
     for (size_t i = 0; i < step->n_pieces; i++) {
         struct turn *turn = step->pieces[i].turn;
         turn->n_uncommitted--;
-        if (status || turn->store_failed) {
+        /* One before it is missing: it was never committed. */
+        if (status || step->pieces[i].seq != turn->answer->stream->last_seq + 1) {
             fail_store(turn);
             continue;
         }
@@ -308,7 +323,6 @@ static void on_committed(void *ctx, enum status status) {
     for (size_t i = 0; status == STATUS_OK && i < step->n_pieces; i++) {
         conversation_notify(step->pieces[i].turn->conversation);
     }
-    hold_back_if_full(step->chat);
     free(step);
 }
 
@@ -367,7 +381,7 @@ static void on_step(void *ctx, uint64_t t_ns, const struct engine_piece *pieces,
         on_committed(step, STATUS_FULL);
         return;
     }
-    hold_back_if_full(chat);
+    turns_hold_back(chat);
 }
 
 static void on_end(void *ctx, const char *id, const struct engine_end *end) {
@@ -378,8 +392,8 @@ static void on_end(void *ctx, const char *id, const struct engine_end *end) {
     const char *reason = end->reason;
     /* Whoever asked for the end names it, also when the engine died meanwhile; an answer that was complete stays complete. */
     bool was_cut = strcmp(reason, "cancelled") == 0 || strcmp(reason, "interrupted") == 0;
-    if (turn->cancel_reason && was_cut) {
-        reason = turn->cancel_reason;
+    if (turn->is_cancelled && was_cut) {
+        reason = "cancelled";
     }
     json_t *error = end->error_code && strcmp(reason, "cancelled") != 0
                         ? error_json(end->error_code, end->error_text ? end->error_text : "")
@@ -398,15 +412,6 @@ const struct engine_handlers turn_engine_handlers = {
 
 /* ---- The end ---- */
 
-/* How it ends, until that is on disk. */
-struct ending {
-    struct turn *turn;
-    char *reason;
-    json_t *error;
-    json_t *usage;
-    json_t *timings;
-};
-
 static void turn_free(struct turn *turn) {
     free(turn->model_path);
     settings_deinit(&turn->settings);
@@ -414,18 +419,16 @@ static void turn_free(struct turn *turn) {
     free(turn);
 }
 
-static void on_end_stored(void *ctx, enum status status) {
-    struct ending *ending = ctx;
+static void finish(struct ending *ending) {
     struct turn *turn = ending->turn;
     struct chat *chat = turn->chat;
     struct conversation *conversation = turn->conversation;
-    if (status) {
-        LOG_ERROR("turn_end_not_stored", "generation=%s status=%s", turn_generation_id(turn),
-                  status_name(status));
-    }
     stream_end(turn->answer->stream, ending->reason, ending->error, ending->usage, ending->timings);
     LOG_INFO("turn_end", "generation=%s reason=%s tokens=%llu", turn_generation_id(turn), ending->reason,
              (unsigned long long)turn->answer->stream->n_tokens);
+    if (ending->timer) {
+        chat->options.loop->timer_free(ending->timer);
+    }
     free(ending->reason);
     free(ending);
     conversation->turn = NULL;
@@ -439,26 +442,27 @@ static void on_end_stored(void *ctx, enum status status) {
     turns_advance(chat);
 }
 
-static void end_turn(struct turn *turn, const char *reason, json_t *error, json_t *usage, json_t *timings) {
-    assert(turn->state != TURN_ENDING);
-    turn->state = TURN_ENDING;
-    struct stream *stream = turn->answer->stream;
-    if (turn->store_failed) {
-        reason = "error";
-        json_decref(error);
-        error = error_json("storage",
-                           "the answer could not be stored: look at the disk's free space and the log");
-        turn->seq = stream->last_seq;
-    }
-    struct ending *ending = mem_alloc(sizeof *ending);
-    *ending = (struct ending){ turn, mem_copy_string(reason), error, usage, timings };
-    char *error_text = error ? json_text(error) : NULL;
-    char *usage_text = usage ? json_text(usage) : NULL;
-    char *timings_text = timings ? json_text(timings) : NULL;
+static void fail_ending(struct ending *ending) {
+    free(ending->reason);
+    json_decref(ending->error);
+    ending->reason = mem_copy_string("error");
+    ending->error =
+        error_json("storage", "the answer could not be stored: look at the disk's free space and the log");
+}
+
+static void on_end_stored(void *ctx, enum status status);
+static void retry_later(struct ending *ending);
+
+static void store_ending(struct ending *ending) {
+    struct turn *turn = ending->turn;
+    const struct stream *stream = turn->answer->stream;
+    char *error_text = ending->error ? json_text(ending->error) : NULL;
+    char *usage_text = ending->usage ? json_text(ending->usage) : NULL;
+    char *timings_text = ending->timings ? json_text(ending->timings) : NULL;
     struct store_end end = {
         .generation_key = stream->key,
-        .seq = turn->seq + 1,
-        .reason = reason,
+        .seq = ending->seq,
+        .reason = ending->reason,
         .error = error_text,
         .usage = usage_text,
         .timings = timings_text,
@@ -470,25 +474,116 @@ static void end_turn(struct turn *turn, const char *reason, json_t *error, json_
     free(error_text);
     free(usage_text);
     free(timings_text);
-    if (status) {
+    if (status == STATUS_FULL) {
+        retry_later(ending); /* answers of its appends may be outstanding (T3) */
+    } else if (status) {
         on_end_stored(ending, status);
     }
 }
 
-void turn_cancel(struct turn *turn, const char *reason) {
-    if (turn->state == TURN_ENDING || turn->cancel_reason) {
+static void on_retry(void *ctx) {
+    struct ending *ending = ctx;
+    struct turn *turn = ending->turn;
+    if (turn->n_uncommitted > 0) {
+        retry_later(ending);
         return;
     }
-    turn->cancel_reason = reason;
-    LOG_DEBUG("[GENERATION]", "cancel generation=%s reason=%s", turn_generation_id(turn), reason);
-    struct engine *engine = current_engine(turn);
-    bool is_running = turn->state == TURN_RUNNING && engine;
-    if (is_running) {
+    uint64_t last_seq = turn->answer->stream->last_seq;
+    if (turn->seq > last_seq) {
+        fail_ending(ending); /* its last events were never stored */
+    }
+    ending->seq = last_seq + 1;
+    store_ending(ending);
+}
+
+static void retry_later(struct ending *ending) {
+    const struct loop *loop = ending->turn->chat->options.loop;
+    if (ending->timer == NULL) {
+        ending->timer = loop->timer_new(loop->self, on_retry, ending);
+    }
+    loop->timer_set(ending->timer, END_RETRY_MS);
+}
+
+/* Of a conversation, the store must know the end before anybody sees it (P4), and would call it busy without. Rows that a detached
+ * reply leaves go with the next start, and so do the ends that a stop cuts short. */
+static bool is_worth_retry(const struct ending *ending, enum status status) {
+    const struct turn *turn = ending->turn;
+    bool is_refused = status == STATUS_CONFLICT && ending->seq == turn->answer->stream->last_seq + 1;
+    return !turn->chat->is_stopping && turn->conversation->hub && !is_refused;
+}
+
+static void on_end_stored(void *ctx, enum status status) {
+    struct ending *ending = ctx;
+    if (status == STATUS_OK) {
+        finish(ending);
+        return;
+    }
+    LOG_ERROR("turn_end_not_stored", "generation=%s status=%s", turn_generation_id(ending->turn),
+              status_name(status));
+    if (is_worth_retry(ending, status)) {
+        retry_later(ending);
+    } else {
+        finish(ending);
+    }
+}
+
+static void end_turn(struct turn *turn, const char *reason, json_t *error, json_t *usage, json_t *timings) {
+    assert(turn->state != TURN_ENDING);
+    turn->state = TURN_ENDING;
+    turn->ending = mem_alloc(sizeof *turn->ending);
+    *turn->ending = (struct ending){ .turn = turn,
+                                     .seq = turn->seq + 1,
+                                     .reason = mem_copy_string(reason),
+                                     .error = error,
+                                     .usage = usage,
+                                     .timings = timings };
+    if (turn->store_failed) {
+        fail_ending(turn->ending);
+        turn->ending->seq = turn->answer->stream->last_seq + 1;
+    }
+    store_ending(turn->ending);
+}
+
+/* False: the engine does not have it. */
+static bool cancel_in_engine(const struct turn *turn) {
+    struct engine *engine = turn->state == TURN_RUNNING ? current_engine(turn) : NULL;
+    if (engine) {
         engine_cancel(engine, turn_generation_id(turn));
     }
-    /* A server that stops does not wait for an engine that may hang. */
-    if (!is_running || strcmp(reason, "interrupted") == 0) {
-        end_turn(turn, reason, NULL, NULL, NULL);
+    return engine != NULL;
+}
+
+void turn_cancel(struct turn *turn) {
+    if (turn->state == TURN_ENDING || turn->is_cancelled) {
+        return;
+    }
+    turn->is_cancelled = true;
+    LOG_DEBUG("[GENERATION]", "cancel generation=%s", turn_generation_id(turn));
+    if (!cancel_in_engine(turn)) {
+        end_turn(turn, "cancelled", NULL, NULL, NULL);
+    }
+}
+
+void turn_stop(struct turn *turn) {
+    if (turn->state != TURN_ENDING) {
+        cancel_in_engine(turn);
+        end_turn(turn, turn->is_cancelled ? "cancelled" : "interrupted", NULL, NULL, NULL);
+    } else if (turn->ending->timer) {
+        turn->chat->options.loop->timer_set(turn->ending->timer, 0);
+    }
+}
+
+void turn_drop(struct turn *turn) {
+    assert(turn->state == TURN_ENDING && turn->n_uncommitted == 0);
+    finish(turn->ending);
+}
+
+void turns_end_waiting(struct chat *chat, const char *model_path) {
+    LIST_EACH(node, &chat->turns) {
+        struct turn *turn = turn_of_node(node);
+        if (turn->state == TURN_WAITING && strcmp(turn->model_path, model_path) == 0) {
+            end_turn(turn, "interrupted", error_json("engine_stopped", "the model was unloaded"), NULL, NULL);
+        }
     }
 }
 

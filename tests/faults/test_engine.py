@@ -141,3 +141,20 @@ def test_an_engine_that_dies_while_it_loads_is_an_error_that_names_the_load(serv
         client.begin("Two")
         assert client.until("end")["reason"] == "stop"
     assert server.status()["state"] == "ready"
+
+
+def test_the_server_stops_while_a_hung_engine_owes_the_end_of_a_cancelled_answer(serve, script):
+    tale = script()
+    tale.at(3, "hang")
+    server = serve(tale)
+    with Native(server) as client:
+        ack = client.begin("One")
+        client.until_seq(3)
+        client.send(type="stop", generation=ack["generation"])
+        client.send(type="ping")
+        client.until("ping")
+        server.stop()
+    server.start()
+    answer = server.answer_of(ack["conversation"])
+    assert answer["generation"]["reason"] == "cancelled"
+    assert answer["content"] == "".join(tale.tokens[:2])

@@ -99,3 +99,21 @@ def test_a_stop_of_nothing_is_silent(serve, script):
         client.send(type="ping")
         client.until("ping")
         assert client.of_type("error", "end") == []
+
+
+def test_unload_ends_what_waits_for_the_model(serve, script):
+    tale = script().gate(0)
+    server = serve(tale)
+    with Native(server) as client:
+        ack = client.begin("One")
+        client.until("phase", phase="loading")
+        assert server.post("/api/model/unload").json()["success"]
+        client.until("end")
+        mirror = Mirror(ack["conversation"]).feed(*client.frames)
+        assert mirror.end == "interrupted" and mirror.text == ""
+        assert client.of_type("end")[-1]["error"]["code"] == "engine_stopped"
+        check_stored(server, mirror)
+        assert server.status()["state"] == "none"
+        tale.open_all()
+        client.begin("Two", ack["conversation"])
+        assert client.until("end")["reason"] == "stop"
