@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #define CONFIG_FILE_BYTES_MAX (64u << 10)
+/* So much of a token is compared. */
+#define CONFIG_TOKEN_BYTES_MAX 500
 
 enum kind { KIND_TEXT, KIND_LIST, KIND_U16, KIND_U32, KIND_BOOL };
 
@@ -299,6 +301,9 @@ static enum status check(const struct config *config, struct fault *fault) {
     if (!log_parse_level(config->log, &level)) {
         return fault_set(fault, STATUS_INVALID, "--log %.40s: use error, warn, info, debug or trace",
                          config->log);
+    }
+    if (config->token && (config->token[0] == '\0' || strlen(config->token) > CONFIG_TOKEN_BYTES_MAX)) {
+        return fault_set(fault, STATUS_INVALID, "--token must have 1 to %d bytes", CONFIG_TOKEN_BYTES_MAX);
     }
     if (strcmp(config->host, "127.0.0.1") != 0 && config->token == NULL) {
         return fault_set(fault, STATUS_INVALID,

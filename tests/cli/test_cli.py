@@ -54,6 +54,8 @@ def test_help_names_every_option_and_version_is_one_line(run):
         (["--engine", "nope"], "runnel-engine-nope"),
         (["--engine", "../sh"], "name"),
         (["--host", "0.0.0.0"], "--token"),
+        (["--host", "0.0.0.0", "--token", ""], "--token"),
+        (["--token", "x" * 501], "--token"),
         (["--model", "/no/such/file.gguf"], "/no/such/file.gguf"),
         (["--model", "/"], "is no file"),
         (["--config", "/no/such/config.json"], "/no/such/config.json"),
