@@ -7,6 +7,7 @@ struct chat_call *call_new(struct chat *chat, void *ctx) {
     struct chat_call *call = mem_alloc(sizeof *call);
     call->chat = chat;
     call->ctx = ctx;
+    list_init(&call->deletes);
     chat->n_store_calls++;
     return call;
 }

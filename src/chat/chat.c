@@ -27,6 +27,7 @@ struct chat *chat_open(const struct chat_options *options) {
     chat->store = options->store;
     hub_init(&chat->hub);
     list_init(&chat->turns);
+    list_init(&chat->sends);
     load_settings(chat);
     chat->models = models_open(chat, options);
     return chat;
@@ -255,12 +256,20 @@ bool chat_is_running(const struct chat *chat, const char *conversation) {
 }
 
 bool chat_cancel(struct chat *chat, struct conversation *conversation) {
-    (void)chat;
-    if (conversation->turn == NULL) {
-        return false;
+    bool is_running = conversation->turn != NULL;
+    if (is_running) {
+        turn_cancel(conversation->turn);
+        return true;
     }
-    turn_cancel(conversation->turn);
-    return true;
+    /* A message that is on its way to the disk has no reply yet. */
+    LIST_EACH(node, &chat->sends) {
+        struct chat_call *send = CONTAINER_OF(node, struct chat_call, node);
+        if (conversation->name[0] && strcmp(send->conversation, conversation->name) == 0) {
+            send->is_cancelled = true;
+            is_running = true;
+        }
+    }
+    return is_running;
 }
 
 /* ---- Listing ---- */
@@ -312,37 +321,54 @@ static void on_deleted(void *ctx, enum status status) {
     call_free(call);
 }
 
-static void delete_now(struct chat_call *call) {
-    struct store *store = call->chat->store;
-    enum status status =
-        store ? store_delete_conversation(store, call->conversation, on_deleted, call) : STATUS_CLOSED;
+static struct chat_call *find_send(const struct chat *chat, const char *conversation) {
+    LIST_EACH(node, &chat->sends) {
+        struct chat_call *send = CONTAINER_OF(node, struct chat_call, node);
+        if (strcmp(send->conversation, conversation) == 0) {
+            return send;
+        }
+    }
+    return NULL;
+}
+
+/* At once, or after what runs or is about to: that is cancelled. False: it was answered. */
+static bool delete_when_idle(struct chat_call *call) {
+    struct chat *chat = call->chat;
+    struct conversation *conversation = hub_find(&chat->hub, call->conversation);
+    if (conversation && conversation->turn) {
+        turn_add_delete(conversation->turn, call);
+        turn_cancel(conversation->turn);
+        return true;
+    }
+    struct chat_call *send = find_send(chat, call->conversation);
+    if (send) {
+        list_append(&send->deletes, &call->node);
+        return true;
+    }
+    enum status status = chat->store
+                             ? store_delete_conversation(chat->store, call->conversation, on_deleted, call)
+                             : STATUS_CLOSED;
     if (status) {
         on_deleted(call, status);
     }
+    return status == STATUS_OK;
 }
 
 struct chat_call *chat_delete(struct chat *chat, const char *name, chat_on_done callback, void *ctx) {
     struct chat_call *call = call_new(chat, ctx);
     call->callback.done = callback;
     memcpy(call->conversation, name, strnlen(name, sizeof call->conversation - 1));
-    struct conversation *conversation = hub_find(&chat->hub, name);
-    if (conversation && conversation->turn) {
-        turn_add_delete(conversation->turn, call);
-        turn_cancel(conversation->turn);
-        return call;
+    return delete_when_idle(call) ? call : NULL;
+}
+
+void chat_delete_waiting(struct list_node *deletes) {
+    LIST_EACH(node, deletes) {
+        list_remove(node);
+        delete_when_idle(CONTAINER_OF(node, struct chat_call, node));
     }
-    enum status status = store_delete_conversation(chat->store, call->conversation, on_deleted, call);
-    if (status) {
-        on_deleted(call, status);
-        return NULL;
-    }
-    return call;
 }
 
 void chat_on_turn_ended(struct chat *chat, struct conversation *conversation, struct list_node *deletes) {
     tell(chat, conversation, CONVERSATION_RUNNING);
-    LIST_EACH(node, deletes) {
-        list_remove(node);
-        delete_now(CONTAINER_OF(node, struct chat_call, node));
-    }
+    chat_delete_waiting(deletes);
 }

@@ -124,7 +124,8 @@ struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, cha
 struct chat_call *chat_complete(struct chat *chat, json_t *messages, const char *model_path,
                                 const struct settings *settings, chat_on_sent callback, void *ctx);
 
-/* chat_cancel stops the reply that runs in it; the end comes through the watchers (P9). False: none runs. */
+/* chat_cancel stops the reply that runs in it, or that begins once its message is stored; the end comes through the watchers (P9).
+ * False: there is none. */
 bool chat_cancel(struct chat *chat, struct conversation *conversation);
 
 /* chat_find_running: the conversation whose reply has this generation id, if it runs. Borrowed. */

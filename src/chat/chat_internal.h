@@ -12,6 +12,7 @@ struct chat {
     struct hub hub;
     struct list_node turns; /* in the order they were asked for */
     size_t n_turns;
+    struct list_node sends; /* chat_send calls whose message the store has been given */
     struct models *models;
     struct settings settings;
     struct chat_listener listener;
@@ -46,11 +47,16 @@ struct chat_call {
     struct settings settings;
     json_t *messages; /* of a detached reply */
     int64_t wall_ms;
-    struct list_node node; /* in turn->deletes */
+    bool is_cancelled;        /* a send: its reply ends as soon as it has begun */
+    struct list_node deletes; /* a send: chat_delete calls that wait for its reply's end */
+    struct list_node node;    /* a delete: in turn->deletes, or the send's; a send: in chat->sends */
 };
 
 struct chat_call *call_new(struct chat *chat, void *ctx);
 void call_free(struct chat_call *call);
+
+/* chat.c: chat_delete calls whose turn, or send, is over. */
+void chat_delete_waiting(struct list_node *deletes);
 
 /* models.c */
 struct models *models_open(struct chat *chat, const struct chat_options *options);

@@ -68,6 +68,14 @@ static size_t add_messages(struct chat_call *call, const struct store_sent *sent
     return conversation->n_messages - 1;
 }
 
+/* What was asked for while the message was on its way to the disk. */
+static void catch_up(struct chat_call *call, struct conversation *conversation) {
+    if (call->is_cancelled && conversation->turn) {
+        turn_cancel(conversation->turn);
+    }
+    chat_delete_waiting(&call->deletes);
+}
+
 static void begin(struct chat_call *call, const struct store_sent *sent, bool is_new) {
     struct conversation *conversation = find_or_new(call, sent);
     size_t index = add_messages(call, sent, conversation);
@@ -80,6 +88,7 @@ static void begin(struct chat_call *call, const struct store_sent *sent, bool is
         listener->on_conversation(listener->ctx, conversation,
                                   is_new ? CONVERSATION_CREATED : CONVERSATION_RUNNING);
     }
+    catch_up(call, conversation);
     answer(call, &(struct chat_sent){ .status = STATUS_OK,
                                       .fault = "",
                                       .conversation = conversation,
@@ -94,9 +103,11 @@ static void on_duplicate_opened(void *ctx, enum status status, struct conversati
     struct chat_call *call = ctx;
     size_t index;
     if (status || conversation_find_generation(conversation, call->generation_id, &index) == NULL) {
+        chat_delete_waiting(&call->deletes);
         refuse(call, status ? status : STATUS_IO, explain(status));
         return;
     }
+    catch_up(call, conversation);
     answer(call, &(struct chat_sent){ .status = STATUS_OK,
                                       .fault = "",
                                       .duplicate = true,
@@ -125,10 +136,12 @@ static void undo(struct chat *chat, int64_t generation_key) {
 
 static void on_stored(void *ctx, const struct store_sent *sent) {
     struct chat_call *call = ctx;
+    list_remove(&call->node);
     if (sent->status && sent->generation_key && !sent->duplicate) {
         undo(call->chat, sent->generation_key);
     }
     if (sent->status) {
+        chat_delete_waiting(&call->deletes);
         refuse(call, sent->status, explain(sent->status));
     } else if (sent->duplicate) {
         memcpy(call->user_message_id, sent->user_message_id, sizeof call->user_message_id);
@@ -166,6 +179,7 @@ static struct chat_call *store(struct chat_call *call) {
         refuse(call, status, explain(status));
         return NULL;
     }
+    list_append(&call->chat->sends, &call->node);
     return call;
 }
 

@@ -117,3 +117,19 @@ def test_unload_ends_what_waits_for_the_model(serve, script):
         tale.open_all()
         client.begin("Two", ack["conversation"])
         assert client.until("end")["reason"] == "stop"
+
+
+def test_stop_reaches_an_answer_whose_message_is_on_its_way_to_the_disk(serve, script):
+    tale = script(count=500, token_ms=10)
+    server = serve(tale)
+    with Native(server) as client:
+        ack = client.begin("One")
+        client.until_seq(2)
+        stop_frame = {"type": "stop", "conversation": ack["conversation"]}
+        client.send(**stop_frame)
+        client.until("end")
+        for number in range(5):
+            client.send(type="send", client_msg_id=f"n{number}", text="More", conversation=ack["conversation"])
+            client.send(**stop_frame)
+            end = client.until("end")
+            assert end["reason"] == "cancelled" and end["seq"] < 500
