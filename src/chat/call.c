@@ -8,6 +8,7 @@ struct chat_call *call_new(struct chat *chat, void *ctx) {
     call->chat = chat;
     call->ctx = ctx;
     list_init(&call->deletes);
+    list_init(&call->followers);
     chat->n_store_calls++;
     return call;
 }

@@ -28,6 +28,7 @@ struct chat *chat_open(const struct chat_options *options) {
     hub_init(&chat->hub);
     list_init(&chat->turns);
     list_init(&chat->sends);
+    list_init(&chat->loads);
     load_settings(chat);
     chat->models = models_open(chat, options);
     return chat;
@@ -186,24 +187,47 @@ static void on_loaded(void *ctx, enum status status, struct store_conversation *
         conversation = conversation_restore(&call->chat->hub, stored);
     }
     store_conversation_free(stored);
+    list_remove(&call->node);
+    LIST_EACH(node, &call->followers) {
+        list_remove(node);
+        answer_opened(CONTAINER_OF(node, struct chat_call, node), status, conversation);
+    }
     answer_opened(call, status, conversation);
     conversation_unref(conversation);
 }
 
+static struct chat_call *find_load(const struct chat *chat, const char *name) {
+    LIST_EACH(node, &chat->loads) {
+        struct chat_call *load = CONTAINER_OF(node, struct chat_call, node);
+        if (strcmp(load->conversation, name) == 0) {
+            return load;
+        }
+    }
+    return NULL;
+}
+
+/* A conversation is read once, however many ask for it meanwhile: what waits in the mailboxes is bounded (I6). */
 static struct chat_call *open_named(struct chat_call *call, const char *name) {
-    struct conversation *conversation = hub_find(&call->chat->hub, name);
+    struct chat *chat = call->chat;
+    struct conversation *conversation = hub_find(&chat->hub, name);
     if (conversation) {
         conversation_ref(conversation);
         answer_opened(call, STATUS_OK, conversation);
         conversation_unref(conversation);
         return NULL;
     }
+    struct chat_call *load = find_load(chat, name);
+    if (load) {
+        list_append(&load->followers, &call->node);
+        return call;
+    }
     memcpy(call->conversation, name, strnlen(name, sizeof call->conversation - 1));
-    enum status status = store_load_conversation(call->chat->store, call->conversation, on_loaded, call);
+    enum status status = store_load_conversation(chat->store, call->conversation, on_loaded, call);
     if (status) {
         answer_opened(call, status, NULL);
         return NULL;
     }
+    list_append(&chat->loads, &call->node);
     return call;
 }
 

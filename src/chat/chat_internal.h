@@ -13,6 +13,7 @@ struct chat {
     struct list_node turns; /* in the order they were asked for */
     size_t n_turns;
     struct list_node sends; /* chat_send calls whose message the store has been given */
+    struct list_node loads; /* chat_open_conversation calls that the store has been asked */
     struct models *models;
     struct settings settings;
     struct chat_listener listener;
@@ -47,9 +48,11 @@ struct chat_call {
     struct settings settings;
     json_t *messages; /* of a detached reply */
     int64_t wall_ms;
-    bool is_cancelled;        /* a send: its reply ends as soon as it has begun */
-    struct list_node deletes; /* a send: chat_delete calls that wait for its reply's end */
-    struct list_node node;    /* a delete: in turn->deletes, or the send's; a send: in chat->sends */
+    bool is_cancelled;          /* a send: its reply ends as soon as it has begun */
+    struct list_node deletes;   /* a send: chat_delete calls that wait for its reply's end */
+    struct list_node followers; /* an opening: others of the same conversation, answered with it */
+    struct list_node
+        node; /* a delete: in turn->deletes, or the send's; a send: in chat->sends; an opening: in chat->loads, or a follower */
 };
 
 struct chat_call *call_new(struct chat *chat, void *ctx);

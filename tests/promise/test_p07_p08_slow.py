@@ -1,6 +1,10 @@
 """P7 a slow watcher costs only itself; P8 no watcher stops or slows a generation."""
 
+import json
+import re
 import socket
+import threading
+from pathlib import Path
 
 from harness.clients import Chat, Native
 from harness.oracle import Mirror, check_stored, follow
@@ -59,3 +63,44 @@ def test_many_watchers_of_one_answer(serve, script):
     assert texts == [tale.text] * 20
     for client in clients:
         client.close()
+
+
+def masked(**frame):
+    """One text frame as bytes: thousands of them are one write. The key is zero."""
+    text = json.dumps(frame).encode()
+    assert len(text) < 126
+    return bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text
+
+
+def upgraded(server):
+    client = socket.create_connection(("127.0.0.1", server.port))
+    lines = ["GET /ws HTTP/1.1", f"Host: 127.0.0.1:{server.port}", "Upgrade: websocket", "Connection: Upgrade"]
+    lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==", "", ""]
+    client.sendall("\r\n".join(lines).encode())
+    assert b" 101 " in client.recv(1024)
+    client.sendall(masked(type="hello", protocol=1))
+    return client
+
+
+def test_a_flood_of_reads_costs_little_memory_and_holds_no_answer(serve, script):
+    tale = script(count=1500, token_ms=2)
+    server = serve(tale)
+    with Native(server) as client:
+        large = client.begin("x" * 900_000)["conversation"]
+        client.until("end")
+    with Native(server) as client:
+        client.begin("One")
+        client.until_seq(20)
+        flood = masked(type="watch", conversation=large) * 300
+        sockets = [upgraded(server) for _ in range(20)]
+        threads = [threading.Thread(target=one.sendall, args=(flood,)) for one in sockets]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        end = client.until("end")
+        assert end["reason"] == "stop" and end["seq"] == 1502
+        for one in sockets:
+            one.close()
+        peak_kb = int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{server.process.pid}/status").read_text()).group(1))
+        assert peak_kb < 500_000
