@@ -43,7 +43,7 @@ struct settings {
     char *system_prompt; /* NULL: none */
     int64_t context_size;
     int64_t n_gpu_layers; /* −1: the engine chooses */
-    char *model_path; /* NULL: the first model found */
+    char *model_path;     /* NULL: the first model found */
 };
 
 void settings_init(struct settings *settings);

@@ -174,18 +174,32 @@ static void advance_same_model(struct turn *turn, struct engine *engine) {
     }
 }
 
+/* Somebody who came first waits for another model: two who alternate must not keep it out for ever. */
+static bool must_let_in(const struct turn *turn) {
+    LIST_EACH(node, &turn->chat->turns) {
+        const struct turn *other = turn_of_node(node);
+        if (other == turn) {
+            break;
+        }
+        if (other->state == TURN_WAITING && strcmp(other->model_path, turn->model_path) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void advance(struct turn *turn) {
     struct engine *engine = current_engine(turn);
     bool is_same = engine && engine_state(engine) != ENGINE_STOPPED &&
                    strcmp(engine_model_path(engine), turn->model_path) == 0;
-    if (is_same) {
+    if (is_same && !must_let_in(turn)) {
         advance_same_model(turn, engine);
         return;
     }
     /* Another model is at work, or on its way for a turn that came first. */
-    bool is_taken = engine && (engine_running(engine) > 0 || engine_state(engine) == ENGINE_STARTING ||
-                               engine_state(engine) == ENGINE_LOADING);
-    if (is_taken) {
+    bool is_busy = engine && (engine_running(engine) > 0 || engine_state(engine) == ENGINE_STARTING ||
+                              engine_state(engine) == ENGINE_LOADING);
+    if (is_same || is_busy) {
         conversation_set_phase(turn->conversation, &(struct phase){ .kind = PHASE_QUEUED });
         return;
     }

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -158,3 +160,29 @@ def test_the_server_stops_while_a_hung_engine_owes_the_end_of_a_cancelled_answer
     answer = server.answer_of(ack["conversation"])
     assert answer["generation"]["reason"] == "cancelled"
     assert answer["content"] == "".join(tale.tokens[:2])
+
+
+def wait_for(is_true, seconds=30):
+    until = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_two_who_alternate_do_not_keep_another_model_out(serve, script):
+    tale = script().gate(2, when="First").gate(2, when="Second")
+    script(["Other"], name="other")
+    server = serve(tale, log="debug")
+    with Native(server) as one, Native(server) as two, ThreadPoolExecutor(1) as pool:
+        first = one.begin("First")
+        one.until_seq(2)
+        body = {"model": "other", "messages": [{"role": "user", "content": "Hi"}]}
+        call = pool.submit(server.post, "/v1/chat/completions", json=body)
+        wait_for(lambda: "model=other.json" in server.stderr())
+        two.begin("Second")
+        two.until("phase", phase="queued")
+        tale.open(2, when="First")
+        assert one.until("end", generation=first["generation"])["reason"] == "stop"
+        assert call.result().json()["choices"][0]["message"]["content"] == "Other"
+        tale.open(2, when="Second")
+        assert two.until("end")["reason"] == "stop"
