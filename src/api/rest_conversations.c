@@ -8,7 +8,7 @@
 #include <time.h>
 
 #define LIST_DEFAULT 200
-#define QUERY_BYTES  1024
+#define QUERY_BYTES  NET_HEAD_BYTES_MAX
 /* A whole conversation as one answer; larger ones are read by /ws. */
 #define TRANSCRIPT_BYTES_MAX (256u << 20)
 

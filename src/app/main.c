@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define EXIT_USAGE 2
@@ -221,13 +222,19 @@ static void open_browser(const struct app *app, const char *url) {
     if (app->config.no_open || (getenv("DISPLAY") == NULL && getenv("WAYLAND_DISPLAY") == NULL)) {
         return;
     }
-    if (fork() == 0) {
+    /* The grandchild is nobody's to wait for. */
+    pid_t child = fork();
+    if (child > 0) {
+        waitpid(child, NULL, 0);
+    } else if (child == 0 && fork() == 0) {
         sigset_t none;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         close_range(3, ~0u, 0);
         execlp("xdg-open", "xdg-open", url, (char *)NULL);
         _exit(127);
+    } else if (child == 0) {
+        _exit(0);
     }
 }
 

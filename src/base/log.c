@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,7 +51,11 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
         }
     }
     line[size] = '\n';
-    /* One write per line: lines of several threads and of the engines do not mix. A full pipe loses the line. */
-    ssize_t ignored = write(STDERR_FILENO, line, size + 1);
-    (void)ignored;
+    /* One write per line: lines of several threads and of the engines do not mix. A pipe that can be written takes a whole line
+     * (PIPE_BUF); one that is full loses it, because nothing here may wait for who reads the log. */
+    struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+    if (poll(&out, 1, 0) == 1 && (out.revents & POLLOUT)) {
+        ssize_t ignored = write(STDERR_FILENO, line, size + 1);
+        (void)ignored;
+    }
 }

@@ -64,12 +64,16 @@ void chat_delete_waiting(struct list_node *deletes);
 /* models.c */
 struct models *models_open(struct chat *chat, const struct chat_options *options);
 void models_close(struct models *models);
+/* models_forget frees an engine that was let go, once its process is gone. */
+void models_forget(struct models *models, struct engine *engine);
 const char *models_log_name(const char *path); /* the file's name, for logs */
 
 /* turn.c */
 /* turn_begin takes a reference to the conversation, whose last message is the answer, and goes on by itself. `messages` is taken over. */
 void turn_begin(struct chat *chat, struct conversation *conversation, struct message *answer,
                 const char *model_path, const struct settings *settings, json_t *messages);
+/* turn_begin_failed: its message could not be made safe on disk; it ends before it begins, as "error". */
+void turn_begin_failed(struct chat *chat, struct conversation *conversation, struct message *answer);
 void turn_cancel(struct turn *turn);
 /* turn_stop ends it now: a server that stops does not wait for an engine that may hang. */
 void turn_stop(struct turn *turn);

@@ -11,10 +11,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define LEAVING_MAX 4
+
 struct models {
     struct chat *chat;
-    struct engine *engine;  /* NULL: nothing was ever loaded, or it was unloaded */
-    struct engine *leaving; /* stopped, until its process is gone */
+    struct engine *engine;               /* NULL: nothing was ever loaded, or it was unloaded */
+    struct engine *leaving[LEAVING_MAX]; /* stopped, until their processes are gone; oldest first */
+    size_t n_leaving;
     json_t *history;
     char *wanted; /* a person asked for it; chosen once it is loaded; NULL: nobody waits */
     char *chosen; /* by a person since the start: it beats --model; NULL: nobody chose */
@@ -40,7 +43,9 @@ void models_close(struct models *models) {
         return;
     }
     engine_free(models->engine);
-    engine_free(models->leaving);
+    for (size_t i = 0; i < models->n_leaving; i++) {
+        engine_free(models->leaving[i]);
+    }
     json_decref(models->history);
     free(models->wanted);
     free(models->chosen);
@@ -266,14 +271,31 @@ json_t *models_status(const struct models *models) {
                      (json_int_t)(engine ? engine_pid(engine) : 0), "model_folder", models_folder(models));
 }
 
+/* The process has ENGINE_STOP_MS to go; waiting for it would hold the loop (I4), so it is kept until it is gone. Who switches faster
+ * than engines can go waits for the oldest. */
 static void let_go(struct models *models) {
     if (models->engine == NULL) {
         return;
     }
-    engine_free(models->leaving);
-    models->leaving = models->engine;
+    if (models->n_leaving == LEAVING_MAX) {
+        engine_free(models->leaving[0]);
+        memmove(models->leaving, models->leaving + 1, (LEAVING_MAX - 1) * sizeof models->leaving[0]);
+        models->n_leaving--;
+    }
+    struct engine *engine = models->engine;
+    models->leaving[models->n_leaving++] = engine;
     models->engine = NULL;
-    engine_stop(models->leaving);
+    engine_stop(engine);
+}
+
+void models_forget(struct models *models, struct engine *engine) {
+    for (size_t i = 0; i < models->n_leaving && engine_state(engine) == ENGINE_STOPPED; i++) {
+        if (models->leaving[i] == engine) {
+            models->leaving[i] = models->leaving[--models->n_leaving];
+            engine_free(engine);
+            return;
+        }
+    }
 }
 
 enum status models_load(struct models *models, const char *path, struct fault *fault) {

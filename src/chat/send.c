@@ -117,28 +117,20 @@ static void on_duplicate_opened(void *ctx, enum status status, struct conversati
                                       .user_index = index - 1 });
 }
 
-static void on_undone(void *ctx, enum status status) {
-    (void)status;
-    call_free(ctx);
-}
-
-/* It is committed and could not be made power-safe, so it is not acknowledged: its generation ends before it begins. The client may
- * send again with the same client_msg_id. */
-static void undo(struct chat *chat, int64_t generation_key) {
-    struct chat_call *call = call_new(chat, NULL);
-    struct store_end end = {
-        .generation_key = generation_key, .seq = 2, .reason = "interrupted", .wall_ms = clock_wall_ms()
-    };
-    if (store_end_generation(chat->store, &end, on_undone, call) != STATUS_OK) {
-        call_free(call);
-    }
+/* It is committed and could not be made power-safe, so it is not acknowledged; what the store has is in memory too, and its reply
+ * ends before it begins. The client may send again with the same client_msg_id. */
+static void begin_failed(struct chat_call *call, const struct store_sent *sent) {
+    struct conversation *conversation = find_or_new(call, sent);
+    size_t index = add_messages(call, sent, conversation);
+    turn_begin_failed(call->chat, conversation, conversation->messages[index]);
+    conversation_unref(conversation);
 }
 
 static void on_stored(void *ctx, const struct store_sent *sent) {
     struct chat_call *call = ctx;
     list_remove(&call->node);
     if (sent->status && sent->generation_key && !sent->duplicate) {
-        undo(call->chat, sent->generation_key);
+        begin_failed(call, sent);
     }
     if (sent->status) {
         chat_delete_waiting(&call->deletes);

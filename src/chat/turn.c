@@ -31,6 +31,8 @@
 
 #define END_RETRY_MS 250
 
+#define STORAGE_FAULT "the answer could not be stored: look at the disk's free space and the log"
+
 enum turn_state { TURN_WAITING, TURN_RUNNING, TURN_ENDING };
 
 struct turn {
@@ -46,6 +48,8 @@ struct turn {
     size_t n_uncommitted; /* appends without an answer */
     bool load_tried;
     bool store_failed;
+    bool is_full;             /* its text reached STREAM_TEXT_BYTES_MAX: it ends as "length" */
+    size_t text_size;         /* given to the store */
     struct ending *ending;    /* NULL before ENDING */
     bool is_cancelled;        /* by somebody: how it ends when the engine lets go */
     struct list_node deletes; /* chat_delete calls that wait for the end */
@@ -62,19 +66,21 @@ struct ending {
     struct loop_timer *timer; /* NULL: it was not tried again */
 };
 
-/* What one decode step said, until it is committed. */
+/* What one decode step said, until it is committed; its pieces and their text lie behind it. */
+struct step_piece {
+    struct turn *turn;
+    uint64_t seq;
+    int32_t token;
+    uint32_t text_offset;
+    uint32_t text_size;
+};
+
 struct step {
     struct chat *chat;
     size_t n_pieces;
-    struct {
-        struct turn *turn;
-        uint64_t seq;
-        int32_t token;
-        uint32_t text_offset;
-        uint32_t text_size;
-    } pieces[STEP_PIECES_MAX];
-    uint64_t t_ns;
-    char text[];
+    struct step_piece *pieces;
+    char *text;
+    size_t text_size;
 };
 
 static void end_turn(struct turn *turn, const char *reason, json_t *error, json_t *usage, json_t *timings);
@@ -226,8 +232,8 @@ void turns_advance(struct chat *chat) {
     chat->is_advancing = false;
 }
 
-void turn_begin(struct chat *chat, struct conversation *conversation, struct message *answer,
-                const char *model_path, const struct settings *settings, json_t *messages) {
+static struct turn *make(struct chat *chat, struct conversation *conversation, struct message *answer,
+                         const char *model_path, const struct settings *settings, json_t *messages) {
     assert(conversation->turn == NULL);
     struct turn *turn = mem_alloc(sizeof *turn);
     turn->chat = chat;
@@ -241,6 +247,12 @@ void turn_begin(struct chat *chat, struct conversation *conversation, struct mes
     list_append(&chat->turns, &turn->node);
     chat->n_turns++;
     conversation->turn = turn;
+    return turn;
+}
+
+void turn_begin(struct chat *chat, struct conversation *conversation, struct message *answer,
+                const char *model_path, const struct settings *settings, json_t *messages) {
+    struct turn *turn = make(chat, conversation, answer, model_path, settings, messages);
     LOG_DEBUG("[GENERATION]", "start generation=%s conversation=%s model=%s messages=%zu",
               turn_generation_id(turn), conversation->name, models_log_name(model_path),
               json_array_size(messages));
@@ -251,12 +263,18 @@ void turn_begin(struct chat *chat, struct conversation *conversation, struct mes
     }
 }
 
+void turn_begin_failed(struct chat *chat, struct conversation *conversation, struct message *answer) {
+    struct turn *turn = make(chat, conversation, answer, "", &chat->settings, NULL);
+    end_turn(turn, "error", error_json("storage", STORAGE_FAULT), NULL, NULL);
+}
+
 /* ---- What the engine says ---- */
 
 static void on_state(void *ctx, struct engine *engine) {
     struct chat *chat = ctx;
     /* An engine that was let go says its last words: nobody waits for it. */
     if (engine != models_engine(chat->models)) {
+        models_forget(chat->models, engine);
         return;
     }
     if (engine_state(engine) == ENGINE_READY) {
@@ -340,62 +358,83 @@ static void on_committed(void *ctx, enum status status) {
     free(step);
 }
 
+/* No text may pass the stream's limit; the engine is told, and on_end names the reason. */
+static bool has_room(struct turn *turn, size_t text_size) {
+    if (turn->text_size + text_size <= STREAM_TEXT_BYTES_MAX) {
+        return true;
+    }
+    turn->is_full = true;
+    engine_cancel(current_engine(turn), turn_generation_id(turn));
+    return false;
+}
+
+static void add_piece(struct step *step, struct turn *turn, const struct engine_piece *piece) {
+    memcpy(step->text + step->text_size, piece->text, piece->text_size);
+    step->pieces[step->n_pieces++] = (struct step_piece){
+        .turn = turn,
+        .seq = ++turn->seq,
+        .token = piece->token,
+        .text_offset = (uint32_t)step->text_size,
+        .text_size = (uint32_t)piece->text_size,
+    };
+    step->text_size += piece->text_size;
+    turn->text_size += piece->text_size;
+    turn->n_uncommitted++;
+}
+
 static struct step *collect(struct chat *chat, const struct engine_piece *pieces, size_t n_pieces) {
     size_t text_size = 0;
     for (size_t i = 0; i < n_pieces; i++) {
         text_size += pieces[i].text_size;
     }
-    struct step *step = mem_alloc(sizeof *step + text_size + 1);
+    struct step *step = mem_alloc(sizeof *step + n_pieces * sizeof *step->pieces + text_size + 1);
     step->chat = chat;
-    uint32_t offset = 0;
-    for (size_t i = 0; i < n_pieces && step->n_pieces < STEP_PIECES_MAX; i++) {
+    step->pieces = (struct step_piece *)(step + 1);
+    step->text = (char *)(step->pieces + n_pieces);
+    for (size_t i = 0; i < n_pieces; i++) {
         struct turn *turn = find_turn(chat, pieces[i].id);
-        if (turn == NULL || turn->state != TURN_RUNNING || turn->store_failed) {
-            continue;
+        bool is_wanted = turn && turn->state == TURN_RUNNING && !turn->store_failed && !turn->is_full;
+        if (is_wanted && has_room(turn, pieces[i].text_size)) {
+            add_piece(step, turn, &pieces[i]);
         }
-        memcpy(step->text + offset, pieces[i].text, pieces[i].text_size);
-        turn->n_uncommitted++;
-        step->pieces[step->n_pieces].turn = turn;
-        step->pieces[step->n_pieces].seq = ++turn->seq;
-        step->pieces[step->n_pieces].token = pieces[i].token;
-        step->pieces[step->n_pieces].text_offset = offset;
-        step->pieces[step->n_pieces++].text_size = (uint32_t)pieces[i].text_size;
-        offset += (uint32_t)pieces[i].text_size;
     }
     return step;
 }
 
-static void on_step(void *ctx, uint64_t t_ns, const struct engine_piece *pieces, size_t n_pieces) {
-    struct chat *chat = ctx;
+/* Gives at most STEP_PIECES_MAX pieces to the store, as one job. */
+static void store_step(struct chat *chat, uint64_t t_ns, const struct engine_piece *pieces, size_t n_pieces) {
     struct step *step = collect(chat, pieces, n_pieces);
     struct store_token tokens[STEP_PIECES_MAX];
-    size_t text_size = 0;
     for (size_t i = 0; i < step->n_pieces; i++) {
-        const struct turn *turn = step->pieces[i].turn;
+        const struct step_piece *piece = &step->pieces[i];
         tokens[i] = (struct store_token){
-            .generation_key = turn->answer->stream->key,
-            .seq = step->pieces[i].seq,
-            .token = step->pieces[i].token,
-            .text_offset = step->pieces[i].text_offset,
-            .text_size = step->pieces[i].text_size,
+            .generation_key = piece->turn->answer->stream->key,
+            .seq = piece->seq,
+            .token = piece->token,
+            .text_offset = piece->text_offset,
+            .text_size = piece->text_size,
         };
-        text_size += step->pieces[i].text_size;
         LOG_DEBUG("[ENGINE]", "token sampled seq=%llu generation=%s t_ns=%llu",
-                  (unsigned long long)step->pieces[i].seq, turn_generation_id(turn),
-                  (unsigned long long)t_ns);
+                  (unsigned long long)piece->seq, turn_generation_id(piece->turn), (unsigned long long)t_ns);
     }
     if (step->n_pieces == 0) {
         free(step);
         return;
     }
     struct store_tokens batch = {
-        .tokens = tokens, .n_tokens = step->n_pieces, .text = step->text, .text_size = text_size
+        .tokens = tokens, .n_tokens = step->n_pieces, .text = step->text, .text_size = step->text_size
     };
     if (store_append_tokens(chat->store, &batch, on_committed, step) != STATUS_OK) {
         on_committed(step, STATUS_FULL);
-        return;
     }
-    turns_hold_back(chat);
+}
+
+static void on_step(void *ctx, uint64_t t_ns, const struct engine_piece *pieces, size_t n_pieces) {
+    for (size_t at = 0; at < n_pieces; at += STEP_PIECES_MAX) {
+        size_t n_left = n_pieces - at;
+        store_step(ctx, t_ns, pieces + at, n_left < STEP_PIECES_MAX ? n_left : STEP_PIECES_MAX);
+    }
+    turns_hold_back(ctx);
 }
 
 static void on_end(void *ctx, const char *id, const struct engine_end *end) {
@@ -406,8 +445,8 @@ static void on_end(void *ctx, const char *id, const struct engine_end *end) {
     const char *reason = end->reason;
     /* Whoever asked for the end names it, also when the engine died meanwhile; an answer that was complete stays complete. */
     bool was_cut = strcmp(reason, "cancelled") == 0 || strcmp(reason, "interrupted") == 0;
-    if (turn->is_cancelled && was_cut) {
-        reason = "cancelled";
+    if (was_cut && (turn->is_full || turn->is_cancelled)) {
+        reason = turn->is_full ? "length" : "cancelled";
     }
     json_t *error = end->error_code && strcmp(reason, "cancelled") != 0
                         ? error_json(end->error_code, end->error_text ? end->error_text : "")
@@ -460,8 +499,7 @@ static void fail_ending(struct ending *ending) {
     free(ending->reason);
     json_decref(ending->error);
     ending->reason = mem_copy_string("error");
-    ending->error =
-        error_json("storage", "the answer could not be stored: look at the disk's free space and the log");
+    ending->error = error_json("storage", STORAGE_FAULT);
 }
 
 static void on_end_stored(void *ctx, enum status status);

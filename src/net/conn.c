@@ -64,7 +64,7 @@ static void copy_headers(struct net_conn *conn) {
 static char *copy_query(struct lws *wsi) {
     struct bytes query;
     bytes_init(&query, NET_HEAD_BYTES_MAX);
-    char argument[4096];
+    char argument[NET_HEAD_BYTES_MAX];
     for (int i = 0; lws_hdr_copy_fragment(wsi, argument, sizeof argument, WSI_TOKEN_HTTP_URI_ARGS, i) > 0;
          i++) {
         bytes_add(&query, argument, strlen(argument) + 1);

@@ -128,7 +128,8 @@ struct store_send {
 struct store_sent {
     /* STATUS_OK; STATUS_NOT_FOUND: no such conversation or parent; STATUS_BUSY: a generation of it has not
      * ended; STATUS_CONFLICT: client_msg_id with another text, or an id that exists; STATUS_IO: with
-     * generation_key != 0 it is committed, only not safe on disk: the generation exists and must be ended. */
+     * generation_key != 0 it is committed, only not safe on disk: the generation exists and, unless `duplicate` is set,
+     * must be ended. */
     enum status status;
     bool duplicate; /* the ids are those of the first time; nothing was stored */
     char conversation[ID_CONVERSATION_BYTES];
