@@ -146,7 +146,10 @@ static void on_conversation(void *ctx, enum status status, struct conversation *
     if (status) {
         reply_status(self->call.conn.net, status, "there is no such conversation");
     } else if (conversation->turn == NULL) {
-        reply_json(self->call.conn.net, 200, json_pack("{s:b, s:n}", "success", true, "reason"));
+        /* A message may be on its way to the disk: its reply will not begin. */
+        bool is_stopped = chat_cancel(self->call.conn.api->chat, conversation);
+        reply_json(self->call.conn.net, 200,
+                   json_pack("{s:b, s:s?}", "success", true, "reason", is_stopped ? "cancelled" : NULL));
     } else {
         cancel(self, conversation, conversation_last(conversation));
     }
