@@ -1,5 +1,7 @@
 """The page in Chromium: the answer grows before the eye, and nothing is lost."""
 
+import os
+import signal
 import time
 
 import pytest
@@ -131,6 +133,32 @@ def test_p5_the_page_comes_back_by_itself_after_kill_9(warm, new_page):
     assert page.get_by_test_id("message-assistant").last.get_attribute("data-end-reason") == "interrupted"
     shown = " ".join(page.get_by_test_id("answer").last.inner_text().split())
     assert shown.startswith(" ".join(seen.split())[:60]), "text that was seen is gone"
+
+
+def test_p1_a_dead_engine_is_said_and_the_next_message_works(warm, new_page):
+    page = new_page()
+    page.goto(warm.url)
+    page.evaluate(OBSERVE)
+    ask(page, QUESTION)
+    page.wait_for_function("() => window.states.length >= 8", timeout=100_000)
+    os.kill(warm.engine_pid(), signal.SIGSEGV)
+    wait_end(page)
+    assert page.get_by_test_id("message-assistant").last.get_attribute("data-end-reason") == "interrupted"
+    assert page.get_by_test_id("answer").last.inner_text()
+    warm.post("/api/config", {"max_tokens": 8})
+    ask(page, "And now?")
+    wait_end(page, 2)
+    assert page.get_by_test_id("message-assistant").last.get_attribute("data-end-reason") in ("stop", "length")
+
+
+def test_without_a_model_the_page_says_how_to_get_one_and_keeps_the_text(serve, new_page):
+    server = serve(engine="llama")
+    page = new_page()
+    page.goto(server.url)
+    assert str(server.models) in page.get_by_test_id("no-model").inner_text()
+    ask(page, "Hello there")
+    page.get_by_text("there is no model yet: put a").wait_for()
+    assert page.get_by_test_id("composer").input_value() == "Hello there"
 
 
 def test_a_cold_start_shows_the_load(real, new_page):
