@@ -10,6 +10,8 @@
 #include "base/bytes.h"
 #include "base/list.h"
 
+/* Each is a process of its own [W23]. */
+#define API_INSPECTIONS_MAX 4
 /* Text in one frame: what a slow watcher missed comes in pieces of this size (P7). */
 #define API_FRAME_TEXT_BYTES (32u << 10)
 /* One encoded frame: JSON needs at most six bytes for one of text. A snapshot may be larger than that. */
@@ -55,6 +57,7 @@ struct api {
     struct list_node model_watchers;
     struct bytes frame; /* scratch for one frame: cleared before each use, never kept across upcalls */
     struct rest_system *system; /* what [W25] remembers between calls */
+    size_t n_inspections;       /* processes that read a model file's metadata, at most API_INSPECTIONS_MAX */
 };
 
 /* On every answer that is not a file of the page. */

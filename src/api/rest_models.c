@@ -179,6 +179,7 @@ static void on_inspect_close(struct api_conn *conn) {
 
 static void on_inspected(void *ctx, enum status status, const json_t *info, const char *error_text) {
     struct inspection *self = ctx;
+    self->conn.api->n_inspections--;
     self->is_answered = true;
     if (self->is_closed) {
         free(self);
@@ -202,6 +203,11 @@ void rest_model_info_handle(struct api *api, struct net_conn *net) {
     if (!resolve(api, net, is_given ? given : NULL, path)) {
         return;
     }
+    if (api->n_inspections >= API_INSPECTIONS_MAX) {
+        reply_error(net, 503, "several model files are being read already: try again in a moment");
+        return;
+    }
+    api->n_inspections++;
     struct inspection *self = mem_alloc(sizeof *self);
     api_conn_attach(&self->conn, &ops, api, net);
     const char *program = models_program(chat_models(api->chat));

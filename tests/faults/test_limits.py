@@ -1,5 +1,7 @@
 """What happens when a named maximum is reached (I6)."""
 
+import concurrent.futures
+
 from harness.clients import Native
 
 
@@ -22,3 +24,11 @@ def test_a_search_text_that_is_long_still_searches(serve, script):
     found = server.get("/api/conversations", params={"q": "stone"}).json()["conversations"]
     none = server.get("/api/conversations", params={"q": "pebble " * 600}).json()["conversations"]
     assert len(found) == 1 and none == []
+
+
+def test_more_model_files_than_four_are_not_read_at_once(serve, script):
+    server = serve(script())
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        codes = set(pool.map(lambda _: server.get("/api/model/info").status_code, range(32)))
+    assert 200 in codes and codes <= {200, 503}
+    assert server.get("/api/model/info").json()["name"] == "fake"
