@@ -24,7 +24,7 @@ struct api_options {
 struct api *api_open(const struct api_options *options);
 void api_close(struct api *api); /* NULL is fine */
 
-/* What to give to net_open, with the api as ctx. on_wake is the application's to fill in. */
+/* What to give to net_open, with the api as ctx. */
 struct net_handlers api_handlers(void);
 
 /* api_listening is called once net is open: the doors need the port. */

@@ -312,12 +312,9 @@ static void on_close(struct api_conn *conn) {
 
 /* The name a model has in the list: its file's, without the suffix. */
 static char *model_id(const struct models *models, const char *path) {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    size_t length = strlen(name);
-    size_t n_suffix = strlen(models_suffix(models));
-    bool has_suffix = length > n_suffix && strcmp(name + length - n_suffix, models_suffix(models)) == 0;
-    return mem_copy_bytes(name, has_suffix ? length - n_suffix : length);
+    const char *name = models_file_name(path);
+    size_t n_suffix = models_has_suffix(models, name) ? strlen(models_suffix(models)) : 0;
+    return mem_copy_bytes(name, strlen(name) - n_suffix);
 }
 
 static void begin(struct api *api, struct net_conn *net, const struct openai_request *request,

@@ -175,13 +175,6 @@ static bool take_limit(struct settings *settings, const json_t *body, struct ope
     return true;
 }
 
-static void clear_stops(struct settings *settings) {
-    while (settings->n_stops > 0) {
-        free(settings->stops[--settings->n_stops]);
-        settings->stops[settings->n_stops] = NULL;
-    }
-}
-
 static bool add_stop(struct settings *settings, const json_t *stop, struct openai_error *error) {
     size_t length = json_string_length(stop);
     if (!json_is_string(stop) || length < 1 || length > SETTINGS_STOP_BYTES_MAX ||
@@ -199,7 +192,7 @@ static bool take_stops(struct settings *settings, const json_t *body, struct ope
     if (stop == NULL) {
         return true;
     }
-    clear_stops(settings);
+    settings_clear_stops(settings);
     if (!json_is_array(stop)) {
         return add_stop(settings, stop, error);
     }

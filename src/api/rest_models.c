@@ -109,9 +109,7 @@ static void begin_load(struct api *api, struct net_conn *net, const char *path) 
         return;
     }
     if (!is_model_file(models, path)) {
-        const char *slash = strrchr(path, '/');
-        reply_status(net,
-                     fault_set(&fault, STATUS_INVALID, "%.200s is no GGUF file", slash ? slash + 1 : path),
+        reply_status(net, fault_set(&fault, STATUS_INVALID, "%.200s is no GGUF file", models_file_name(path)),
                      fault.text);
         return;
     }

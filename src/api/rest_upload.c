@@ -77,12 +77,6 @@ static const char *safe_name(const char *given) {
                : name;
 }
 
-static bool has_suffix(const char *name, const char *suffix) {
-    size_t name_length = strlen(name);
-    size_t suffix_length = strlen(suffix);
-    return name_length > suffix_length && strcmp(name + name_length - suffix_length, suffix) == 0;
-}
-
 static enum status open_part(struct upload *upload) {
     upload->fd = open(upload->part_path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (upload->fd < 0) {
@@ -101,7 +95,7 @@ static enum status on_file(void *ctx, const char *file_name) {
     const struct models *models = chat_models(upload->call.conn.api->chat);
     const char *suffix = models_suffix(models);
     const char *name = safe_name(file_name);
-    if (name == NULL || !has_suffix(name, suffix)) {
+    if (name == NULL || !models_has_suffix(models, name)) {
         char *text = mem_format("the file's name must end in %s", suffix);
         enum status status = refuse(upload, 400, text);
         free(text);

@@ -50,10 +50,6 @@ static void on_store_wake(void *ctx) {
     net_wake(app->net);
 }
 
-static void on_net_wake(void *ctx) {
-    (void)ctx;
-}
-
 static void on_signal(void *ctx) {
     struct app *app = ctx;
     struct signalfd_siginfo info;
@@ -176,7 +172,6 @@ static void open_api(struct app *app) {
 
 static enum status listen_to_clients(struct app *app, struct fault *fault) {
     struct net_handlers handlers = api_handlers();
-    handlers.on_wake = on_net_wake;
     enum status status = net_listen(
         app->net,
         &(struct net_options){

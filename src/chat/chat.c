@@ -162,7 +162,7 @@ enum status chat_load_model(struct chat *chat, const char *path, struct fault *f
     return status;
 }
 
-static void tell(struct chat *chat, const struct conversation *conversation, enum conversation_event event) {
+void chat_tell(struct chat *chat, const struct conversation *conversation, enum conversation_event event) {
     if (chat->listener.on_conversation && conversation->name[0]) {
         chat->listener.on_conversation(chat->listener.ctx, conversation, event);
     }
@@ -265,13 +265,8 @@ struct chat_call *chat_open_generation(struct chat *chat, const char *generation
 }
 
 struct conversation *chat_find_running(const struct chat *chat, const char *generation_id) {
-    LIST_EACH(node, &chat->turns) {
-        struct turn *turn = turn_of_node(node);
-        if (strcmp(turn_generation_id(turn), generation_id) == 0) {
-            return turn_conversation(turn);
-        }
-    }
-    return NULL;
+    const struct turn *turn = turn_find(chat, generation_id);
+    return turn ? turn_conversation(turn) : NULL;
 }
 
 bool chat_is_running(const struct chat *chat, const char *conversation) {
@@ -330,7 +325,7 @@ static void tell_deleted(struct chat *chat, const char *name) {
     } else {
         conversation = conversation_new(NULL, name, "", 0);
     }
-    tell(chat, conversation, CONVERSATION_DELETED);
+    chat_tell(chat, conversation, CONVERSATION_DELETED);
     conversation_unref(conversation);
 }
 
@@ -393,6 +388,6 @@ void chat_delete_waiting(struct list_node *deletes) {
 }
 
 void chat_on_turn_ended(struct chat *chat, struct conversation *conversation, struct list_node *deletes) {
-    tell(chat, conversation, CONVERSATION_RUNNING);
+    chat_tell(chat, conversation, CONVERSATION_RUNNING);
     chat_delete_waiting(deletes);
 }

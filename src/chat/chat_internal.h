@@ -66,7 +66,6 @@ struct models *models_open(struct chat *chat, const struct chat_options *options
 void models_close(struct models *models);
 /* models_forget frees an engine that was let go, once its process is gone. */
 void models_forget(struct models *models, struct engine *engine);
-const char *models_log_name(const char *path); /* the file's name, for logs */
 
 /* turn.c */
 /* turn_begin takes a reference to the conversation, whose last message is the answer, and goes on by itself. `messages` is taken over. */
@@ -80,6 +79,8 @@ void turn_stop(struct turn *turn);
 /* turn_drop frees one whose end the store did not take before it was closed. */
 void turn_drop(struct turn *turn);
 void turn_add_delete(struct turn *turn, struct chat_call *call);
+/* turn_find: NULL: no turn makes this generation. */
+struct turn *turn_find(const struct chat *chat, const char *generation_id);
 const char *turn_generation_id(const struct turn *turn);
 struct conversation *turn_conversation(const struct turn *turn);
 struct turn *turn_of_node(struct list_node *node);
@@ -93,6 +94,9 @@ extern const struct engine_handlers turn_engine_handlers;
 
 /* chat.c: a model is loaded; if a person asked for it, it is the configured one from now on. */
 void chat_on_model_ready(struct chat *chat, const char *path);
+
+/* chat.c: what a side bar shows of it changed. */
+void chat_tell(struct chat *chat, const struct conversation *conversation, enum conversation_event event);
 
 /* chat.c: a turn ended and its conversation is idle: do what waited for it. */
 void chat_on_turn_ended(struct chat *chat, struct conversation *conversation, struct list_node *deletes);

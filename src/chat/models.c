@@ -68,20 +68,20 @@ struct engine *models_engine(const struct models *models) {
     return models->engine;
 }
 
-const char *models_log_name(const char *path) {
+const char *models_file_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
+}
+
+bool models_has_suffix(const struct models *models, const char *name) {
+    size_t name_length = strlen(name);
+    size_t suffix_length = strlen(models->suffix);
+    return name_length > suffix_length && strcmp(name + name_length - suffix_length, models->suffix) == 0;
 }
 
 /* The fake engine takes its script in the path itself. */
 static bool is_inline(const struct models *models, const char *path) {
     return strcmp(models->suffix, ".json") == 0 && strncmp(path, "fake:", 5) == 0;
-}
-
-static bool has_suffix(const char *name, const char *suffix) {
-    size_t name_length = strlen(name);
-    size_t suffix_length = strlen(suffix);
-    return name_length > suffix_length && strcmp(name + name_length - suffix_length, suffix) == 0;
 }
 
 static bool describe(const char *folder, const char *name, const char *suffix, struct model_file *out) {
@@ -112,7 +112,7 @@ struct model_file *models_list(const struct models *models, size_t *n) {
         }
         for (struct dirent *entry = readdir(directory); entry && *n < MODELS_MAX;
              entry = readdir(directory)) {
-            if (!has_suffix(entry->d_name, models->suffix)) {
+            if (!models_has_suffix(models, entry->d_name)) {
                 continue;
             }
             files = mem_grow_array(files, *n, &capacity, sizeof *files, MODELS_MAX);
@@ -219,7 +219,7 @@ enum status models_resolve(const struct models *models, const char *id_or_path, 
                                models_folder(models))
                    : fault_set(fault, STATUS_NOT_FOUND, "there is no file %.200s", id_or_path);
     }
-    if (!has_suffix(out, models->suffix)) {
+    if (!models_has_suffix(models, out)) {
         return fault_set(fault, STATUS_INVALID, "%.200s is no %s file", id_or_path, models->suffix);
     }
     return STATUS_OK;
@@ -271,6 +271,13 @@ json_t *models_status(const struct models *models) {
                      (json_int_t)(engine ? engine_pid(engine) : 0), "model_folder", models_folder(models));
 }
 
+static void free_leaving(struct models *models, size_t index) {
+    struct engine *engine = models->leaving[index];
+    size_t n_behind = --models->n_leaving - index;
+    memmove(models->leaving + index, models->leaving + index + 1, n_behind * sizeof models->leaving[0]);
+    engine_free(engine);
+}
+
 /* The process has ENGINE_STOP_MS to go; waiting for it would hold the loop (I4), so it is kept until it is gone. Who switches faster
  * than engines can go waits for the oldest. */
 static void let_go(struct models *models) {
@@ -278,9 +285,7 @@ static void let_go(struct models *models) {
         return;
     }
     if (models->n_leaving == LEAVING_MAX) {
-        engine_free(models->leaving[0]);
-        memmove(models->leaving, models->leaving + 1, (LEAVING_MAX - 1) * sizeof models->leaving[0]);
-        models->n_leaving--;
+        free_leaving(models, 0);
     }
     struct engine *engine = models->engine;
     models->leaving[models->n_leaving++] = engine;
@@ -291,8 +296,7 @@ static void let_go(struct models *models) {
 void models_forget(struct models *models, struct engine *engine) {
     for (size_t i = 0; i < models->n_leaving && engine_state(engine) == ENGINE_STOPPED; i++) {
         if (models->leaving[i] == engine) {
-            models->leaving[i] = models->leaving[--models->n_leaving];
-            engine_free(engine);
+            free_leaving(models, i);
             return;
         }
     }
@@ -313,7 +317,7 @@ enum status models_load(struct models *models, const char *path, struct fault *f
         }
     }
     let_go(models);
-    LOG_INFO("model_load", "file=%s", is_inline(models, path) ? "inline" : models_log_name(path));
+    LOG_INFO("model_load", "file=%s", is_inline(models, path) ? "inline" : models_file_name(path));
     const struct chat_options *options = &chat->options;
     models->engine = engine_start(&(struct engine_options){
         .loop = options->loop,

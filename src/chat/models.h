@@ -45,6 +45,9 @@ bool models_is_allowed(const struct models *models, const char *path, char real[
 /* The folder that uploads go to and that people are told of. */
 const char *models_folder(const struct models *models);
 const char *models_suffix(const struct models *models);
+bool models_has_suffix(const struct models *models, const char *name);
+/* models_file_name is the last part of a path, borrowed from it. */
+const char *models_file_name(const char *path);
 const char *models_program(const struct models *models);
 
 /* models_status is the object of wire [W21], a new reference. */

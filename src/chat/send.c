@@ -62,7 +62,7 @@ static size_t add_messages(struct chat_call *call, const struct store_sent *sent
     conversation_add_text(conversation, sent->user_message_id, sent->parent_id, STORE_ROLE_USER, call->text,
                           call->wall_ms);
     struct stream *stream =
-        stream_new(sent->generation_id, sent->generation_key, models_log_name(call->model_path));
+        stream_new(sent->generation_id, sent->generation_key, models_file_name(call->model_path));
     conversation_add_answer(conversation, sent->assistant_message_id, sent->user_message_id, stream,
                             call->wall_ms);
     return conversation->n_messages - 1;
@@ -83,11 +83,7 @@ static void begin(struct chat_call *call, const struct store_sent *sent, bool is
     json_t *messages =
         prompt_messages(conversation, conversation_find_message(conversation, message->parent));
     turn_begin(call->chat, conversation, message, call->model_path, &call->settings, messages);
-    const struct chat_listener *listener = &call->chat->listener;
-    if (listener->on_conversation) {
-        listener->on_conversation(listener->ctx, conversation,
-                                  is_new ? CONVERSATION_CREATED : CONVERSATION_RUNNING);
-    }
+    chat_tell(call->chat, conversation, is_new ? CONVERSATION_CREATED : CONVERSATION_RUNNING);
     catch_up(call, conversation);
     answer(call, &(struct chat_sent){ .status = STATUS_OK,
                                       .fault = "",
@@ -161,7 +157,7 @@ static struct chat_call *store(struct chat_call *call) {
                                         .user_message_id = call->user_message_id,
                                         .assistant_message_id = call->assistant_message_id,
                                         .generation_id = call->generation_id,
-                                        .model = models_log_name(call->model_path),
+                                        .model = models_file_name(call->model_path),
                                         .settings = settings,
                                         .wall_ms = call->wall_ms,
                                     },
@@ -258,7 +254,7 @@ static void on_begun(void *ctx, enum status status, int64_t generation_key) {
     }
     struct conversation *conversation = conversation_new(NULL, "", "", clock_wall_ms());
     struct stream *stream =
-        stream_new(call->generation_id, generation_key, models_log_name(call->model_path));
+        stream_new(call->generation_id, generation_key, models_file_name(call->model_path));
     struct message *message =
         conversation_add_answer(conversation, call->assistant_message_id, NULL, stream, clock_wall_ms());
     json_t *messages = call->messages;

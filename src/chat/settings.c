@@ -61,7 +61,7 @@ void settings_init(struct settings *settings) {
     };
 }
 
-static void clear_stops(struct settings *settings) {
+void settings_clear_stops(struct settings *settings) {
     for (size_t i = 0; i < settings->n_stops; i++) {
         free(settings->stops[i]);
         settings->stops[i] = NULL;
@@ -70,7 +70,7 @@ static void clear_stops(struct settings *settings) {
 }
 
 void settings_deinit(struct settings *settings) {
-    clear_stops(settings);
+    settings_clear_stops(settings);
     free(settings->system_prompt);
     free(settings->model_path);
     *settings = (struct settings){ 0 };
@@ -106,7 +106,7 @@ static enum status merge_stops(struct settings *settings, const json_t *list, st
         return fault_set(fault, STATUS_INVALID, "\"stop_tokens\" must be a list of at most %d strings",
                          SETTINGS_STOPS_MAX);
     }
-    clear_stops(settings);
+    settings_clear_stops(settings);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i);
         size_t length = json_string_length(item);

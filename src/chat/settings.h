@@ -48,6 +48,7 @@ struct settings {
 
 void settings_init(struct settings *settings);
 void settings_deinit(struct settings *settings);
+void settings_clear_stops(struct settings *settings);
 void settings_copy(struct settings *to, const struct settings *from);
 
 enum settings_scope { SETTINGS_ALL, SETTINGS_SAMPLING };

@@ -97,7 +97,7 @@ struct turn *turn_of_node(struct list_node *node) {
     return CONTAINER_OF(node, struct turn, node);
 }
 
-static struct turn *find_turn(const struct chat *chat, const char *generation_id) {
+struct turn *turn_find(const struct chat *chat, const char *generation_id) {
     LIST_EACH(node, &chat->turns) {
         struct turn *turn = turn_of_node(node);
         if (strcmp(turn_generation_id(turn), generation_id) == 0) {
@@ -254,7 +254,7 @@ void turn_begin(struct chat *chat, struct conversation *conversation, struct mes
                 const char *model_path, const struct settings *settings, json_t *messages) {
     struct turn *turn = make(chat, conversation, answer, model_path, settings, messages);
     LOG_DEBUG("[GENERATION]", "start generation=%s conversation=%s model=%s messages=%zu",
-              turn_generation_id(turn), conversation->name, models_log_name(model_path),
+              turn_generation_id(turn), conversation->name, models_file_name(model_path),
               json_array_size(messages));
     if (chat->is_stopping) {
         end_turn(turn, "interrupted", error_json("stopping", "the server is stopping"), NULL, NULL);
@@ -287,7 +287,7 @@ static void on_state(void *ctx, struct engine *engine) {
 }
 
 static void on_queued(void *ctx, const char *id, uint32_t position) {
-    struct turn *turn = find_turn(ctx, id);
+    struct turn *turn = turn_find(ctx, id);
     if (turn) {
         conversation_set_phase(turn->conversation,
                                &(struct phase){ .kind = PHASE_QUEUED, .position = position });
@@ -295,7 +295,7 @@ static void on_queued(void *ctx, const char *id, uint32_t position) {
 }
 
 static void on_prefill(void *ctx, const char *id, uint32_t done, uint32_t total, uint32_t cached) {
-    struct turn *turn = find_turn(ctx, id);
+    struct turn *turn = turn_find(ctx, id);
     if (turn) {
         turn->answer->stream->n_prompt_tokens = total;
         conversation_set_phase(
@@ -392,7 +392,7 @@ static struct step *collect(struct chat *chat, const struct engine_piece *pieces
     step->pieces = (struct step_piece *)(step + 1);
     step->text = (char *)(step->pieces + n_pieces);
     for (size_t i = 0; i < n_pieces; i++) {
-        struct turn *turn = find_turn(chat, pieces[i].id);
+        struct turn *turn = turn_find(chat, pieces[i].id);
         bool is_wanted = turn && turn->state == TURN_RUNNING && !turn->store_failed && !turn->is_full;
         if (is_wanted && has_room(turn, pieces[i].text_size)) {
             add_piece(step, turn, &pieces[i]);
@@ -438,7 +438,7 @@ static void on_step(void *ctx, uint64_t t_ns, const struct engine_piece *pieces,
 }
 
 static void on_end(void *ctx, const char *id, const struct engine_end *end) {
-    struct turn *turn = find_turn(ctx, id);
+    struct turn *turn = turn_find(ctx, id);
     if (turn == NULL || turn->state != TURN_RUNNING) {
         return;
     }

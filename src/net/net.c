@@ -54,11 +54,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return 0;
     }
     if (reason == LWS_CALLBACK_EVENT_WAIT_CANCELLED) {
-        /* It comes once per vhost; the second finds nothing to do. */
-        if (net->handlers.on_wake) {
-            net->handlers.on_wake(net->ctx);
-        }
-        return 0;
+        return 0; /* net_wake: net_run_once returns after it */
     }
     /* The library tells the first protocol of some events of the others; watched descriptors carry another kind of pointer. */
     const struct lws_protocols *protocol = lws_get_protocol(wsi);

@@ -75,8 +75,6 @@ struct net_handlers {
     void (*on_silence)(void *ctx, struct net_conn *conn);
     /* The last upcall for this connection; it can still be read, not written. */
     void (*on_close)(void *ctx, struct net_conn *conn);
-    /* net_wake was called: drain the mailboxes. */
-    void (*on_wake)(void *ctx);
 };
 
 struct net_options {
@@ -102,7 +100,7 @@ void net_close(struct net *net);
 /* net_run_once waits for something to happen and handles it. */
 void net_run_once(struct net *net);
 
-/* net_wake makes net_run_once return and calls on_wake, once net_listen was called. Any thread. */
+/* net_wake makes net_run_once return, so that its caller looks at the mailboxes. Any thread. */
 void net_wake(struct net *net);
 
 /* net_loop is how other parts watch file descriptors and set timers. */

@@ -98,10 +98,6 @@ static void on_close(void *ctx, struct net_conn *conn) {
     atomic_fetch_add(&((struct server *)ctx)->n_closed, 1);
 }
 
-static void on_wake(void *ctx) {
-    (void)ctx;
-}
-
 static void *run(void *ctx) {
     struct server *server = ctx;
     while (!atomic_load(&server->stop)) {
@@ -111,8 +107,8 @@ static void *run(void *ctx) {
 }
 
 static int set_up(void **state) {
-    static const struct net_handlers handlers = { on_head,     on_request, on_open,  on_message,
-                                                  on_writable, on_silence, on_close, on_wake };
+    static const struct net_handlers handlers = { on_head,     on_request, on_open, on_message,
+                                                  on_writable, on_silence, on_close };
     struct server *server = mem_alloc(sizeof *server);
     struct fault fault;
     assert_int_equal(net_open(&server->net, &fault), STATUS_OK);

@@ -1,6 +1,7 @@
 """What happens when a named maximum is reached (I6)."""
 
 import concurrent.futures
+import os
 
 from harness.clients import Native
 
@@ -27,8 +28,22 @@ def test_a_search_text_that_is_long_still_searches(serve, script):
 
 
 def test_more_model_files_than_four_are_not_read_at_once(serve, script):
+    """[W23] A pipe holds its reader until somebody writes: four processes are at work for as long as the test likes."""
     server = serve(script())
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        codes = set(pool.map(lambda _: server.get("/api/model/info").status_code, range(32)))
-    assert 200 in codes and codes <= {200, 503}
-    assert server.get("/api/model/info").json()["name"] == "fake"
+    pipes = [server.models / f"pipe{number}.json" for number in range(4)]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+
+    def info(path):
+        return server.get("/api/model/info", params={"model_path": str(path)})
+
+    with concurrent.futures.ThreadPoolExecutor(len(pipes)) as pool:
+        answers = [pool.submit(info, pipe) for pipe in pipes]
+        writers = [open(pipe, "w") for pipe in pipes]  # returns once the reader is there
+        fifth = info(server.model)
+        for writer in writers:
+            with writer:
+                writer.write('{"name":"late","tokens":["a"]}')
+        assert fifth.status_code == 503 and "try again" in fifth.json()["error"]
+        assert [answer.result().json().get("name") for answer in answers] == ["late"] * len(pipes)
+    assert info(server.model).json()["name"] == "fake"
