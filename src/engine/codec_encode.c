@@ -29,6 +29,21 @@ void codec_encode_load(const struct engine_options *options, struct bytes *out) 
                      options->context_size, options->n_slots, options->n_threads, options->n_gpu_layers);
 }
 
+/* The beginning of the answer as its tokens, or as its text; nothing when there is none. */
+static void add_prefix(const struct engine_job *job, struct bytes *out) {
+    if (job->n_prefix_tokens > 0) {
+        bytes_add_text(out, ",\"prefix\":{\"tokens\":[");
+        for (size_t i = 0; i < job->n_prefix_tokens; i++) {
+            bytes_add_format(out, "%s%d", i > 0 ? "," : "", (int)job->prefix_tokens[i]);
+        }
+        bytes_add_text(out, "]}");
+    } else if (job->prefix_text && job->prefix_text[0]) {
+        bytes_add_text(out, ",\"prefix\":{\"text\":");
+        add_string(out, job->prefix_text);
+        bytes_add_text(out, "}");
+    }
+}
+
 void codec_encode_generate(const struct engine_job *job, struct bytes *out) {
     bytes_add_text(out, "{\"op\":\"generate\",\"id\":");
     add_string(out, job->id);
@@ -39,6 +54,7 @@ void codec_encode_generate(const struct engine_job *job, struct bytes *out) {
     add_value(out, "messages", job->messages);
     add_value(out, "sampling", job->sampling);
     add_value(out, "stop", job->stop);
+    add_prefix(job, out);
     bytes_add_format(out, ",\"max_tokens\":%lld,\"ignore_eos\":%s}\n", (long long)job->n_tokens_max,
                      job->ignore_eos ? "true" : "false");
 }

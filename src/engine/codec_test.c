@@ -161,6 +161,40 @@ static void test_generate_carries_the_whole_job(void **state) {
     json_decref(expected);
 }
 
+/* The "prefix" of the line that this job makes; NULL: none. The caller releases it. */
+static json_t *encoded_prefix(const struct engine_job *job) {
+    struct bytes line;
+    bytes_init(&line, ENGINE_LINE_BYTES_MAX);
+    codec_encode_generate(job, &line);
+    json_t *json = encoded(&line);
+    json_t *prefix = json_incref(json_object_get(json, "prefix"));
+    json_decref(json);
+    return prefix;
+}
+
+/* [E21] */
+static void test_generate_carries_the_prefix(void **state) {
+    (void)state;
+    static const int32_t tokens[] = { 0, 7, INT32_MAX };
+    json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", "a");
+    struct engine_job job = { .id = "g1", .messages = messages };
+    assert_null(encoded_prefix(&job));
+    job.prefix_text = "";
+    assert_null(encoded_prefix(&job));
+    job.prefix_text = "said \"so\" \xe2\x82\xac\n";
+    json_t *prefix = encoded_prefix(&job);
+    assert_string_equal(json_get_text(prefix, "text", ""), job.prefix_text);
+    json_decref(prefix);
+    job.prefix_tokens = tokens;
+    job.n_prefix_tokens = 3;
+    prefix = encoded_prefix(&job);
+    json_t *expected = json_pack("{s:[i, i, i]}", "tokens", 0, 7, INT32_MAX);
+    assert_true(json_equal(prefix, expected));
+    json_decref(expected);
+    json_decref(prefix);
+    json_decref(messages);
+}
+
 static void test_short_operations(void **state) {
     (void)state;
     struct bytes line;
@@ -234,6 +268,7 @@ int main(void) {
         cmocka_unit_test(test_unknown_events_and_fields_are_ignored),
         cmocka_unit_test(test_protocol_errors_are_refused_without_quoting),
         cmocka_unit_test(test_generate_carries_the_whole_job),
+        cmocka_unit_test(test_generate_carries_the_prefix),
         cmocka_unit_test(test_short_operations),
         cmocka_unit_test(test_job_beyond_the_limit_is_marked),
         cmocka_unit_test(test_runs_are_found_and_kept_in_order),
