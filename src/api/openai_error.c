@@ -34,6 +34,8 @@ static const char *type_of(int status) {
         return "authentication_error";
     case 403:
         return "permission_error";
+    case 429:
+        return "rate_limit_error";
     default:
         return status >= 500 ? "server_error" : "invalid_request_error";
     }

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* When a place in a full queue may be free: about as long as a short answer takes. */
+#define REPLY_RETRY_AFTER_S "2"
+
 void reply_text(struct net_conn *net, int status, const char *content_type, const char *text,
                 size_t n_bytes) {
     if (net_conn_is_answered(net)) {
@@ -45,13 +48,16 @@ void openai_error_reply(struct net_conn *net, const struct openai_error *error) 
 
 static json_t *error_json(const struct net_conn *net, int status, const char *text) {
     struct openai_error error;
-    openai_error_set(&error, status, status == 401 ? "invalid_api_key" : NULL, NULL, "%s", text);
+    const char *code = status == 401 ? "invalid_api_key" : status == 429 ? "rate_limit_exceeded" : NULL;
+    openai_error_set(&error, status, code, NULL, "%s", text);
     bool is_openai = strncmp(net_conn_path(net), "/v1/", 4) == 0;
     return is_openai ? openai_error_json(&error) : json_pack("{s:s}", "error", error.text);
 }
 
 void reply_error(struct net_conn *net, int status, const char *text) {
-    const char *headers = status == 401 ? "WWW-Authenticate: Bearer\r\n" : NULL;
+    const char *headers = status == 401   ? "WWW-Authenticate: Bearer\r\n"
+                          : status == 429 ? "Retry-After: " REPLY_RETRY_AFTER_S "\r\n"
+                                          : NULL;
     reply_json_with(net, status, headers, error_json(net, status, text));
 }
 
@@ -79,9 +85,10 @@ int reply_http_status(enum status status) {
         return 413;
     case STATUS_CONFLICT:
         return 422;
+    case STATUS_FULL:
+        return 429;
     case STATUS_CORRUPT:
         return 500;
-    case STATUS_FULL:
     case STATUS_NOMEM:
     case STATUS_IO:
     case STATUS_CLOSED:

@@ -155,6 +155,16 @@ static void on_conversation(void *ctx, enum status status, struct conversation *
     }
 }
 
+/* Front ends with one chat on the screen name nothing: there must be no doubt about what is meant. */
+static void cancel_only(struct api *api, struct net_conn *net) {
+    struct conversation *running = chat_find_only_running(api->chat);
+    if (running) {
+        cancel(begin(api, net), running, conversation_last(running));
+    } else {
+        reply_error(net, 400, "name a \"conversation_id\" or a \"generation_id\"");
+    }
+}
+
 void rest_chat_cancel_handle(struct api *api, struct net_conn *net) {
     json_t *body = reply_body_object(net);
     if (body == NULL) {
@@ -174,8 +184,12 @@ void rest_chat_cancel_handle(struct api *api, struct net_conn *net) {
     } else if (!generation && name && id_parse_conversation(name, conversation)) {
         struct rest_chat *self = begin(api, net);
         self->call.call = chat_open_conversation(api->chat, conversation, on_conversation, self);
+    } else if (!generation && !name) {
+        cancel_only(api, net);
     } else {
-        reply_error(net, 400, "name a \"conversation_id\" or a \"generation_id\"");
+        reply_error(net, 400,
+                    generation ? "\"generation_id\" is no id of a generation"
+                               : "\"conversation_id\" is no id of a conversation");
     }
     json_decref(body);
 }

@@ -269,6 +269,18 @@ struct conversation *chat_find_running(const struct chat *chat, const char *gene
     return turn ? turn_conversation(turn) : NULL;
 }
 
+struct conversation *chat_find_only_running(const struct chat *chat) {
+    struct conversation *found = NULL;
+    LIST_EACH(node, &chat->hub.conversations) {
+        struct conversation *conversation = CONTAINER_OF(node, struct conversation, node);
+        if (conversation->turn && found) {
+            return NULL;
+        }
+        found = conversation->turn ? conversation : found;
+    }
+    return found;
+}
+
 bool chat_is_running(const struct chat *chat, const char *conversation) {
     const struct conversation *found = hub_find(&chat->hub, conversation);
     return found && found->turn;

@@ -131,4 +131,8 @@ bool chat_cancel(struct chat *chat, struct conversation *conversation);
 /* chat_find_running: the conversation whose reply has this generation id, if it runs. Borrowed. */
 struct conversation *chat_find_running(const struct chat *chat, const char *generation_id);
 
+/* chat_find_only_running: the one conversation in which a reply runs; NULL: there is none, or more than one. Detached ones do not
+ * count. Borrowed. */
+struct conversation *chat_find_only_running(const struct chat *chat);
+
 #endif
