@@ -17,6 +17,13 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
 
 set(RUNNEL_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them: address,undefined or thread")
 
+# Places where a test makes the server fail (src/base/fault_point.h). What people run has none.
+if(RUNNEL_SANITIZE OR CMAKE_BUILD_TYPE STREQUAL "Debug")
+  option(RUNNEL_FAULTS "The option --fault and the points it names" ON)
+else()
+  option(RUNNEL_FAULTS "The option --fault and the points it names" OFF)
+endif()
+
 # With the compilers of the tests a warning is an error. A newer one knows more warnings, and ./run must still build.
 if((CMAKE_C_COMPILER_ID STREQUAL "GNU" AND CMAKE_C_COMPILER_VERSION MATCHES "^12\\.")
    OR (CMAKE_C_COMPILER_ID STREQUAL "Clang" AND CMAKE_C_COMPILER_VERSION MATCHES "^14\\."))
@@ -38,6 +45,10 @@ target_compile_options(
             $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
             -fno-common
             -fstack-protector-strong)
+
+if(RUNNEL_FAULTS)
+  target_compile_definitions(runnel_options INTERFACE RUNNEL_FAULTS)
+endif()
 
 find_package(Threads REQUIRED)
 target_link_libraries(runnel_options INTERFACE Threads::Threads)

@@ -13,6 +13,7 @@
 #include "api/ws_frame.h"
 #include "api/ws_native_frames.h"
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -269,7 +270,9 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
         LOG_DEBUG("[WS]", "ack conn=%llu generation=%s duplicate=%d",
                   (unsigned long long)net_conn_number(native->conn.net), sent->generation_id,
                   sent->duplicate);
+        FAULT_POINT("ack.before");
         ws_frame_send(&native->conn, native_frame_ack(sent, call->client_msg_id));
+        FAULT_POINT("ack.after");
         if (call->conversation[0] == '\0' && find_watch(native, sent->conversation->name) == NULL) {
             watch_new(native, sent);
         }

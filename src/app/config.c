@@ -47,6 +47,9 @@ static const struct option_row rows[] = {
     { "allow-origin", KIND_LIST, AT(allow_origins), "ORIGIN",
       "web pages that may use it besides its own, by ','" },
     { "log", KIND_TEXT, AT(log), "LEVEL", "error, warn, info, debug or trace (info)" },
+#ifdef RUNNEL_FAULTS
+    { "fault", KIND_LIST, AT(faults), "POINT", "fail there: NAME:N[+][:kill|abort|eio|stop], by ','" },
+#endif
     { "no-open", KIND_BOOL, AT(no_open), NULL, "do not open a browser" },
     { "help", KIND_BOOL, AT(help), NULL, "print this" },
     { "version", KIND_BOOL, AT(version), NULL, "print the version" },

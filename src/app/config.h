@@ -32,6 +32,9 @@ struct config {
     bool no_open;
     bool help;
     bool version;
+#ifdef RUNNEL_FAULTS
+    char *faults[CONFIG_LIST_MAX + 1]; /* base/fault_point.h */
+#endif
 };
 
 /* config_read fills in everything. On failure the fault is the line to print. */

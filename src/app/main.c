@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "app/config.h"
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "chat/chat.h"
@@ -329,6 +330,19 @@ static int fail(struct app *app, const struct fault *fault, int code) {
     return code;
 }
 
+static enum status arm_faults(const struct app *app, struct fault *fault) {
+    enum status status = STATUS_OK;
+#ifdef RUNNEL_FAULTS
+    for (size_t i = 0; status == STATUS_OK && app->config.faults[i]; i++) {
+        status = fault_point_arm(app->config.faults[i], fault);
+    }
+#else
+    (void)app;
+    (void)fault;
+#endif
+    return status;
+}
+
 int main(int argc, char **argv) {
     struct app app = { 0 };
     struct fault fault;
@@ -343,6 +357,9 @@ int main(int argc, char **argv) {
     enum log_level level = LOG_LEVEL_INFO;
     log_parse_level(app.config.log, &level);
     log_set_level(level);
+    if (arm_faults(&app, &fault) != STATUS_OK) {
+        return fail(&app, &fault, EXIT_USAGE);
+    }
     block_signals();
     raise_file_limit();
     if (find_engine(&app, &fault) != STATUS_OK || check_model(&app, &fault) != STATUS_OK) {

@@ -13,6 +13,7 @@
  * T3  Answers of the store come in the order of the jobs, so the turn outlives its last append.
  */
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "chat/chat_internal.h"
@@ -252,6 +253,7 @@ static struct turn *make(struct chat *chat, struct conversation *conversation, s
 
 void turn_begin(struct chat *chat, struct conversation *conversation, struct message *answer,
                 const char *model_path, const struct settings *settings, json_t *messages) {
+    FAULT_POINT("stream.before_start");
     struct turn *turn = make(chat, conversation, answer, model_path, settings, messages);
     LOG_DEBUG("[GENERATION]", "start generation=%s conversation=%s model=%s messages=%zu",
               turn_generation_id(turn), conversation->name, models_file_name(model_path),
@@ -567,6 +569,7 @@ static bool is_worth_retry(const struct ending *ending, enum status status) {
 static void on_end_stored(void *ctx, enum status status) {
     struct ending *ending = ctx;
     if (status == STATUS_OK) {
+        FAULT_POINT("end.before_frame");
         finish(ending);
         return;
     }

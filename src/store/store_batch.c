@@ -1,6 +1,7 @@
 #include "store/store_batch.h"
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 
 #include <time.h>
@@ -44,7 +45,11 @@ static enum job_outcome run_jobs(struct store_db *db, struct mail *first, bool h
             return outcome;
         }
     }
-    return store_db_run(store_db_use(db, SQL_COMMIT)) == SQLITE_OK ? JOB_DONE : JOB_RETRY;
+    if (FAULT_POINT_FAILS("store.before_commit") || store_db_run(store_db_use(db, SQL_COMMIT)) != SQLITE_OK) {
+        return JOB_RETRY;
+    }
+    FAULT_POINT("store.after_commit");
+    return JOB_DONE;
 }
 
 static enum job_outcome try_batch(struct store_db *db, struct mail *first, bool has_savepoints) {

@@ -1,5 +1,6 @@
 #include "store/store_schema.h"
 
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/store_db.h"
@@ -58,11 +59,14 @@ enum status store_schema_check(struct store_db *db, struct fault *fault) {
 }
 
 static int migrate_one(struct store_db *db, int version) {
-    char *sql =
-        mem_format("BEGIN IMMEDIATE; %s; PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-                   store_migrations[version].sql, SCHEMA_APPLICATION_ID, version + 1);
+    char *sql = mem_format("BEGIN IMMEDIATE; %s; PRAGMA application_id = %d; PRAGMA user_version = %d",
+                           store_migrations[version].sql, SCHEMA_APPLICATION_ID, version + 1);
     int result = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
     free(sql);
+    if (result == SQLITE_OK) {
+        result = FAULT_POINT_FAILS("migrate.inside") ? SQLITE_IOERR
+                                                     : sqlite3_exec(db->sqlite, "COMMIT", NULL, NULL, NULL);
+    }
     return result;
 }
 

@@ -1,6 +1,7 @@
 #include "store/store_sync.h"
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/store.h"
@@ -31,8 +32,12 @@ struct store_sync {
 
 static bool sync_log(struct store_sync *sync) {
     uint64_t give_up_ms = clock_now_ms() + (uint64_t)sync->options.retry_ms;
-    while (fdatasync(sync->fd) != 0) {
-        int error = errno;
+    for (;;) {
+        int error = FAULT_POINT_FAILS("sync.before") ? EIO : fdatasync(sync->fd) != 0 ? errno : 0;
+        if (error == 0) {
+            FAULT_POINT("sync.after");
+            return true;
+        }
         LOG_ERROR("store_sync", "error=%s", strerror(error));
         atomic_store(&sync->wants_checkpoint, true);
         if (clock_now_ms() >= give_up_ms || mailbox_is_closed(sync->box)) {
@@ -40,7 +45,6 @@ static bool sync_log(struct store_sync *sync) {
         }
         nanosleep(&(struct timespec){ .tv_nsec = SYNC_PAUSE_MS * 1000000L }, NULL);
     }
-    return true;
 }
 
 /* Takes the mark out of the list; the rest are jobs. */
