@@ -49,7 +49,8 @@ struct conversation *conversation_restore(struct hub *hub, const struct store_co
         struct message *message = add(conversation, from->id, from->parent, from->created_ms);
         message->role = from->role;
         if (from->has_generation) {
-            message->stream = stream_restore(&from->generation, from->content, from->content_size);
+            message->first = message->stream =
+                stream_restore(&from->generation, from->content, from->content_size);
         } else {
             message->content = mem_copy_bytes(from->content ? from->content : "", from->content_size);
             message->content_size = from->content_size;
@@ -63,6 +64,15 @@ struct conversation *conversation_ref(struct conversation *conversation) {
     return conversation;
 }
 
+static void message_free(struct message *message) {
+    for (struct stream *stream = message->first, *next; stream; stream = next) {
+        next = stream->next;
+        stream_free(stream);
+    }
+    free(message->content);
+    free(message);
+}
+
 void conversation_unref(struct conversation *conversation) {
     if (conversation == NULL || --conversation->n_refs > 0) {
         return;
@@ -70,9 +80,7 @@ void conversation_unref(struct conversation *conversation) {
     assert(list_is_empty(&conversation->watchers));
     list_remove(&conversation->node);
     for (size_t i = 0; i < conversation->n_messages; i++) {
-        stream_free(conversation->messages[i]->stream);
-        free(conversation->messages[i]->content);
-        free(conversation->messages[i]);
+        message_free(conversation->messages[i]);
     }
     free(conversation->messages);
     free(conversation->title);
@@ -93,9 +101,57 @@ struct message *conversation_add_answer(struct conversation *conversation, const
                                         struct stream *stream, int64_t created_ms) {
     struct message *message = add(conversation, id, parent, created_ms);
     message->role = STORE_ROLE_ASSISTANT;
-    message->stream = stream;
+    message->first = message->stream = stream;
     conversation_notify(conversation);
     return message;
+}
+
+void message_continue(struct message *message, struct stream *stream) {
+    assert(message->stream->is_ended && message->stream->next == NULL);
+    memcpy(stream->continues, message->stream->id, sizeof stream->continues);
+    if (stream->context_size == 0) {
+        /* Until the engine says better: what was said is read again. */
+        stream->n_prompt_tokens = stream_tokens_used(message->stream, message->stream->last_seq);
+        stream->context_size = message->stream->context_size;
+    }
+    message->stream = message->stream->next = stream;
+}
+
+enum status message_add_text(const struct message *message, struct bytes *out) {
+    if (message->first == NULL) {
+        return bytes_add(out, message->content, message->content_size);
+    }
+    enum status status = STATUS_OK;
+    for (const struct stream *stream = message->first; stream && status == STATUS_OK; stream = stream->next) {
+        status = bytes_add(out, stream->text.data, stream->text.size);
+    }
+    return status;
+}
+
+size_t message_text_size(const struct message *message) {
+    size_t size = message->content_size;
+    for (const struct stream *stream = message->first; stream; stream = stream->next) {
+        size += stream->text.size;
+    }
+    return size;
+}
+
+struct stream *message_find_generation(const struct message *message, const char *generation_id) {
+    struct stream *stream = message->first;
+    while (stream && strcmp(stream->id, generation_id) != 0) {
+        stream = stream->next;
+    }
+    return stream;
+}
+
+size_t conversation_shown(const struct conversation *conversation) {
+    for (size_t i = 0; i < conversation->n_messages; i++) {
+        const struct stream *stream = conversation->messages[i]->stream;
+        if (stream && !stream->is_ended) {
+            return i + 1;
+        }
+    }
+    return conversation->n_messages;
 }
 
 struct message *conversation_find_message(const struct conversation *conversation, const char *id) {
@@ -111,7 +167,7 @@ struct message *conversation_find_generation(const struct conversation *conversa
                                              const char *generation_id, size_t *index) {
     for (size_t i = conversation->n_messages; i-- > 0;) {
         struct message *message = conversation->messages[i];
-        if (message->stream && strcmp(message->stream->id, generation_id) == 0) {
+        if (message_find_generation(message, generation_id)) {
             *index = i;
             return message;
         }
@@ -154,14 +210,11 @@ enum status conversation_transcript(const struct conversation *conversation, str
     static const char *const heads[] = { [STORE_ROLE_SYSTEM] = "SYSTEM:\n",
                                          [STORE_ROLE_USER] = "USER:\n",
                                          [STORE_ROLE_ASSISTANT] = "ASSISTANT:\n" };
-    for (size_t i = 0; i < conversation->n_messages; i++) {
+    size_t n_shown = conversation_shown(conversation);
+    for (size_t i = 0; i < n_shown; i++) {
         const struct message *message = conversation->messages[i];
         bytes_add_text(out, heads[message->role]);
-        if (message->stream) {
-            bytes_add(out, message->stream->text.data, message->stream->text.size);
-        } else {
-            bytes_add(out, message->content, message->content_size);
-        }
+        message_add_text(message, out);
         bytes_add_text(out, "\n\n");
     }
     return out->failed ? STATUS_FULL : STATUS_OK;

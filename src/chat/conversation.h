@@ -1,8 +1,11 @@
 /* conversation.h - a conversation in memory, and the watchers that read it.
  *
- * Messages are only ever added, in the order they were made; an assistant's message has the stream of its generation. So a
- * watcher is a place in that order: the index of a message, and the seq inside its stream. It pulls (watcher_next) and can be
- * as slow as it likes: nothing is queued for it (P7). Replay and live are the same walk (P2).
+ * Messages are only ever added, in the order they were made; an assistant's message has the streams of its generations, a chain
+ * that only grows at its end. So a watcher is a place in that order: a message, a stream of it, and the seq inside. It pulls
+ * (watcher_next) and can be as slow as it likes: nothing is queued for it (P7). Replay and live are the same walk (P2).
+ *
+ * Behind an answer that is being made there may be messages that wait for its end. They are not shown yet: a watcher comes to them
+ * when it has read that end.
  *
  * Owner   the hub (hub.h) while anyone holds a reference. A detached conversation, of a compatible API's call, is in no hub.
  * Thread  the loop thread only.
@@ -25,10 +28,11 @@ struct message {
     char id[ID_HEX_BYTES];
     char parent[ID_HEX_BYTES]; /* empty: a root */
     enum store_role role;
-    char *content; /* NULL for an assistant: its text is the stream's */
+    char *content; /* NULL for an assistant: its text is the streams': message_add_text */
     size_t content_size;
     int64_t created_ms;
-    struct stream *stream; /* NULL unless an assistant's */
+    struct stream *first;  /* first → next → … of an assistant's, NULL of others */
+    struct stream *stream; /* the newest of them */
 };
 
 enum phase_kind { PHASE_NONE, PHASE_QUEUED, PHASE_LOADING, PHASE_PREFILL };
@@ -53,10 +57,11 @@ struct conversation {
     struct message **messages;
     size_t n_messages;
     size_t capacity;
-    struct turn *turn; /* the reply being made; NULL: none */
+    struct turn *turn; /* the reply being made, others may wait behind it; NULL: none */
     struct phase phase;
     uint64_t phase_version;
-    bool is_gone; /* deleted: watchers are told and let go */
+    uint64_t queue_version; /* rises when what waits behind the answer changes */
+    bool is_gone;           /* deleted: watchers are told and let go */
     struct list_node watchers;
 };
 
@@ -75,6 +80,20 @@ struct message *conversation_add_text(struct conversation *conversation, const c
                                       enum store_role role, const char *text, int64_t created_ms);
 struct message *conversation_add_answer(struct conversation *conversation, const char *id, const char *parent,
                                         struct stream *stream, int64_t created_ms);
+
+/* message_continue adds a generation that goes on with the newest, which has ended. It becomes the message's. */
+void message_continue(struct message *message, struct stream *stream);
+
+/* message_add_text appends the whole text of a message: the one way to it. STATUS_FULL: `out` is too small for it. */
+enum status message_add_text(const struct message *message, struct bytes *out);
+size_t message_text_size(const struct message *message);
+
+/* The generation of a message by its id; NULL: it has none such. */
+struct stream *message_find_generation(const struct message *message, const char *generation_id);
+
+/* How many messages are shown: all up to the first answer that has not ended. What comes after it waits: a person's message and
+ * its answer, in turn, the answers without an event but `start`, or cancelled. */
+size_t conversation_shown(const struct conversation *conversation);
 
 /* NULL: there is none. */
 struct message *conversation_find_message(const struct conversation *conversation, const char *id);
@@ -101,13 +120,14 @@ enum watch_kind {
     WATCH_START,   /* a generation began: event 1 */
     WATCH_PHASE,   /* the phase changed */
     WATCH_TOKENS,  /* the events seq … seq + n − 1 */
-    WATCH_END,     /* the event `end` */
-    WATCH_GONE,    /* the conversation was deleted */
+    WATCH_END,  /* the event `end`; the next is WATCH_START of the same message, if stream->next is there */
+    WATCH_GONE, /* the conversation was deleted */
 };
 
 struct watch_item {
     enum watch_kind kind;
     const struct message *message; /* what it is about */
+    const struct stream *stream;   /* the generation of it; NULL for MESSAGE and GONE */
     uint64_t seq;
     uint32_t n;
     const char *text;
@@ -119,9 +139,10 @@ struct watch_item {
 struct watcher {
     struct list_node node;
     struct conversation *conversation;
-    size_t index;           /* of the message to go on with */
-    uint64_t seq;           /* last event of it that was given out; 0: not even `start` */
-    uint64_t phase_version; /* last one given out */
+    size_t index;                /* of the message to go on with */
+    const struct stream *stream; /* of that message; NULL: its first */
+    uint64_t seq;                /* last event of it that was given out; 0: not even `start` */
+    uint64_t phase_version;      /* last one given out */
     bool gone_told;
     void (*on_change)(void *ctx);
     void *ctx;
@@ -138,7 +159,7 @@ void watcher_init(struct watcher *watcher, struct conversation *conversation, vo
                   void *ctx);
 void watcher_deinit(struct watcher *watcher); /* zeroed memory is fine */
 
-/* watcher_seek goes to a cursor. NULL: done. Else the reason of the reset (N4), and the watcher stands where it stood. */
+/* watcher_seek goes to a cursor of any generation that is shown. NULL: done. Else the reason of the reset (N4), and the watcher stands where it stood. */
 const char *watcher_seek(struct watcher *watcher, const struct cursor *cursor, const char *epoch);
 
 /* watcher_seek_message goes to the beginning of the message `index`. */

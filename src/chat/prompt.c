@@ -12,16 +12,20 @@ static json_t *message_json(const struct message *message) {
     static const char *const roles[] = {
         [STORE_ROLE_SYSTEM] = "system", [STORE_ROLE_USER] = "user", [STORE_ROLE_ASSISTANT] = "assistant"
     };
-    const char *text = message->stream ? message->stream->text.data : message->content;
-    size_t size = message->stream ? message->stream->text.size : message->content_size;
-    return json_pack("{s:s, s:s%}", "role", roles[message->role], "content", size ? text : "", size);
+    struct bytes text;
+    bytes_init(&text, message_text_size(message));
+    message_add_text(message, &text);
+    json_t *object = json_pack("{s:s, s:s%}", "role", roles[message->role], "content",
+                               text.size ? text.data : "", text.size);
+    bytes_deinit(&text);
+    return object;
 }
 
 json_t *prompt_messages(const struct conversation *conversation, const struct message *last) {
     json_t *messages = json_array();
     for (const struct message *at = last; at; at = conversation_find_message(conversation, at->parent)) {
         /* An answer that was cancelled before its first token says nothing, and templates dislike empty turns. */
-        if (at->stream == NULL || at->stream->text.size > 0) {
+        if (at->first == NULL || message_text_size(at) > 0) {
             json_array_insert_new(messages, 0, message_json(at));
         }
     }

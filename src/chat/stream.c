@@ -10,9 +10,16 @@
 /* Every event takes one entry; an answer without text could otherwise grow without bound. */
 #define STREAM_EVENTS_MAX (16u << 20)
 
-static void add_event(struct stream *stream) {
-    stream->ends = mem_grow_array(stream->ends, (size_t)stream->last_seq, &stream->capacity,
-                                  sizeof *stream->ends, STREAM_EVENTS_MAX + 2);
+static void add_event(struct stream *stream, int32_t token) {
+    size_t n = (size_t)stream->last_seq;
+    size_t capacity = stream->capacity;
+    if (stream->tokens) {
+        stream->tokens =
+            mem_grow_array(stream->tokens, n, &capacity, sizeof *stream->tokens, STREAM_EVENTS_MAX + 2);
+        stream->tokens[n] = token;
+    }
+    stream->ends =
+        mem_grow_array(stream->ends, n, &stream->capacity, sizeof *stream->ends, STREAM_EVENTS_MAX + 2);
     stream->ends[stream->last_seq++] = (uint32_t)stream->text.size;
 }
 
@@ -27,7 +34,10 @@ static struct stream *make(const char *id, int64_t key, const char *model) {
 
 struct stream *stream_new(const char *id, int64_t key, const char *model) {
     struct stream *stream = make(id, key, model);
-    add_event(stream);
+    stream->capacity = 16;
+    stream->ends = mem_resize(NULL, stream->capacity * sizeof *stream->ends);
+    stream->tokens = mem_resize(NULL, stream->capacity * sizeof *stream->tokens);
+    add_event(stream, -1);
     return stream;
 }
 
@@ -64,8 +74,10 @@ void stream_free(struct stream *stream) {
     }
     bytes_deinit(&stream->text);
     free(stream->ends);
+    free(stream->tokens);
     free(stream->reason);
     free(stream->model);
+    free(stream->settings);
     json_decref(stream->error);
     json_decref(stream->usage);
     json_decref(stream->timings);
@@ -81,13 +93,13 @@ enum status stream_append(struct stream *stream, uint64_t seq, int32_t token, co
         return STATUS_FULL;
     }
     stream->n_tokens += token >= 0;
-    add_event(stream);
+    add_event(stream, token);
     return STATUS_OK;
 }
 
 void stream_end(struct stream *stream, const char *reason, json_t *error, json_t *usage, json_t *timings) {
     assert(!stream->is_ended);
-    add_event(stream);
+    add_event(stream, -1);
     stream->is_ended = true;
     stream->reason = mem_copy_string(reason);
     stream->error = error;

@@ -1,5 +1,7 @@
 /* stream.h - the text of one generation as an append-only log.
  *
+ * A message is a chain of generations: each goes on with the text of the one before it. Its text is all their texts in order.
+ *
  * Event 1 is `start`, then one event per token, the last is `end`: seq is dense from 1 (P2). Only committed events are here: what
  * stream_append is given was stored before (P4), so everything here may be shown.
  *
@@ -25,10 +27,13 @@
 struct store_generation;
 
 struct stream {
-    char id[ID_HEX_BYTES]; /* of the generation */
-    int64_t key;           /* its row in the store */
+    char id[ID_HEX_BYTES];        /* of the generation */
+    int64_t key;                  /* its row in the store */
+    char continues[ID_HEX_BYTES]; /* the generation that it goes on with; empty: it began the message */
+    struct stream *next;          /* what goes on with it; NULL: the newest of its message */
     struct bytes text;
-    uint32_t *ends; /* ends[seq − 1]: size of the text after event seq */
+    uint32_t *ends;  /* ends[seq − 1]: size of the text after event seq */
+    int32_t *tokens; /* tokens[seq − 1]: the id; −1: the event is no token. NULL: unknown */
     uint64_t last_seq;
     size_t capacity;
     uint64_t n_tokens; /* sampled tokens among the events: a flushed tail is an event and no token */
@@ -40,6 +45,7 @@ struct stream {
     json_t *usage;
     json_t *timings;
     char *model;
+    char *settings; /* what is needed to go on with it: settings_turn_text; NULL: unknown */
 };
 
 /* stream_new begins with the event `start`. */

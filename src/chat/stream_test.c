@@ -62,6 +62,20 @@ static void test_a_flushed_tail_is_an_event_and_no_token(void **state) {
     stream_free(stream);
 }
 
+static void test_the_ids_of_the_tokens_stand_by_seq(void **state) {
+    (void)state;
+    struct stream *stream = river();
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(stream_append(stream, (uint64_t)i + 5, 200 + i, "x", 1), STATUS_OK);
+    }
+    stream_end(stream, "stop", NULL, NULL, NULL);
+    assert_int_equal(stream->tokens[0], -1);
+    assert_int_equal(stream->tokens[3], 102);
+    assert_int_equal(stream->tokens[103], 299);
+    assert_int_equal(stream->tokens[104], -1);
+    stream_free(stream);
+}
+
 static void test_the_end_is_the_last_event(void **state) {
     (void)state;
     struct stream *stream = river();
@@ -107,6 +121,7 @@ int main(void) {
         cmocka_unit_test(test_text_is_read_by_seq),
         cmocka_unit_test(test_tokens_used_rises_by_one_per_token),
         cmocka_unit_test(test_a_flushed_tail_is_an_event_and_no_token),
+        cmocka_unit_test(test_the_ids_of_the_tokens_stand_by_seq),
         cmocka_unit_test(test_the_end_is_the_last_event),
         cmocka_unit_test(test_a_stored_generation_answers_the_same_reads),
         cmocka_unit_test(test_more_text_than_the_limit_is_refused_whole),

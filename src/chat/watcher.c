@@ -9,12 +9,14 @@ void watcher_init(struct watcher *watcher, struct conversation *conversation, vo
     *watcher = (struct watcher){ .conversation = conversation_ref(conversation),
                                  .on_change = on_change,
                                  .ctx = ctx };
-    const struct message *last = conversation_last(conversation);
-    if (last && last->stream && !last->stream->is_ended) {
-        watcher->index = conversation->n_messages - 1;
+    size_t n_shown = conversation_shown(conversation);
+    const struct message *last = n_shown ? conversation->messages[n_shown - 1] : NULL;
+    if (last && last->stream) {
+        watcher->index = n_shown - 1;
+        watcher->stream = last->stream;
         watcher->seq = last->stream->last_seq;
     } else {
-        watcher->index = conversation->n_messages;
+        watcher->index = n_shown;
     }
     list_append(&conversation->watchers, &watcher->node);
 }
@@ -37,12 +39,14 @@ const char *watcher_seek(struct watcher *watcher, const struct cursor *cursor, c
     if (message == NULL) {
         return "generation";
     }
-    if (cursor->after_seq > message->stream->last_seq) {
+    const struct stream *stream = message_find_generation(message, cursor->generation);
+    /* What waits behind an answer was not shown to anybody. */
+    if (cursor->after_seq > stream->last_seq || index >= conversation_shown(watcher->conversation)) {
         return "ahead";
     }
-    bool is_behind_end = message->stream->is_ended && cursor->after_seq == message->stream->last_seq;
-    watcher->index = is_behind_end ? index + 1 : index;
-    watcher->seq = is_behind_end ? 0 : cursor->after_seq;
+    watcher->index = index;
+    watcher->stream = stream;
+    watcher->seq = cursor->after_seq;
     watcher->phase_version = 0;
     return NULL;
 }
@@ -50,8 +54,32 @@ const char *watcher_seek(struct watcher *watcher, const struct cursor *cursor, c
 void watcher_seek_message(struct watcher *watcher, size_t index) {
     assert(index <= watcher->conversation->n_messages);
     watcher->index = index;
+    watcher->stream = NULL;
     watcher->seq = 0;
     watcher->phase_version = 0;
+}
+
+/* From a stream that was read to its end to what goes on with it, else to the next message: the watcher stays at the end of the last
+ * one, since a generation may still be added there. False: there is nothing behind it yet. */
+static bool step_on(struct watcher *watcher) {
+    const struct conversation *conversation = watcher->conversation;
+    if (watcher->index >= conversation->n_messages) {
+        return false;
+    }
+    const struct stream *stream = watcher->stream;
+    if (stream == NULL || !stream->is_ended || watcher->seq < stream->last_seq) {
+        return true;
+    }
+    if (stream->next) {
+        watcher->stream = stream->next;
+    } else if (watcher->index + 1 < conversation->n_messages) {
+        watcher->index++;
+        watcher->stream = NULL;
+    } else {
+        return false;
+    }
+    watcher->seq = 0;
+    return true;
 }
 
 /* The last event of an item that begins at `first`: within both limits, and at least one event. */
@@ -88,8 +116,9 @@ static void fill(struct watch_item *item, const struct stream *stream, enum watc
 
 static enum watch_kind next_of_stream(struct watcher *watcher, uint32_t n_tokens_max, size_t bytes_max,
                                       struct watch_item *item) {
-    const struct stream *stream = item->message->stream;
+    const struct stream *stream = watcher->stream ? watcher->stream : item->message->first;
     const struct conversation *conversation = watcher->conversation;
+    watcher->stream = item->stream = stream;
     if (watcher->seq == 0) {
         watcher->seq = 1;
         fill(item, stream, WATCH_START, 1);
@@ -102,8 +131,7 @@ static enum watch_kind next_of_stream(struct watcher *watcher, uint32_t n_tokens
         item->text = stream_read(stream, first, watcher->seq, &item->text_size);
     } else if (stream->is_ended) {
         fill(item, stream, WATCH_END, stream->last_seq);
-        watcher->index++;
-        watcher->seq = 0;
+        watcher->seq = stream->last_seq;
     } else if (watcher->seq == 1 && watcher->phase_version != conversation->phase_version) {
         watcher->phase_version = conversation->phase_version;
         item->kind = conversation->phase.kind == PHASE_NONE ? WATCH_NONE : WATCH_PHASE;
@@ -120,14 +148,16 @@ enum watch_kind watcher_next(struct watcher *watcher, uint32_t n_tokens_max, siz
         watcher->gone_told = true;
         return item->kind;
     }
-    if (watcher->index >= conversation->n_messages) {
+    if (!step_on(watcher)) {
         return WATCH_NONE;
     }
     item->message = conversation->messages[watcher->index];
-    if (item->message->stream) {
+    if (item->message->first) {
         return next_of_stream(watcher, n_tokens_max, bytes_max, item);
     }
     watcher->index++;
+    watcher->stream = NULL;
+    watcher->seq = 0;
     return item->kind = WATCH_MESSAGE;
 }
 
