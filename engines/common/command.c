@@ -175,6 +175,44 @@ static enum status decode_stop(struct command *command, struct fault *fault) {
     return STATUS_OK;
 }
 
+static enum status decode_prefix_tokens(struct generate *generate, const json_t *list, struct fault *fault) {
+    size_t n = json_array_size(list);
+    if (!json_is_array(list)) {
+        return fault_set(fault, STATUS_INVALID, "\"prefix.tokens\" must be an array of token ids");
+    }
+    generate->prefix_tokens = mem_alloc((n + 1) * sizeof *generate->prefix_tokens);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = json_array_get(list, i);
+        json_int_t token = json_integer_value(item);
+        if (!json_is_integer(item) || token < -1 || token > INT32_MAX) {
+            return fault_set(fault, STATUS_INVALID, "prefix.tokens[%zu] must be a token id", i);
+        }
+        generate->prefix_tokens[i] = (int32_t)token;
+    }
+    generate->n_prefix_tokens = n;
+    return STATUS_OK;
+}
+
+/* [E21] */
+static enum status decode_prefix(struct command *command, struct fault *fault) {
+    struct generate *generate = &command->generate;
+    const json_t *object;
+    enum status status = take_object(command->json, "prefix", &object, fault);
+    if (status || object == NULL) {
+        return status;
+    }
+    const json_t *tokens = json_object_get(object, "tokens");
+    status = json_take_string(object, "text", &generate->prefix_text, fault);
+    if (status) {
+        return status;
+    }
+    bool has_tokens = tokens && !json_is_null(tokens);
+    if (has_tokens == (generate->prefix_text != NULL)) {
+        return fault_set(fault, STATUS_INVALID, "\"prefix\" must have either \"tokens\" or \"text\"");
+    }
+    return has_tokens ? decode_prefix_tokens(generate, tokens, fault) : STATUS_OK;
+}
+
 static enum status decode_generate(struct command *command, struct fault *fault) {
     struct generate *generate = &command->generate;
     if (command->id == NULL) {
@@ -186,6 +224,9 @@ static enum status decode_generate(struct command *command, struct fault *fault)
     }
     if (status == STATUS_OK) {
         status = decode_stop(command, fault);
+    }
+    if (status == STATUS_OK) {
+        status = decode_prefix(command, fault);
     }
     if (status == STATUS_OK) {
         status = json_take_string(command->json, "cache_key", &generate->cache_key, fault);
@@ -292,6 +333,7 @@ void command_free(struct command *command) {
     if (command) {
         json_decref(command->json);
         free(command->generate.messages);
+        free(command->generate.prefix_tokens);
         free(command);
     }
 }

@@ -73,6 +73,11 @@ struct generate {
     const char *stop[STOP_STRINGS_MAX];
     size_t n_stop;
     bool ignore_eos;
+    /* The beginning of the answer, said in an earlier run ([E21]): its tokens or its text, never both. −1 among the tokens: what
+     * was held back up to there was said too. */
+    int32_t *prefix_tokens; /* NULL: none */
+    size_t n_prefix_tokens;
+    const char *prefix_text; /* NULL: none */
 };
 
 struct command {

@@ -8,6 +8,9 @@
 
 #include <cmocka.h>
 
+#define GENERATE "{\"op\":\"generate\",\"id\":\"g\","
+#define MESSAGES "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]"
+
 static struct command *decode(const char *line) {
     struct command *command;
     struct fault fault;
@@ -74,6 +77,34 @@ static void test_generate_takes_all_its_fields(void **state) {
     command_free(command);
 }
 
+/* [E21] */
+static void test_generate_takes_a_prefix(void **state) {
+    (void)state;
+    struct command *command = decode(GENERATE MESSAGES ",\"prefix\":{\"tokens\":[3,-1,2147483647]}}");
+    const struct generate *generate = &command->generate;
+    assert_int_equal(generate->n_prefix_tokens, 3);
+    assert_int_equal(generate->prefix_tokens[0], 3);
+    assert_int_equal(generate->prefix_tokens[1], -1);
+    assert_int_equal(generate->prefix_tokens[2], INT32_MAX);
+    assert_null(generate->prefix_text);
+    command_free(command);
+    command = decode(GENERATE MESSAGES ",\"prefix\":{\"text\":\"said\",\"tokens\":null}}");
+    assert_string_equal(command->generate.prefix_text, "said");
+    assert_int_equal(command->generate.n_prefix_tokens, 0);
+    command_free(command);
+    command = decode(GENERATE MESSAGES ",\"prefix\":null}");
+    assert_null(command->generate.prefix_text);
+    command_free(command);
+    expect_refused(GENERATE MESSAGES ",\"prefix\":[1]}", "g", "prefix");
+    expect_refused(GENERATE MESSAGES ",\"prefix\":{}}", "g", "either");
+    expect_refused(GENERATE MESSAGES ",\"prefix\":{\"tokens\":[],\"text\":\"\"}}", "g", "either");
+    expect_refused(GENERATE MESSAGES ",\"prefix\":{\"tokens\":\"1\"}}", "g", "prefix.tokens");
+    expect_refused(GENERATE MESSAGES ",\"prefix\":{\"tokens\":[1,-2]}}", "g", "prefix.tokens[1]");
+    expect_refused(GENERATE MESSAGES ",\"prefix\":{\"tokens\":[2147483648]}}", "g", "prefix.tokens[0]");
+    expect_refused(GENERATE MESSAGES ",\"prefix\":{\"tokens\":[1.5]}}", "g", "prefix.tokens[0]");
+    expect_refused(GENERATE MESSAGES ",\"prefix\":{\"text\":7}}", "g", "text");
+}
+
 static void test_load_takes_its_options(void **state) {
     (void)state;
     struct command *command =
@@ -96,9 +127,6 @@ static void test_an_unknown_op_is_ignored_whatever_it_has(void **state) {
     assert_int_equal(command->op, COMMAND_UNKNOWN);
     command_free(command);
 }
-
-#define GENERATE "{\"op\":\"generate\",\"id\":\"g\","
-#define MESSAGES "\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]"
 
 static void test_wrong_fields_are_refused_with_the_id(void **state) {
     (void)state;
@@ -130,6 +158,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_generate_has_the_defaults_of_the_protocol),
         cmocka_unit_test(test_generate_takes_all_its_fields),
+        cmocka_unit_test(test_generate_takes_a_prefix),
         cmocka_unit_test(test_load_takes_its_options),
         cmocka_unit_test(test_an_unknown_op_is_ignored_whatever_it_has),
         cmocka_unit_test(test_wrong_fields_are_refused_with_the_id),

@@ -32,6 +32,18 @@ bool piece_finish(struct piece *piece) {
     return stopped;
 }
 
+bool piece_add_said(struct piece *piece, const char *data, size_t n_bytes) {
+    bool stopped = piece_add(piece, data, n_bytes);
+    piece_clear_text(piece);
+    return stopped;
+}
+
+bool piece_finish_said(struct piece *piece) {
+    bool stopped = piece_finish(piece);
+    piece_clear_text(piece);
+    return stopped;
+}
+
 void piece_clear_text(struct piece *piece) {
     bytes_clear(&piece->text);
 }

@@ -29,6 +29,12 @@ bool piece_add(struct piece *piece, const char *data, size_t n_bytes);
  * was U+FFFD). */
 bool piece_finish(struct piece *piece);
 
+/* piece_add_said takes bytes that were said in an earlier run ([E21]): as piece_add, but what is ready is not sent. */
+bool piece_add_said(struct piece *piece, const char *data, size_t n_bytes);
+
+/* piece_finish_said: all that is held was said in an earlier run, too. True as for piece_finish. */
+bool piece_finish_said(struct piece *piece);
+
 /* piece_clear_text forgets the text that was sent. */
 void piece_clear_text(struct piece *piece);
 

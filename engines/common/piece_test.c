@@ -67,12 +67,34 @@ static void test_the_end_itself_may_complete_a_stop_string(void **state) {
     piece_deinit(&piece);
 }
 
+/* [E21] */
+static void test_what_was_said_is_held_again_and_not_said_again(void **state) {
+    (void)state;
+    struct piece piece;
+    piece_init(&piece, (const char *[]){ "END" }, 1);
+    assert_false(piece_add_said(&piece, "aEN", 3));
+    assert_false(piece_add(&piece, "\xF0\x9F", 2));
+    assert_string_equal(text_of(&piece), "");
+    assert_false(piece_add(&piece, "\x8C\x8A", 2));
+    assert_string_equal(text_of(&piece), "EN\xF0\x9F\x8C\x8A");
+    piece_clear_text(&piece);
+    assert_false(piece_add_said(&piece, "bE\xF0", 3));
+    assert_false(piece_finish_said(&piece));
+    assert_false(piece_add(&piece, "ND", 2));
+    assert_string_equal(text_of(&piece), "ND");
+    assert_true(piece_add_said(&piece, "cEND", 4));
+    assert_false(piece_finish(&piece));
+    assert_string_equal(text_of(&piece), "");
+    piece_deinit(&piece);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_stop_string_of_split_characters_is_found),
         cmocka_unit_test(test_the_last_token_carries_what_is_held),
         cmocka_unit_test(test_cancel_flushes_only_what_was_not_sent),
         cmocka_unit_test(test_the_end_itself_may_complete_a_stop_string),
+        cmocka_unit_test(test_what_was_said_is_held_again_and_not_said_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

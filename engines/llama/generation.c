@@ -1,5 +1,7 @@
 #include "generation.h"
 
+#include "prefix.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -22,7 +24,8 @@ static void init_piece(struct generation *generation, const struct chat_prompt *
 }
 
 static void check_fits(struct generation *generation, const struct model *model) {
-    if (generation->n_prompt >= model->n_context) {
+    bool is_prompt_too_long = generation->n_conversation >= model->n_context;
+    if (is_prompt_too_long || generation->n_prompt > model->n_context) {
         char text[FAULT_TEXT_BYTES];
         snprintf(text, sizeof text,
                  "the conversation has %d tokens and the context only %d: shorten it or load the model with "
@@ -30,6 +33,8 @@ static void check_fits(struct generation *generation, const struct model *model)
                  "context",
                  generation->n_prompt, model->n_context);
         generation_fail(generation, ERROR_CONTEXT_FULL, text);
+    } else if (generation->n_prompt == model->n_context && generation->reason == NULL) {
+        generation->reason = "length"; /* the prefix is the answer that filled the context */
     }
 }
 
@@ -48,8 +53,12 @@ static void prepare_prompt(struct generation *generation, const struct model *mo
     } else if (generation->prompt == NULL || generation->n_prompt == 0) {
         generation_fail(generation, ERROR_INTERNAL, "the prompt could not be turned into tokens");
     }
+    generation->n_conversation = generation->n_prompt;
     init_piece(generation, &prompt);
     chat_prompt_deinit(&prompt);
+    if (generation->reason == NULL) {
+        prefix_take(generation, model);
+    }
     check_fits(generation, model);
 }
 
@@ -82,15 +91,15 @@ void generation_fail(struct generation *generation, const char *code, const char
     }
 }
 
-/* Feeds the bytes of a token to the joiner and the stop strings; true: a stop string is complete. */
-static bool add_token(struct piece *piece, const struct llama_vocab *vocab, llama_token token) {
+bool generation_add_bytes(struct generation *generation, const struct model *model, llama_token token) {
+    struct piece *piece = &generation->piece;
     char buffer[PIECE_BYTES];
-    int n = llama_token_to_piece(vocab, token, buffer, sizeof buffer, 0, false);
+    int n = llama_token_to_piece(model->vocab, token, buffer, sizeof buffer, 0, false);
     if (n >= 0) {
         return piece_add(piece, buffer, (size_t)n);
     }
     char *large = mem_alloc((size_t)-n);
-    n = llama_token_to_piece(vocab, token, large, -n, 0, false);
+    n = llama_token_to_piece(model->vocab, token, large, -n, 0, false);
     bool stopped = piece_add(piece, large, n > 0 ? (size_t)n : 0);
     free(large);
     return stopped;
@@ -123,7 +132,7 @@ void generation_say(struct generation *generation, const struct model *model, st
     }
     generation->last = token;
     generation->n_sampled++;
-    bool stopped = add_token(piece, model->vocab, token);
+    bool stopped = generation_add_bytes(generation, model, token);
     generation->reason = reason_to_end(generation, model, stopped);
     if (generation->reason && !stopped) {
         piece_finish(piece);

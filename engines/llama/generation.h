@@ -25,8 +25,10 @@ struct generation {
     struct slot *slot; /* NULL while queued */
     struct sampler *sampler;
     struct piece piece;
-    llama_token *prompt;
-    int n_prompt;
+    llama_token *prompt; /* the conversation, then the prefix ([E21]) */
+    int n_prompt;        /* of both */
+    int n_conversation;
+    bool is_stepwise; /* the prefix is computed token by token, as it was when it was said */
     int n_cached;
     int n_sampled;
     int position;       /* in the queue, as last told */
@@ -38,10 +40,12 @@ struct generation {
     uint64_t queued_ns;
     uint64_t started_ns;
     uint64_t first_ns;
+    uint64_t told_ns;    /* the last `prefill` */
     llama_token sampled; /* and not said yet */
 };
 
-/* generation_new renders and tokenizes the prompt. When that fails, or it does not fit, `reason` is set: end it. */
+/* generation_new renders and tokenizes the prompt. When that fails, or it does not fit, or the prefix is a whole answer, `reason` is
+ * set: end it. */
 struct generation *generation_new(const struct model *model, struct command *command);
 void generation_free(struct generation *generation);
 
@@ -54,6 +58,9 @@ void generation_sample(struct generation *generation);
 /* generation_say adds the item of the token just sampled to the step under way. May set `reason`. */
 void generation_say(struct generation *generation, const struct model *model, struct events *events,
                     uint64_t t_ns);
+
+/* generation_add_bytes feeds the bytes of a token to the joiner and the stop strings; true: a stop string is complete. */
+bool generation_add_bytes(struct generation *generation, const struct model *model, llama_token token);
 
 /* generation_flush adds what is still held back, as an item of no token ([E14]). */
 void generation_flush(struct generation *generation, struct events *events);

@@ -71,13 +71,16 @@ static void build_chain(struct sampler *sampler, const struct sampling *sampling
     }
 }
 
+bool sampler_is_greedy(const struct sampling *sampling) {
+    return sampling->type == SAMPLER_GREEDY || sampling->temperature <= 0;
+}
+
 struct sampler *sampler_new(const struct model *model, const struct sampling *sampling, bool ignore_eos) {
     struct sampler *sampler = mem_alloc(sizeof *sampler);
     sampler->model = model;
     sampler->penalty = (float)sampling->repeat_penalty;
     sampler->ignore_eos = ignore_eos;
-    bool is_greedy = sampling->type == SAMPLER_GREEDY || sampling->temperature <= 0;
-    if (!is_greedy) {
+    if (!sampler_is_greedy(sampling)) {
         build_chain(sampler, sampling);
         size_t n_max = sampler->top_k ? sampler->top_k : (size_t)model->n_vocab;
         sampler->candidates = mem_alloc(n_max * sizeof *sampler->candidates);

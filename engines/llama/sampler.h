@@ -21,6 +21,8 @@
 
 struct sampler;
 
+bool sampler_is_greedy(const struct sampling *sampling);
+
 struct sampler *sampler_new(const struct model *model, const struct sampling *sampling, bool ignore_eos);
 void sampler_free(struct sampler *sampler);
 

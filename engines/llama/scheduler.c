@@ -12,6 +12,8 @@
 #define CHUNK_TOKENS_MIN    32
 #define CHUNK_MS_MAX        1000 /* how long a ping or a cancel may wait */
 
+#define TELL_STEPS_NS 100000000u
+
 void scheduler_init(struct scheduler *scheduler, const struct model *model, struct events *events) {
     *scheduler = (struct scheduler){ .model = model, .events = events, .prefill_token_ms = model->step_ms };
     slots_init(&scheduler->slots, model);
@@ -30,6 +32,13 @@ void scheduler_deinit(struct scheduler *scheduler) {
 
 bool scheduler_has_work(const struct scheduler *scheduler) {
     return scheduler->first != NULL;
+}
+
+/* An answer that ends beside the steps says what it holds back ([E14]). */
+static void flush(struct scheduler *scheduler, struct generation *generation) {
+    events_step_begin(scheduler->events, clock_now_ns());
+    generation_flush(generation, scheduler->events);
+    events_step_send(scheduler->events);
 }
 
 /* Sends the one `end` and gives the slot back; the sweep frees it. */
@@ -71,6 +80,9 @@ void scheduler_add(struct scheduler *scheduler, struct command *command) {
         tail = &(*tail)->next;
     }
     *tail = generation;
+    if (generation->reason && strcmp(generation->reason, "length") == 0) {
+        flush(scheduler, generation); /* the prefix fills the context */
+    }
     if (++scheduler->n_queued > SCHEDULER_QUEUED_MAX) {
         generation_fail(generation, ERROR_INTERNAL, "too many generations wait; try again later");
     }
@@ -165,9 +177,7 @@ static void end_longest(struct scheduler *scheduler) {
         }
     }
     assert(longest);
-    events_step_begin(scheduler->events, clock_now_ns());
-    generation_flush(longest, scheduler->events);
-    events_step_send(scheduler->events);
+    flush(scheduler, longest);
     longest->reason = "length";
     end(scheduler, longest);
 }
@@ -202,6 +212,15 @@ static void add_decoding(struct scheduler *scheduler) {
     }
 }
 
+/* How many tokens of the prompt may be computed together: a prefix that is to be exact stands behind the conversation, one by one. */
+static int count_next(const struct generation *generation) {
+    int n_done = generation->slot->n_tokens;
+    if (!generation->is_stepwise) {
+        return generation->n_prompt - n_done;
+    }
+    return n_done < generation->n_conversation ? generation->n_conversation - n_done : 1;
+}
+
 /* Fills the batch with prompt tokens, oldest generation first. Returns how many. */
 static int add_prefill(struct scheduler *scheduler, int budget) {
     struct llama_batch *batch = &scheduler->batch;
@@ -212,7 +231,7 @@ static int add_prefill(struct scheduler *scheduler, int budget) {
             continue;
         }
         struct slot *slot = generation->slot;
-        int n_left = generation->n_prompt - slot->n_tokens;
+        int n_left = count_next(generation);
         int n = n_left < budget ? n_left : budget;
         for (int i = 0; i < n; i++) {
             bool is_last = slot->n_tokens + i + 1 == generation->n_prompt;
@@ -230,7 +249,7 @@ static int count_prefill_left(const struct scheduler *scheduler) {
     int n = 0;
     for (const struct generation *generation = scheduler->first; generation; generation = generation->next) {
         if (generation->state == GENERATION_PREFILL) {
-            n += generation->n_prompt - generation->slot->n_tokens;
+            n += count_next(generation);
         }
     }
     return n;
@@ -258,6 +277,18 @@ static int build_batch(struct scheduler *scheduler) {
     return add_prefill(scheduler, chunk);
 }
 
+/* Every chunk is told, and of single steps a few a second. */
+static void tell_prefill(struct scheduler *scheduler, struct generation *generation) {
+    uint64_t now = clock_now_ns();
+    bool is_due = generation->batch_count > 1 || generation->slot->n_tokens == generation->n_prompt ||
+                  now - generation->told_ns >= TELL_STEPS_NS;
+    if (is_due) {
+        generation->told_ns = now;
+        events_prefill(scheduler->events, generation->command->id, generation->slot->n_tokens,
+                       generation->n_prompt, generation->n_cached);
+    }
+}
+
 /* The cache has taken the batch: the slots know it, and the prefills tell. */
 static void accept_batch(struct scheduler *scheduler) {
     for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
@@ -270,8 +301,7 @@ static void accept_batch(struct scheduler *scheduler) {
             continue;
         }
         slots_add_tokens(slot, generation->prompt + slot->n_tokens, generation->batch_count);
-        events_prefill(scheduler->events, generation->command->id, slot->n_tokens, generation->n_prompt,
-                       generation->n_cached);
+        tell_prefill(scheduler, generation);
         if (slot->n_tokens == generation->n_prompt) {
             generation->state = GENERATION_DECODING;
         }
@@ -299,8 +329,6 @@ static void sample_all(struct scheduler *scheduler) {
     for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
         if (wants_token(generation)) {
             generation_sample(generation);
-        } else if (generation->batch_output >= 0) {
-            generation->reason = "length";
         }
     }
     uint64_t t_ns = clock_now_ns();
@@ -308,6 +336,9 @@ static void sample_all(struct scheduler *scheduler) {
     for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
         if (wants_token(generation)) {
             generation_say(generation, scheduler->model, scheduler->events, t_ns);
+        } else if (generation->batch_output >= 0) {
+            generation_flush(generation, scheduler->events);
+            generation->reason = "length";
         }
     }
     events_step_send(scheduler->events);

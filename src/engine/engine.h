@@ -120,8 +120,9 @@ struct engine_job {
     int64_t n_tokens_max;   /* −1: until the context is full */
     const json_t *stop;     /* array of strings; NULL: none */
     bool ignore_eos;
-    /* The beginning of the answer, said in an earlier run ([E21]): its token ids, each of them ≥ 0, or its text (the tokens, when
-     * both are set). NULL and 0: none. n_tokens_max counts what comes behind it. */
+    /* The beginning of the answer, said in earlier runs ([E21]): its token ids, or its text (the tokens, when both are set). NULL and
+     * 0: none. An id of −1: what was held back up to there was said too, by a tail that an end flushed. n_tokens_max counts what
+     * comes behind the prefix. */
     const int32_t *prefix_tokens;
     size_t n_prefix_tokens;
     const char *prefix_text;

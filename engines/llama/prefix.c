@@ -1,0 +1,75 @@
+#include "prefix.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void add_to_prompt(struct generation *generation, const llama_token *tokens, size_t n_tokens) {
+    size_t n_before = (size_t)generation->n_prompt;
+    generation->prompt = mem_resize(generation->prompt, (n_before + n_tokens) * sizeof *tokens);
+    memcpy(generation->prompt + n_before, tokens, n_tokens * sizeof *tokens);
+    generation->n_prompt += (int)n_tokens;
+}
+
+static bool check_token(struct generation *generation, const struct model *model, size_t index) {
+    llama_token token = generation->command->generate.prefix_tokens[index];
+    if (token < model->n_vocab) {
+        return true;
+    }
+    char text[FAULT_TEXT_BYTES];
+    snprintf(text, sizeof text, "prefix.tokens[%zu] is %d, and this model has %d tokens", index, token,
+             model->n_vocab);
+    generation_fail(generation, ERROR_BAD_REQUEST, text);
+    return false;
+}
+
+/* True: a stop string is complete. */
+static bool take_tokens(struct generation *generation, const struct model *model) {
+    const struct generate *generate = &generation->command->generate;
+    bool stopped = false;
+    for (size_t i = 0; i < generate->n_prefix_tokens; i++) {
+        llama_token token = generate->prefix_tokens[i];
+        if (!check_token(generation, model, i)) {
+            return false;
+        }
+        if (token < 0) {
+            stopped = piece_finish_said(&generation->piece) || stopped;
+            continue;
+        }
+        stopped = generation_add_bytes(generation, model, token) || stopped;
+        add_to_prompt(generation, &token, 1);
+    }
+    piece_clear_text(&generation->piece);
+    return stopped;
+}
+
+/* A text is what people saw: nothing of it is held back. */
+static bool take_text(struct generation *generation, const struct model *model) {
+    const char *text = generation->command->generate.prefix_text;
+    int n_tokens;
+    llama_token *tokens = model_tokenize(model, text, strlen(text), false, false, &n_tokens);
+    if (tokens == NULL) {
+        generation_fail(generation, ERROR_INTERNAL, "the text of the prefix could not be turned into tokens");
+        return false;
+    }
+    add_to_prompt(generation, tokens, (size_t)n_tokens);
+    free(tokens);
+    bool stopped = piece_add_said(&generation->piece, text, strlen(text));
+    return piece_finish_said(&generation->piece) || stopped;
+}
+
+static bool is_repeatable(const struct sampling *sampling) {
+    return sampling->seed >= 0 || sampler_is_greedy(sampling);
+}
+
+void prefix_take(struct generation *generation, const struct model *model) {
+    const struct generate *generate = &generation->command->generate;
+    bool stopped = generate->prefix_text ? take_text(generation, model) : take_tokens(generation, model);
+    if (stopped && generation->reason == NULL) {
+        generation->reason = "stop";
+    }
+    int n_prefix = generation->n_prompt - generation->n_conversation;
+    generation->is_stepwise =
+        n_prefix > 0 && n_prefix <= PREFIX_STEPWISE_TOKENS_MAX && is_repeatable(&generate->sampling);
+}
