@@ -4,8 +4,41 @@ import os
 
 import pytest
 
+from harness.proxy import Proxy
 from harness.script import Script
 from harness.server import Server, build_folder, default_model
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="fault tests at full length: minutes instead of seconds")
+    parser.addoption("--seed", type=int, default=1, help="of everything that tests choose by chance")
+
+
+@pytest.fixture
+def seed(request):
+    """Of what a test chooses by chance; it stands in the report of a test that failed."""
+    number = request.config.getoption("--seed")
+    print(f"repeat with --seed {number}")
+    return number
+
+
+@pytest.fixture
+def is_long(request):
+    return request.config.getoption("--long")
+
+
+@pytest.fixture
+def proxy():
+    """Makes proxies in front of servers."""
+    made = []
+
+    def make(server, plan=None):
+        made.append(Proxy(server.port, plan))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.fixture

@@ -1,9 +1,11 @@
 """Clients of the WebSockets: the native protocol, and the two of the original one.
 
-Each keeps every frame it got. Waiting is for a frame, with a generous limit; nothing sleeps.
+Each keeps every frame it got. Waiting is for a frame, with a generous limit; nothing sleeps. `port`: of a proxy in front of the server;
+`trace`: what is seen is written down there, one connection of the trace per conversation that is watched.
 """
 
 import json
+import socket
 import time
 import uuid
 
@@ -18,9 +20,14 @@ class Closed(AssertionError):
 
 
 class Socket:
-    def __init__(self, server, path, **arguments):
+    def __init__(self, server, path, port=None, trace=None, name="", **arguments):
         url = f"ws://127.0.0.1:{server.port}{path}"
+        self.trace, self.name = trace, name or type(self).__name__
+        self.traced = {}
+        self.socket_record = trace and trace.open(self.name, "socket")
         options = {"compression": None, "proxy": None, "max_size": None, "max_queue": None, "ping_interval": None}
+        if port:
+            arguments["sock"] = socket.create_connection(("127.0.0.1", port))
         self.connection = connect(url, legacy=True, **{**options, **arguments})
         self.frames = []
 
@@ -51,7 +58,13 @@ class Socket:
         frame = json.loads(message)
         assert isinstance(frame, dict) and isinstance(frame.get("type"), str), frame
         self.frames.append(frame)
+        if self.trace:
+            self.trace.add(self.socket_record, "other", type=frame["type"])
+            self.record(frame)
         return frame
+
+    def record(self, frame):
+        pass
 
     def until(self, *types, seconds=WAIT_S, **fields):
         """The next frame of one of these types with these fields; others are kept in `frames`."""
@@ -83,7 +96,18 @@ class Native(Socket):
             self.send(type="hello", protocol=1, **({"token": token} if token else {}))
             self.epoch = self.until("hello")["epoch"]
 
+    def record(self, frame):
+        conversation = frame.get("conversation")
+        if frame["type"] not in ("snapshot", "start", "tokens", "end", "ack") or conversation is None:
+            return
+        if conversation not in self.traced:
+            self.traced[conversation] = self.trace.open(self.name)
+        self.trace.native(self.traced[conversation], frame)
+
     def watch(self, conversation, cursor=None):
+        if self.trace:
+            place = (cursor["generation"], cursor["after_seq"]) if cursor else None
+            self.traced[conversation] = self.trace.open(self.name, cursor=place)
         self.send(type="watch", conversation=conversation, **({"cursor": cursor} if cursor else {}))
 
     def begin(self, text, conversation=None, client_msg_id=None, **fields):
@@ -91,6 +115,8 @@ class Native(Socket):
         client_msg_id = client_msg_id or uuid.uuid4().hex
         if conversation:
             fields["conversation"] = conversation
+        if self.trace:
+            self.trace.sent(client_msg_id, text)
         self.send(type="send", client_msg_id=client_msg_id, text=text, **fields)
         frame = self.until("ack", "error")
         assert frame["type"] == "ack", frame
@@ -138,3 +164,8 @@ class Watch(Socket):
 
     def __init__(self, server, conversation, query="", **arguments):
         super().__init__(server, f"/ws/conversation/watch/{conversation}{query}", **arguments)
+        if self.trace:
+            self.traced = self.trace.open(self.name, "watch")
+
+    def record(self, frame):
+        self.trace.watch(self.traced, frame)

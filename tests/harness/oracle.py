@@ -1,7 +1,8 @@
 """What must be true of frames whatever happens: a client that trusts nothing [N2] [N3].
 
 A Mirror is fed the frames of one conversation in the order they came, over as many connections as the test likes, and fails on a
-gap, a repeat, a second end, or text that changed.
+gap, a repeat, a second end, or text that changed. A message is a chain of generations: its text goes on from one to the next, and its end
+is that of the last. What many clients saw is compared with the database by `proof.prove`.
 """
 
 
@@ -13,6 +14,8 @@ class Mirror:
         self.seqs = {}
         self.ends = {}
         self.generations = {}
+        self.continued = {}
+        self.waiting = []
         self.last_generation = None
         self.epoch = None
         self.n_token_frames = 0
@@ -39,10 +42,8 @@ class Mirror:
                 self.texts[message["id"]] = message["content"]
 
     def take_snapshot_of(self, message, generation):
-        known = self.generations.get(generation["id"])
-        if known:
-            seen = self.texts[known]
-            assert message["content"].startswith(seen), f"text that was shown changed: {seen!r} -> {message['content']!r}"
+        seen = self.texts.get(message["id"], "")
+        assert message["content"].startswith(seen), f"text that was shown changed: {seen!r} -> {message['content']!r}"
         self.generations[generation["id"]] = message["id"]
         self.texts[message["id"]] = message["content"]
         self.seqs[generation["id"]] = generation["seq"]
@@ -58,15 +59,28 @@ class Mirror:
         self.texts[message["id"]] = message["content"]
 
     def on_start(self, frame):
-        generation = frame["generation"]
+        generation, message = frame["generation"], frame["message"]["id"]
         assert frame["seq"] == 1
         assert generation not in self.seqs, "a second start"
         assert frame["message"]["content"] == "", "start brings text that its tokens bring again"
-        self.order.append(frame["message"]["id"])
-        self.generations[generation] = frame["message"]["id"]
-        self.texts[frame["message"]["id"]] = ""
+        if frame.get("continues"):
+            self.go_on(frame["continues"], message)
+        else:
+            assert message not in self.order, "a message began twice"
+            self.order.append(message)
+            self.texts[message] = ""
+        self.generations[generation] = message
         self.seqs[generation] = 1
         self.last_generation = generation
+
+    def go_on(self, before, message):
+        """A generation of the same message: the text that is there stays."""
+        assert before == self.last_generation, f"it continues {before}, the last one is {self.last_generation}"
+        assert before in self.ends and self.ends[before] != "stop", "what it continues has not ended, or had said all"
+        assert self.generations[before] == message, "it goes on in another message"
+
+    def on_queue(self, frame):
+        self.waiting = frame["messages"]
 
     def on_phase(self, frame):
         assert self.seqs[frame["generation"]] == 1, "a phase after the first token [N5]"
@@ -82,6 +96,9 @@ class Mirror:
     def on_end(self, frame):
         self.take_seq(frame["generation"], frame["seq"])
         self.ends[frame["generation"]] = frame["reason"]
+        if frame.get("continued_by"):
+            assert frame["reason"] == "interrupted", "what goes on by itself was interrupted"
+            self.continued[frame["generation"]] = frame["continued_by"]
 
     def take_seq(self, generation, seq):
         assert generation not in self.ends, f"something follows the end of {generation} (P1)"
@@ -99,8 +116,14 @@ class Mirror:
 
     @property
     def end(self):
-        """The reason; None while it runs."""
-        return self.ends.get(self.last_generation)
+        """The reason; None while it runs or is about to go on."""
+        return None if self.last_generation in self.continued else self.ends.get(self.last_generation)
+
+    @property
+    def chain(self):
+        """The generations of the last answer."""
+        message = self.generations[self.last_generation]
+        return [generation for generation, its in self.generations.items() if its == message]
 
     def cursor(self, epoch):
         return {"generation": self.last_generation, "epoch": epoch, "after_seq": self.seq}

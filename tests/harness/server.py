@@ -27,15 +27,18 @@ def default_model():
 
 
 class Server:
-    """`flags` are added to the command line; `expects_crash`: an engine is killed, and its sanitizer may say so."""
+    """`flags` are added to the command line, `prefix` stands before it (prlimit, strace), `env` is added to the environment;
+    `expects_crash`: an engine is killed, and its sanitizer may say so."""
 
-    def __init__(self, data, models, model=None, flags=(), log="info", engine="fake"):
+    def __init__(self, data, models, model=None, flags=(), log="info", engine="fake", prefix=(), env=None):
         self.data = Path(data)
         self.models = Path(models)
         self.model = model
         self.flags = list(flags)
         self.log = log
         self.engine = engine
+        self.prefix = list(prefix)
+        self.env = dict(env or {})
         self.process = None
         self.port = None
         self.stderr_path = self.data.parent / f"{self.data.name}.stderr"
@@ -48,13 +51,13 @@ class Server:
         command += ["--port", str(self.port or 0), "--no-open", "--log", self.log, *self.flags]
         if self.model:
             command += ["--model", self.model]
-        return [str(part) for part in command]
+        return [str(part) for part in self.prefix + command]
 
     def environment(self):
         """Nothing of the developer's own configuration reaches the server."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("RUNNEL_")}
         home = str(self.data.parent)
-        return {**kept, "HOME": home, "XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home}
+        return {**kept, "HOME": home, "XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home, **self.env}
 
     def spawn(self):
         self.stderr_file = open(self.stderr_path, "ab")
@@ -158,3 +161,18 @@ class Server:
 
     def engine_pid(self):
         return self.status()["engine_pid"]
+
+    # ---- What it costs (I8) ----
+
+    def memory_kb(self, field="VmRSS"):
+        """VmRSS: now; VmHWM: the most it ever had."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(rf"^{field}:\s+(\d+)", text, re.M).group(1))
+
+    def n_descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def cpu_s(self):
+        """Processor time used so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
