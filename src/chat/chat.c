@@ -68,6 +68,10 @@ bool chat_is_idle(const struct chat *chat) {
     return chat->n_turns == 0 && chat->n_store_calls == 0;
 }
 
+bool chat_is_stopping(const struct chat *chat) {
+    return chat->is_stopping;
+}
+
 const char *chat_epoch(const struct chat *chat) {
     return store_epoch(chat->store);
 }

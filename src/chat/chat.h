@@ -63,6 +63,7 @@ void chat_drain(struct chat *chat);
 /* chat_stop ends every reply as "interrupted"; chat_is_idle says when that is on disk. */
 void chat_stop(struct chat *chat);
 bool chat_is_idle(const struct chat *chat);
+bool chat_is_stopping(const struct chat *chat);
 
 const char *chat_epoch(const struct chat *chat);
 struct models *chat_models(struct chat *chat);
