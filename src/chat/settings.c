@@ -1,11 +1,13 @@
 #include "chat/settings.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { KIND_DOUBLE, KIND_INT, KIND_SAMPLER, KIND_STOPS, KIND_TEXT, KIND_PATH, KIND_IGNORED };
+enum kind { KIND_DOUBLE, KIND_INT, KIND_CHOICE, KIND_STOPS, KIND_TEXT, KIND_PATH, KIND_IGNORED };
 
 struct field {
     const char *name;
@@ -14,36 +16,44 @@ struct field {
     size_t offset;
     double min;
     double max;
+    const char *const *choices; /* CHOICE: NULL ends them */
 };
+
+/* The places are the values of the enums. */
+static const char *const sampler_names[] = { "Greedy", "Temperature", "Mirostat", "TopP",
+                                             "TopK",   "ChainFull",   NULL };
+static const char *const after_crash_names[] = { "continue", "ask", NULL };
+static const char *const when_busy_names[] = { "refuse", "queue", NULL };
 
 /* The table of docs/protocol.md part 5. */
 static const struct field fields[] = {
-    { "sampler_type", KIND_SAMPLER, SETTINGS_SAMPLING, offsetof(struct settings, sampler_type), 0, 0 },
-    { "temperature", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, temperature), 0, 2 },
-    { "top_p", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, top_p), 0, 1 },
-    { "top_k", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, top_k), 0, 1000 },
-    { "min_p", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, min_p), 0, 1 },
-    { "mirostat_tau", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, mirostat_tau), 0, 20 },
-    { "mirostat_eta", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, mirostat_eta), 0, 1 },
-    { "repeat_penalty", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, repeat_penalty), 0.5, 2 },
-    { "seed", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, seed), -1, 4294967295.0 },
-    { "max_tokens", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, n_tokens_max), -1, 1000000 },
-    { "stop_tokens", KIND_STOPS, SETTINGS_SAMPLING, 0, 0, 0 },
+    { "sampler_type", KIND_CHOICE, SETTINGS_SAMPLING, offsetof(struct settings, sampler_type), 0, 0,
+      sampler_names },
+    { "temperature", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, temperature), 0, 2, NULL },
+    { "top_p", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, top_p), 0, 1, NULL },
+    { "top_k", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, top_k), 0, 1000, NULL },
+    { "min_p", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, min_p), 0, 1, NULL },
+    { "mirostat_tau", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, mirostat_tau), 0, 20, NULL },
+    { "mirostat_eta", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, mirostat_eta), 0, 1, NULL },
+    { "repeat_penalty", KIND_DOUBLE, SETTINGS_SAMPLING, offsetof(struct settings, repeat_penalty), 0.5, 2,
+      NULL },
+    { "seed", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, seed), -1, 4294967295.0, NULL },
+    { "max_tokens", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, n_tokens_max), -1, 1000000, NULL },
+    { "stop_tokens", KIND_STOPS, SETTINGS_SAMPLING, 0, 0, 0, NULL },
     { "system_prompt", KIND_TEXT, SETTINGS_ALL, offsetof(struct settings, system_prompt), 0,
-      SETTINGS_SYSTEM_PROMPT_BYTES_MAX },
-    { "context_size", KIND_INT, SETTINGS_ALL, offsetof(struct settings, context_size), 256, 1048576 },
-    { "gpu_layers", KIND_INT, SETTINGS_ALL, offsetof(struct settings, n_gpu_layers), -1, 1000 },
-    { "model_path", KIND_PATH, SETTINGS_ALL, offsetof(struct settings, model_path), 0, 4095 },
-    { "model_history", KIND_IGNORED, SETTINGS_ALL, 0, 0, 0 },
+      SETTINGS_SYSTEM_PROMPT_BYTES_MAX, NULL },
+    { "context_size", KIND_INT, SETTINGS_ALL, offsetof(struct settings, context_size), 256, 1048576, NULL },
+    { "gpu_layers", KIND_INT, SETTINGS_ALL, offsetof(struct settings, n_gpu_layers), -1, 1000, NULL },
+    { "model_path", KIND_PATH, SETTINGS_ALL, offsetof(struct settings, model_path), 0, 4095, NULL },
+    { "after_crash", KIND_CHOICE, SETTINGS_ALL, offsetof(struct settings, after_crash), 0, 0,
+      after_crash_names },
+    { "when_busy", KIND_CHOICE, SETTINGS_ALL, offsetof(struct settings, when_busy), 0, 0, when_busy_names },
+    { "detach_seconds", KIND_INT, SETTINGS_ALL, offsetof(struct settings, detach_seconds), -1,
+      SETTINGS_DETACH_SECONDS_MAX, NULL },
+    { "model_history", KIND_IGNORED, SETTINGS_ALL, 0, 0, 0, NULL },
 };
 
 #define N_FIELDS (sizeof fields / sizeof fields[0])
-
-static const char *const sampler_names[] = {
-    "Greedy", "Temperature", "Mirostat", "TopP", "TopK", "ChainFull"
-};
-
-#define N_SAMPLERS (sizeof sampler_names / sizeof sampler_names[0])
 
 void settings_init(struct settings *settings) {
     *settings = (struct settings){
@@ -58,6 +68,7 @@ void settings_init(struct settings *settings) {
         .n_tokens_max = -1,
         .n_gpu_layers = -1,
         .context_size = 8192,
+        .detach_seconds = -1,
     };
 }
 
@@ -85,20 +96,30 @@ void settings_copy(struct settings *to, const struct settings *from) {
     to->model_path = mem_copy_string(from->model_path);
 }
 
-static enum status merge_sampler(struct settings *settings, const json_t *object, struct fault *fault) {
+static enum status refuse_choice(const struct field *field, struct fault *fault) {
+    char list[120] = "";
+    for (size_t i = 0; field->choices[i]; i++) {
+        size_t at = strlen(list);
+        snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", field->choices[i]);
+    }
+    return fault_set(fault, STATUS_INVALID, "\"%s\" must be one of %s", field->name, list);
+}
+
+/* An enum, whose values are the places in the list. */
+static enum status merge_choice(unsigned *place, const struct field *field, const json_t *object,
+                                struct fault *fault) {
     const char *name = NULL;
-    enum status status = json_take_string(object, "sampler_type", &name, fault);
+    enum status status = json_take_string(object, field->name, &name, fault);
     if (status || name == NULL) {
         return status;
     }
-    for (size_t i = 0; i < N_SAMPLERS; i++) {
-        if (strcmp(name, sampler_names[i]) == 0) {
-            settings->sampler_type = (enum sampler_type)i;
+    for (unsigned i = 0; field->choices[i]; i++) {
+        if (strcmp(name, field->choices[i]) == 0) {
+            *place = i;
             return STATUS_OK;
         }
     }
-    return fault_set(fault, STATUS_INVALID,
-                     "\"sampler_type\" must be one of Greedy, Temperature, Mirostat, TopP, TopK, ChainFull");
+    return refuse_choice(field, fault);
 }
 
 static enum status merge_stops(struct settings *settings, const json_t *list, struct fault *fault) {
@@ -141,8 +162,8 @@ static enum status merge_field(struct settings *settings, const struct field *fi
                                struct fault *fault) {
     char *place = (char *)settings + field->offset;
     switch (field->kind) {
-    case KIND_SAMPLER:
-        return merge_sampler(settings, object, fault);
+    case KIND_CHOICE:
+        return merge_choice((unsigned *)(void *)place, field, object, fault);
     case KIND_STOPS: {
         const json_t *list = json_object_get(object, field->name);
         return json_is_null(list) ? STATUS_OK : merge_stops(settings, list, fault);
@@ -218,6 +239,43 @@ json_t *settings_sampling_json(const struct settings *settings) {
                      "repeat_penalty", settings->repeat_penalty, "seed", (json_int_t)settings->seed);
 }
 
+char *settings_turn_text(const struct settings *settings) {
+    json_t *object = settings_sampling_json(settings);
+    json_t *stop = settings_stops_json(settings);
+    json_object_set_new(object, "max_tokens", json_integer(settings->n_tokens_max));
+    json_object_set_new(object, "ignore_eos", json_boolean(settings->ignore_eos));
+    if (stop) {
+        json_object_set_new(object, "stop", stop);
+    }
+    char *text = json_text(object);
+    json_decref(object);
+    return text;
+}
+
+/* A name at a time, so that one that is damaged does not take the others with it. The stop strings of a call may be longer than those
+ * of the settings. */
+void settings_read_turn(struct settings *settings, const char *text) {
+    json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+    const char *name;
+    json_t *value;
+    json_object_foreach(object, name, value) {
+        json_t *one = json_pack("{s:O}", name, value);
+        if (settings_merge(settings, one, SETTINGS_SAMPLING, NULL) != STATUS_OK) {
+            LOG_DEBUG("settings_turn", "ignored=%s", name);
+        }
+        json_decref(one);
+    }
+    settings->ignore_eos = json_is_true(json_object_get(object, "ignore_eos"));
+    const json_t *stop = json_object_get(object, "stop");
+    for (size_t i = 0; i < json_array_size(stop) && settings->n_stops < SETTINGS_STOPS_MAX; i++) {
+        const char *string = json_string_value(json_array_get(stop, i));
+        if (string) {
+            settings->stops[settings->n_stops++] = mem_copy_string(string);
+        }
+    }
+    json_decref(object);
+}
+
 json_t *settings_json(const struct settings *settings) {
     json_t *object = settings_sampling_json(settings);
     json_t *stops = settings_stops_json(settings);
@@ -227,5 +285,8 @@ json_t *settings_json(const struct settings *settings) {
     json_object_set_new(object, "context_size", json_integer(settings->context_size));
     json_object_set_new(object, "gpu_layers", json_integer(settings->n_gpu_layers));
     json_object_set_new(object, "model_path", text_or_null(settings->model_path));
+    json_object_set_new(object, "after_crash", json_string(after_crash_names[settings->after_crash]));
+    json_object_set_new(object, "when_busy", json_string(when_busy_names[settings->when_busy]));
+    json_object_set_new(object, "detach_seconds", json_integer(settings->detach_seconds));
     return object;
 }

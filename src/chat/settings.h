@@ -16,6 +16,7 @@
 #define SETTINGS_STOPS_MAX               16
 #define SETTINGS_STOP_BYTES_MAX          64
 #define SETTINGS_SYSTEM_PROMPT_BYTES_MAX (64u << 10)
+#define SETTINGS_DETACH_SECONDS_MAX      86400
 
 enum sampler_type {
     SAMPLER_GREEDY,
@@ -25,6 +26,12 @@ enum sampler_type {
     SAMPLER_TOP_K,
     SAMPLER_CHAIN_FULL,
 };
+
+/* What happens to an answer when the engine or the server dies under it. */
+enum after_crash { AFTER_CRASH_CONTINUE, AFTER_CRASH_ASK };
+
+/* What happens to a message that comes while an answer of its conversation is being made. */
+enum when_busy { WHEN_BUSY_REFUSE, WHEN_BUSY_QUEUE };
 
 struct settings {
     enum sampler_type sampler_type;
@@ -44,6 +51,9 @@ struct settings {
     int64_t context_size;
     int64_t n_gpu_layers; /* −1: the engine chooses */
     char *model_path;     /* NULL: the first model found */
+    enum after_crash after_crash;
+    enum when_busy when_busy;
+    int64_t detach_seconds; /* how long an answer goes on that nobody watches; −1: to its end */
 };
 
 void settings_init(struct settings *settings);
@@ -54,13 +64,18 @@ void settings_copy(struct settings *to, const struct settings *from);
 enum settings_scope { SETTINGS_ALL, SETTINGS_SAMPLING };
 
 /* settings_merge changes what `object` names. On failure nothing is changed and the fault names the field: unknown names too.
- * SETTINGS_SAMPLING does not know system_prompt, context_size, model_path. model_history is accepted and ignored. */
+ * SETTINGS_SAMPLING knows only what one answer can have of its own. model_history is accepted and ignored. */
 MUST_CHECK enum status settings_merge(struct settings *settings, const json_t *object,
                                       enum settings_scope scope, struct fault *fault);
 
 /* settings_json is the whole list, a new reference; settings_sampling_json what the engine protocol calls `sampling`. */
 json_t *settings_json(const struct settings *settings);
 json_t *settings_sampling_json(const struct settings *settings);
+
+/* settings_turn_text is what going on with an answer needs (the names of the engine protocol: sampling, max_tokens, stop, ignore_eos), as
+ * JSON in new memory. settings_read_turn takes it into settings that were initialised; what it does not know it leaves alone. */
+char *settings_turn_text(const struct settings *settings);
+void settings_read_turn(struct settings *settings, const char *text);
 
 /* settings_stops_json is a new array; NULL: no stop strings. */
 json_t *settings_stops_json(const struct settings *settings);

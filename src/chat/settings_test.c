@@ -50,6 +50,9 @@ static void test_a_bad_value_changes_nothing_and_is_named(void **state) {
         { "{\"top_k\":5,\"stop_tokens\":\"END\"}", "stop_tokens" },
         { "{\"top_k\":5,\"stop_tokens\":[1]}", "stop_tokens" },
         { "{\"top_k\":5,\"context_size\":16}", "context_size" },
+        { "{\"top_k\":5,\"after_crash\":\"pray\"}", "after_crash" },
+        { "{\"top_k\":5,\"when_busy\":1}", "when_busy" },
+        { "{\"top_k\":5,\"detach_seconds\":-2}", "detach_seconds" },
         { "{\"top_k\":5,\"colour\":1}", "colour" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -80,7 +83,8 @@ static void test_what_is_written_can_be_read_again(void **state) {
     settings_init(&settings);
     settings_init(&again);
     assert_int_equal(merge(&settings,
-                           "{\"sampler_type\":\"Greedy\",\"seed\":7,\"stop_tokens\":[\"a\",\"b\"]}",
+                           "{\"sampler_type\":\"Greedy\",\"seed\":7,\"after_crash\":\"ask\",\"when_busy\":"
+                           "\"queue\",\"detach_seconds\":9,\"stop_tokens\":[\"a\",\"b\"]}",
                            SETTINGS_ALL, &fault),
                      STATUS_OK);
     json_t *written = settings_json(&settings);
@@ -93,11 +97,50 @@ static void test_what_is_written_can_be_read_again(void **state) {
     settings_deinit(&again);
 }
 
+/* P5: what is stored with an answer is enough to go on with it in the same way */
+static void test_an_answer_goes_on_with_its_own_settings(void **state) {
+    (void)state;
+    struct settings settings, again;
+    struct fault fault;
+    settings_init(&settings);
+    settings_init(&again);
+    assert_int_equal(
+        merge(&settings,
+              "{\"sampler_type\":\"TopK\",\"top_k\":7,\"max_tokens\":99,\"stop_tokens\":[\"a\",\"b\"]}",
+              SETTINGS_ALL, &fault),
+        STATUS_OK);
+    settings.ignore_eos = true;
+    char *text = settings_turn_text(&settings);
+    settings_read_turn(&again, text);
+    char *second = settings_turn_text(&again);
+    assert_string_equal(second, text);
+    assert_true(again.ignore_eos && again.top_k == 7 && again.n_tokens_max == 99 && again.n_stops == 2);
+    assert_non_null(strstr(text, "\"sampler_type\":\"TopK\""));
+    assert_null(strstr(text, "stop_tokens"));
+    free(text);
+    free(second);
+    settings_deinit(&settings);
+    settings_deinit(&again);
+}
+
+static void test_a_damaged_or_missing_text_leaves_the_settings(void **state) {
+    (void)state;
+    struct settings settings;
+    settings_init(&settings);
+    settings_read_turn(&settings, NULL);
+    settings_read_turn(&settings, "{");
+    settings_read_turn(&settings, "{\"top_k\":-5,\"min_p\":0.5,\"stop\":[1]}");
+    assert_true(settings.top_k == 20 && settings.min_p == 0.5 && settings.n_stops == 0);
+    settings_deinit(&settings);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_partial_change_leaves_the_rest),
         cmocka_unit_test(test_a_bad_value_changes_nothing_and_is_named),
         cmocka_unit_test(test_a_message_may_set_sampling_only),
+        cmocka_unit_test(test_an_answer_goes_on_with_its_own_settings),
+        cmocka_unit_test(test_a_damaged_or_missing_text_leaves_the_settings),
         cmocka_unit_test(test_what_is_written_can_be_read_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
