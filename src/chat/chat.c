@@ -307,6 +307,14 @@ bool chat_cancel(struct chat *chat, struct conversation *conversation) {
     return is_running;
 }
 
+bool chat_cancel_generation(struct chat *chat, const char *generation_id) {
+    struct turn *turn = turn_find(chat, generation_id);
+    if (turn) {
+        turn_cancel(turn);
+    }
+    return turn != NULL;
+}
+
 /* ---- Listing ---- */
 
 static void on_listed(void *ctx, enum status status, const struct store_listed *rows, size_t n_rows) {

@@ -128,6 +128,8 @@ struct chat_call *chat_complete(struct chat *chat, json_t *messages, const char 
 /* chat_cancel stops the reply that runs in it, or that begins once its message is stored; the end comes through the watchers (P9).
  * False: there is none. */
 bool chat_cancel(struct chat *chat, struct conversation *conversation);
+/* chat_cancel_generation stops this one, also while it waits behind another of its conversation. False: no turn makes it. */
+bool chat_cancel_generation(struct chat *chat, const char *generation_id);
 
 /* chat_find_running: the conversation whose reply has this generation id, if it runs. Borrowed. */
 struct conversation *chat_find_running(const struct chat *chat, const char *generation_id);
