@@ -162,6 +162,10 @@ class Proxy:
     def go_on(self):
         self.do(self.running.set)
 
+    def mute(self):
+        """From now on nothing from the server arrives on the connections that are open."""
+        self.do(lambda: [setattr(link.plan, "swallow", True) for link in self.links.values()])
+
     def cut_all(self, how="rst"):
         self.do(lambda: [link.cut(how) for link in list(self.links.values())])
 
