@@ -1,12 +1,16 @@
 /* A disk that refuses, and a disk that is slow. */
 #include "store/store_test_driver.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +22,7 @@
 
 static atomic_int n_writes_to_fail;
 static atomic_int n_syncs_to_fail;
+static atomic_int write_error; /* what the failing ones say */
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
 static bool gate_is_shut; /* the sync thread waits before its fdatasync */
@@ -32,7 +37,7 @@ static bool take(atomic_int *n) {
 
 static ssize_t failing_pwrite(int fd, const void *bytes, size_t n, off_t offset) {
     if (take(&n_writes_to_fail)) {
-        errno = ENOSPC;
+        errno = atomic_load(&write_error);
         return -1;
     }
     return pwrite(fd, bytes, n, offset);
@@ -40,7 +45,7 @@ static ssize_t failing_pwrite(int fd, const void *bytes, size_t n, off_t offset)
 
 static ssize_t failing_write(int fd, const void *bytes, size_t n) {
     if (take(&n_writes_to_fail)) {
-        errno = ENOSPC;
+        errno = atomic_load(&write_error);
         return -1;
     }
     return write(fd, bytes, n);
@@ -109,6 +114,7 @@ static void wait_for_sync(int n) {
 }
 
 static int setup(void **state) {
+    atomic_store(&write_error, ENOSPC);
     atomic_store(&n_writes_to_fail, 0);
     atomic_store(&n_syncs_to_fail, 0);
     return driver_setup(state);
@@ -169,23 +175,107 @@ static void test_a_send_that_cannot_be_stored_leaves_nothing(void **state) {
     assert_false(sent.duplicate);
 }
 
-static void test_reading_goes_on_when_nothing_can_be_written(void **state) {
+static void test_reading_goes_on_while_nothing_can_be_written(void **state) {
     struct driver *driver = *state;
-    driver->retry_ms = 60;
+    driver->retry_ms = FOREVER;
     driver_reopen(driver);
     struct store_sent sent = driver_send(driver, (struct store_send){ 0 });
     atomic_store(&n_writes_to_fail, FOREVER);
-    /* While the first is tried again and again, the second and the load become one batch. */
     struct driver_answer first = { 0 }, second = { 0 };
     assert_int_equal(store_put_setting(driver->store, "a", "1", driver_on_done, &first), STATUS_OK);
-    assert_int_equal(store_put_setting(driver->store, "a", "2", driver_on_done, &second), STATUS_OK);
     struct store_conversation *found = driver_load(driver, sent.conversation, NULL);
     assert_int_equal(found->n_messages, 2);
     store_conversation_free(found);
-    driver_wait(driver, &first.is_done);
+    assert_int_equal(store_put_setting(driver->store, "a", "2", driver_on_done, &second), STATUS_OK);
+    assert_int_equal(driver_list(driver, (struct store_list){ 0 }).n_rows, 1);
+    assert_false(first.is_done);
+    assert_false(second.is_done);
+    atomic_store(&n_writes_to_fail, 0);
     driver_wait(driver, &second.is_done);
-    assert_int_equal(first.status, STATUS_IO);
-    assert_int_equal(second.status, STATUS_IO);
+    assert_true(first.is_done);
+    assert_int_equal(first.status, STATUS_OK);
+    assert_int_equal(second.status, STATUS_OK);
+    driver_reopen(driver);
+    char *value = store_setting(driver->store, "a");
+    assert_string_equal(value, "2");
+    free(value);
+}
+
+/* What waits keeps its order: a token that came later is not the next one without those before it. */
+static void test_what_waited_is_written_in_its_order(void **state) {
+    struct driver *driver = *state;
+    driver->retry_ms = FOREVER;
+    driver_reopen(driver);
+    struct store_sent sent = driver_send(driver, (struct store_send){ 0 });
+    struct driver_answer answers[20] = { 0 };
+    atomic_store(&n_writes_to_fail, 6);
+    for (uint64_t i = 0; i < 20; i++) {
+        struct store_token token = {
+            .generation_key = sent.generation_key, .seq = i + 2, .token = 7, .text_size = 1
+        };
+        struct store_tokens batch = { .tokens = &token, .n_tokens = 1, .text = "x", .text_size = 1 };
+        assert_int_equal(store_append_tokens(driver->store, &batch, driver_on_done, &answers[i]), STATUS_OK);
+        if (i % 5 == 0) {
+            assert_int_equal(driver_list(driver, (struct store_list){ 0 }).n_rows, 1);
+        }
+    }
+    driver_wait(driver, &answers[19].is_done);
+    for (size_t i = 0; i < 20; i++) {
+        assert_true(answers[i].is_done);
+        assert_int_equal(answers[i].status, STATUS_OK);
+    }
+    assert_int_equal(driver_end(driver, sent.generation_key, 22), STATUS_OK);
+}
+
+/* ---- What is wrong is told, and heals by itself ---- */
+
+static void wait_for_trouble(struct driver *driver, enum store_trouble trouble) {
+    uint64_t give_up_ms = clock_now_ms() + 50000;
+    while (store_trouble(driver->store) != trouble) {
+        struct pollfd wake = { .fd = driver->wake_fd, .events = POLLIN };
+        assert_true(clock_now_ms() < give_up_ms && poll(&wake, 1, 50000) == 1);
+        eventfd_t value;
+        eventfd_read(driver->wake_fd, &value);
+        store_drain(driver->store);
+    }
+}
+
+static void check_told(struct driver *driver, int error, enum store_trouble trouble) {
+    struct driver_answer answer = { 0 };
+    atomic_store(&write_error, error);
+    atomic_store(&n_writes_to_fail, FOREVER);
+    assert_int_equal(store_put_setting(driver->store, "a", "1", driver_on_done, &answer), STATUS_OK);
+    wait_for_trouble(driver, trouble);
+    driver_wait(driver, &answer.is_done);
+    assert_int_equal(answer.status, STATUS_IO);
+    assert_int_equal(store_trouble(driver->store), trouble);
+    /* Nothing waits to be written any more: the store finds out by itself that it can write again. */
+    atomic_store(&n_writes_to_fail, 0);
+    wait_for_trouble(driver, STORE_FINE);
+    assert_int_equal(driver_put_setting(driver, "a", "2"), STATUS_OK);
+}
+
+static void test_what_is_wrong_with_the_disk_is_told_and_heals(void **state) {
+    struct driver *driver = *state;
+    driver->retry_ms = 60;
+    driver_reopen(driver);
+    assert_int_equal(store_trouble(driver->store), STORE_FINE);
+    check_told(driver, ENOSPC, STORE_FULL);
+    check_told(driver, EFBIG, STORE_FULL);
+    check_told(driver, EROFS, STORE_READ_ONLY);
+    check_told(driver, EIO, STORE_FAILING);
+}
+
+static void test_a_sync_that_fails_is_trouble_until_one_does_not(void **state) {
+    struct driver *driver = *state;
+    atomic_store(&n_syncs_to_fail, FOREVER);
+    struct driver_answer answer = { 0 };
+    assert_int_equal(store_put_setting(driver->store, "a", "1", driver_on_done, &answer), STATUS_OK);
+    wait_for_trouble(driver, STORE_FAILING);
+    atomic_store(&n_syncs_to_fail, 0);
+    wait_for_trouble(driver, STORE_FINE);
+    driver_wait(driver, &answer.is_done);
+    assert_int_equal(answer.status, STATUS_OK);
 }
 
 static void test_closing_does_not_wait_for_a_disk_that_refuses(void **state) {
@@ -318,7 +408,10 @@ int main(void) {
         TEST(test_a_commit_that_fails_is_tried_again_until_it_lands),
         TEST(test_a_commit_that_keeps_failing_is_an_io_error_and_leaves_no_hole),
         TEST(test_a_send_that_cannot_be_stored_leaves_nothing),
-        TEST(test_reading_goes_on_when_nothing_can_be_written),
+        TEST(test_reading_goes_on_while_nothing_can_be_written),
+        TEST(test_what_waited_is_written_in_its_order),
+        TEST(test_what_is_wrong_with_the_disk_is_told_and_heals),
+        TEST(test_a_sync_that_fails_is_trouble_until_one_does_not),
         TEST(test_closing_does_not_wait_for_a_disk_that_refuses),
         TEST(test_a_send_is_answered_after_its_sync_and_tokens_do_not_wait_for_it),
         TEST(test_jobs_that_wait_for_the_disk_share_one_sync),

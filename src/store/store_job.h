@@ -26,6 +26,10 @@ struct job_kind {
     bool writes;
     bool is_durable; /* (D2): when it is OK, its answer waits for the disk */
     enum job_outcome (*run)(struct store_db *db, struct store_job *job); /* may run again, after `forget` */
+    /* In the place of `run`: work in steps between the batches, in no transaction. True: it is done, and job->status and
+     * is_durable say how. */
+    bool (*step)(struct store_db *db, struct store_job *job, bool gives_up);
+    void (*after_sync)(struct store_job *job); /* on the sync thread, when it is durable; may set job->status */
     void (*forget)(struct store_job *job); /* frees results; NULL: it has none */
     void (*answer)(struct store_job *job);
 };
@@ -36,7 +40,7 @@ struct store_job {
     void *ctx;
     enum status status;
     bool is_durable;
-    bool is_refused; /* its writing was given up: it is not run again */
+    uint64_t give_up_ms; /* of one that is owed (store_batch.h) */
 };
 
 /* store_job_new makes a job of `size` bytes that begins with a struct store_job, followed by n_text_bytes for

@@ -34,6 +34,8 @@ static bool sync_log(struct store_sync *sync) {
     uint64_t give_up_ms = clock_now_ms() + (uint64_t)sync->options.retry_ms;
     for (;;) {
         int error = FAULT_POINT_FAILS("sync.before") ? EIO : fdatasync(sync->fd) != 0 ? errno : 0;
+        store_health_set(sync->options.health, STORE_PART_SYNC,
+                         error ? store_health_classify(SQLITE_IOERR, error) : STORE_FINE);
         if (error == 0) {
             FAULT_POINT("sync.after");
             return true;
@@ -62,8 +64,11 @@ static struct mail *take_mark(struct store_sync *sync, struct mail *first, bool 
 static void pass_on(struct store_sync *sync, struct mail *first, bool is_synced) {
     for (struct mail *mail = first, *next; mail; mail = next) {
         next = mail->next;
+        struct store_job *job = (struct store_job *)mail;
         if (!is_synced) {
-            ((struct store_job *)mail)->status = STATUS_IO;
+            job->status = STATUS_IO;
+        } else if (job->kind->after_sync) {
+            job->kind->after_sync(job);
         }
         enum status status = mailbox_post(sync->options.done, mail);
         assert(status == STATUS_OK);

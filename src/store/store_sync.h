@@ -10,6 +10,7 @@
 #define RUNNEL_STORE_STORE_SYNC_H
 
 #include "base/mailbox.h"
+#include "store/store_health.h"
 #include "store/store_job.h"
 
 #include <stdbool.h>
@@ -19,6 +20,7 @@ struct store_sync_options {
     const char *directory; /* synced once: the files' names must survive too */
     const char *log_path;
     struct mailbox *done;
+    struct store_health *health;
     int64_t retry_ms;
 };
 

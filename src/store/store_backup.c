@@ -1,0 +1,149 @@
+#include "store/store_backup.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A step of 512 KiB takes about a millisecond: so long tokens wait. */
+#define STEP_PAGES 128
+
+struct store_backup {
+    char *path;
+    char *part_path;
+    int fd; /* of part_path */
+    sqlite3 *copy;
+    sqlite3_backup *work;
+};
+
+static enum status refuse(const struct store_backup *backup, int result, struct fault *fault) {
+    return fault_set(fault, (result & 0xFF) == SQLITE_CORRUPT ? STATUS_CORRUPT : STATUS_IO,
+                     "%s cannot be written: %s", backup->part_path,
+                     backup->copy ? sqlite3_errmsg(backup->copy) : sqlite3_errstr(result));
+}
+
+static enum status open_part(struct store_backup *backup, struct fault *fault) {
+    struct stat info;
+    if (lstat(backup->path, &info) == 0) {
+        return fault_set(fault, STATUS_CONFLICT, "%s is there already; nothing was changed", backup->path);
+    }
+    backup->fd = open(backup->part_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    return backup->fd >= 0
+               ? STATUS_OK
+               : fault_set(fault, STATUS_IO, "%s cannot be made: %s", backup->part_path, strerror(errno));
+}
+
+enum status store_backup_begin(sqlite3 *source, const char *path, struct store_backup **out,
+                               struct fault *fault) {
+    struct store_backup *backup = mem_alloc(sizeof *backup);
+    *out = NULL;
+    backup->fd = -1;
+    backup->path = mem_copy_string(path);
+    backup->part_path = mem_format("%s.part", path);
+    enum status status = open_part(backup, fault);
+    if (status == STATUS_OK) {
+        int result = sqlite3_open_v2(backup->part_path, &backup->copy,
+                                     SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+        if (result == SQLITE_OK) {
+            /* What is half done is thrown away, so nothing needs to be undone or on disk before the end. */
+            result = sqlite3_exec(backup->copy, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL,
+                                  NULL, NULL);
+        }
+        if (result == SQLITE_OK) {
+            backup->work = sqlite3_backup_init(backup->copy, "main", source, "main");
+            result = backup->work ? SQLITE_OK : sqlite3_errcode(backup->copy);
+        }
+        status = result == SQLITE_OK ? STATUS_OK : refuse(backup, result, fault);
+    }
+    if (status != STATUS_OK) {
+        store_backup_free(backup);
+        return status;
+    }
+    *out = backup;
+    return STATUS_OK;
+}
+
+/* The copy becomes one file that says of itself that it is a copy. */
+static int seal(struct store_backup *backup) {
+    int result = sqlite3_backup_finish(backup->work);
+    backup->work = NULL;
+    if (result == SQLITE_OK) {
+        result =
+            sqlite3_exec(backup->copy, "PRAGMA journal_mode = DELETE; DELETE FROM meta WHERE name = 'epoch'",
+                         NULL, NULL, NULL);
+    }
+    return result;
+}
+
+enum status store_backup_step(struct store_backup *backup, bool *is_last, struct fault *fault) {
+    int result = sqlite3_backup_step(backup->work, STEP_PAGES);
+    *is_last = result == SQLITE_DONE;
+    if (result == SQLITE_OK) {
+        /* The disk begins now, so that the wait at the end is short. */
+        sync_file_range(backup->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+        return STATUS_OK;
+    }
+    result = *is_last ? seal(backup) : result;
+    enum status status = result == SQLITE_OK ? STATUS_OK : refuse(backup, result, fault);
+    if (status == STATUS_OK) {
+        sqlite3_close(backup->copy);
+        backup->copy = NULL;
+    }
+    return status;
+}
+
+static int sync_folder_of(const char *path) {
+    char *copy = mem_copy_string(path);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(copy);
+    int result = fd < 0 ? -1 : fsync(fd);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return result;
+}
+
+enum status store_backup_finish(struct store_backup *backup, uint64_t *size_bytes, struct fault *fault) {
+    struct stat info;
+    /* link, not rename: a file that came meanwhile is not written over. */
+    if (fsync(backup->fd) != 0 || fstat(backup->fd, &info) != 0 ||
+        link(backup->part_path, backup->path) != 0 || sync_folder_of(backup->path) != 0) {
+        return fault_set(fault, errno == EEXIST ? STATUS_CONFLICT : STATUS_IO, "%s cannot be written: %s",
+                         backup->path, strerror(errno));
+    }
+    *size_bytes = (uint64_t)info.st_size;
+    return STATUS_OK;
+}
+
+void store_backup_free(struct store_backup *backup) {
+    if (backup == NULL) {
+        return;
+    }
+    sqlite3_backup_finish(backup->work);
+    sqlite3_close(backup->copy);
+    if (backup->fd >= 0) {
+        close(backup->fd);
+        unlink(backup->part_path);
+    }
+    free(backup->path);
+    free(backup->part_path);
+    free(backup);
+}
+
+enum status store_backup_copy(sqlite3 *source, const char *path, uint64_t *size_bytes, struct fault *fault) {
+    struct store_backup *backup = NULL;
+    enum status status = store_backup_begin(source, path, &backup, fault);
+    for (bool is_last = false; status == STATUS_OK && !is_last;) {
+        status = store_backup_step(backup, &is_last, fault);
+    }
+    if (status == STATUS_OK) {
+        status = store_backup_finish(backup, size_bytes, fault);
+    }
+    store_backup_free(backup);
+    return status;
+}

@@ -1,0 +1,95 @@
+/* store_backup_job.c - store_backup: the steps are the store thread's, the wait for the disk is the sync thread's. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "store/store.h"
+#include "store/store_backup.h"
+#include "store/store_job.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct backup_job {
+    struct store_job job;
+    store_on_backed_up callback;
+    struct store_backup *backup;
+    char *path;
+    uint64_t size_bytes;
+};
+
+/* <directory>/backups/runnel-2026-11-22-21-05-10-123.db, from the root on, because it is told to other processes. */
+static char *make_path(const char *database_path) {
+    char real[PATH_MAX], when[CLOCK_ISO_BYTES];
+    if (realpath(database_path, real) == NULL) {
+        return NULL;
+    }
+    *strrchr(real, '/') = '\0';
+    char *folder = mem_format("%s/backups", real);
+    mkdir(folder, 0700); /* when it cannot be made, neither can the file */
+    clock_format_dashes(clock_wall_ms(), when);
+    char *path = mem_format("%s/runnel-%s.db", folder, when);
+    free(folder);
+    return path;
+}
+
+static void fail(struct backup_job *job, enum status status, const char *why) {
+    LOG_ERROR("store_backup", "path=%s error=%s", job->path ? job->path : "", why);
+    job->job.status = status;
+}
+
+static bool step(struct store_db *db, struct store_job *base, bool gives_up) {
+    struct backup_job *job = (struct backup_job *)base;
+    struct fault fault = { .text = "stopping" };
+    enum status status = gives_up ? STATUS_CLOSED : STATUS_OK;
+    bool is_last = false;
+    if (status == STATUS_OK && job->backup == NULL) {
+        job->path = make_path(db->path);
+        status = job->path ? store_backup_begin(db->sqlite, job->path, &job->backup, &fault)
+                           : fault_set(&fault, STATUS_IO, "the folder cannot be named");
+    }
+    if (status == STATUS_OK) {
+        status = store_backup_step(job->backup, &is_last, &fault);
+    }
+    if (status != STATUS_OK) {
+        fail(job, status, fault.text);
+    }
+    base->is_durable = status == STATUS_OK;
+    return is_last || status != STATUS_OK;
+}
+
+static void after_sync(struct store_job *base) {
+    struct backup_job *job = (struct backup_job *)base;
+    struct fault fault;
+    enum status status = store_backup_finish(job->backup, &job->size_bytes, &fault);
+    if (status != STATUS_OK) {
+        fail(job, status, fault.text);
+    }
+}
+
+/* The job is not done before its last step, so the backup no longer needs the connection here. */
+static void answer(struct store_job *base) {
+    struct backup_job *job = (struct backup_job *)base;
+    bool is_ok = base->status == STATUS_OK;
+    job->callback(base->ctx, &(struct store_backed_up){ .status = base->status,
+                                                        .path = is_ok ? job->path : "",
+                                                        .size_bytes = is_ok ? job->size_bytes : 0 });
+}
+
+static void forget(struct store_job *base) {
+    struct backup_job *job = (struct backup_job *)base;
+    store_backup_free(job->backup);
+    free(job->path);
+    job->backup = NULL;
+    job->path = NULL;
+}
+
+enum status store_backup(struct store *store, store_on_backed_up callback, void *ctx) {
+    static const struct job_kind kind = {
+        .step = step, .after_sync = after_sync, .forget = forget, .answer = answer
+    };
+    struct backup_job *job = store_job_new(&kind, ctx, sizeof *job, 0);
+    job->callback = callback;
+    return store_post(store, &job->job);
+}
