@@ -104,6 +104,10 @@ void reply_status(struct net_conn *net, enum status status, const char *text);
 int reply_http_status(enum status status);        /* the one table: enum status → HTTP */
 const char *reply_error_code(enum status status); /* → [N11] */
 /* Of a generation that ended as "error" or "interrupted": what a waiting caller is told. */
+/* reply_goes_on: the end of this one is not the end of the answer (N12): what comes next is the beginning of another. */
+bool reply_goes_on(const struct api *api, const struct stream *stream);
+/* reply_is_failure: it ended as "error" or "interrupted". */
+bool reply_is_failure(const struct stream *stream);
 int reply_end_http_status(const struct stream *stream);
 const char *reply_end_text(const struct stream *stream);
 /* reply_body_object parses the request's body as a JSON object; NULL: it has been answered (400, 415). An
@@ -112,6 +116,9 @@ json_t *reply_body_object(struct net_conn *net);
 
 /* encode.c: JSON of domain objects; new references */
 json_t *encode_message(const struct message *message); /* MESSAGE of wire part 3 */
+/* encode_phase and encode_end add the fields of [N5], and of the event `end`, to an object. */
+void encode_phase(json_t *out, const struct phase *phase);
+void encode_end(json_t *out, const struct stream *stream);
 json_t *encode_conversation(const char *name, const char *title, int64_t created_ms, int64_t updated_ms,
                             bool running);
 
@@ -129,6 +136,7 @@ bool rest_chat_take_send(struct net_conn *net, const json_t *body, char conversa
 void rest_chat_handle(struct api *api, struct net_conn *net);          /* POST /api/chat [W14] */
 void rest_chat_stream_handle(struct api *api, struct net_conn *net);   /* POST, GET /api/chat/stream [W15] */
 void rest_chat_cancel_handle(struct api *api, struct net_conn *net);   /* [W16] */
+void rest_generations_handle(struct api *api, struct net_conn *net);   /* [W26] [W27] */
 void rest_conversations_handle(struct api *api, struct net_conn *net); /* [W17] */
 void rest_conversation_handle(struct api *api, struct net_conn *net);  /* GET, DELETE [W18] [W19] */
 void rest_config_handle(struct api *api, struct net_conn *net);        /* [W20] */

@@ -18,15 +18,29 @@ static json_t *shared(json_t *value) {
     return value ? json_incref(value) : json_null();
 }
 
+static json_t *id_or_null(const char *id) {
+    return id[0] ? json_string(id) : json_null();
+}
+
 static json_t *encode_generation(const struct stream *stream) {
-    json_t *object =
-        json_pack("{s:s, s:I, s:b, s:s?, s:o, s:o, s:s?}", "id", stream->id, "seq",
-                  (json_int_t)stream->last_seq, "ended", stream->is_ended, "reason", stream->reason, "usage",
-                  shared(stream->usage), "timings", shared(stream->timings), "model", stream->model);
+    json_t *object = json_pack(
+        "{s:s, s:I, s:b, s:s?, s:o, s:o, s:s?, s:o}", "id", stream->id, "seq", (json_int_t)stream->last_seq,
+        "ended", stream->is_ended, "reason", stream->reason, "usage", shared(stream->usage), "timings",
+        shared(stream->timings), "model", stream->model, "continues", id_or_null(stream->continues));
     if (stream->error) {
         json_object_set(object, "error", stream->error);
     }
     return object;
+}
+
+/* The texts of all its generations. */
+static json_t *encode_text(const struct message *message) {
+    struct bytes text;
+    bytes_init(&text, message_text_size(message) + 1);
+    message_add_text(message, &text);
+    json_t *string = json_stringn(text.size ? text.data : "", text.size);
+    bytes_deinit(&text);
+    return string;
 }
 
 json_t *encode_message(const struct message *message) {
@@ -35,15 +49,44 @@ json_t *encode_message(const struct message *message) {
         [STORE_ROLE_USER] = "user",
         [STORE_ROLE_ASSISTANT] = "assistant",
     };
-    const char *text = message->stream ? message->stream->text.data : message->content;
-    size_t size = message->stream ? message->stream->text.size : message->content_size;
-    json_t *object = json_pack("{s:s, s:s?, s:s, s:s%, s:o}", "id", message->id, "parent",
-                               message->parent[0] ? message->parent : NULL, "role", roles[message->role],
-                               "content", text ? text : "", size, "timestamp", iso(message->created_ms));
+    json_t *object = json_pack("{s:s, s:o, s:s, s:o, s:o}", "id", message->id, "parent",
+                               id_or_null(message->parent), "role", roles[message->role], "content",
+                               encode_text(message), "timestamp", iso(message->created_ms));
     if (message->stream) {
         json_object_set_new(object, "generation", encode_generation(message->stream));
     }
     return object;
+}
+
+void encode_phase(json_t *out, const struct phase *phase) {
+    switch (phase->kind) {
+    case PHASE_QUEUED:
+        json_object_set_new(out, "phase", json_string("queued"));
+        json_object_set_new(out, "position", phase->position ? json_integer(phase->position) : json_null());
+        break;
+    case PHASE_LOADING:
+        json_object_set_new(out, "phase", json_string("loading"));
+        json_object_set_new(out, "stage", json_string(phase->stage));
+        json_object_set_new(out, "progress", json_real(phase->progress));
+        break;
+    default:
+        json_object_set_new(out, "phase", json_string("prefill"));
+        json_object_set_new(out, "done", json_integer(phase->done));
+        json_object_set_new(out, "total", json_integer(phase->total));
+        json_object_set_new(out, "cached", json_integer(phase->cached));
+    }
+}
+
+void encode_end(json_t *out, const struct stream *stream) {
+    json_object_set_new(out, "reason", json_string(stream->reason));
+    if (stream->error) {
+        json_object_set(out, "error", stream->error);
+    }
+    json_object_set_new(out, "usage", shared(stream->usage));
+    json_object_set_new(out, "timings", shared(stream->timings));
+    if (stream->next) {
+        json_object_set_new(out, "continued_by", json_string(stream->next->id));
+    }
 }
 
 json_t *encode_conversation(const char *name, const char *title, int64_t created_ms, int64_t updated_ms,

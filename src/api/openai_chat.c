@@ -38,8 +38,18 @@ struct openai_call {
     char *head; /* of every chunk, up to "choices" */
 };
 
+static const struct message *message_of(const struct openai_call *self) {
+    return self->watcher.conversation->messages[0];
+}
+
+/* The newest generation: how the answer ends. */
 static const struct stream *stream_of(const struct openai_call *self) {
-    return self->watcher.conversation->messages[0]->stream;
+    return message_of(self)->stream;
+}
+
+/* What the call is known by, also when another generation goes on with it [O7]. */
+static const char *id_of(const struct openai_call *self) {
+    return message_of(self)->first->id;
 }
 
 static void free_call(struct openai_call *self) {
@@ -53,12 +63,23 @@ static void free_call(struct openai_call *self) {
 
 /* ---- Pieces of an answer ---- */
 
-static json_t *usage_json(const struct stream *stream) {
-    const json_t *prompt = json_object_get(stream->usage, "prompt_tokens");
-    const json_t *cached = json_object_get(stream->usage, "cached_tokens");
-    const json_t *completion = json_object_get(stream->usage, "completion_tokens");
-    json_int_t n_prompt = prompt ? json_integer_value(prompt) : stream->n_prompt_tokens;
-    json_int_t n_completion = completion ? json_integer_value(completion) : (json_int_t)stream->n_tokens;
+static json_int_t completion_tokens(const struct stream *stream) {
+    const json_t *said = json_object_get(stream->usage, "completion_tokens");
+    return said ? json_integer_value(said) : (json_int_t)stream->n_tokens;
+}
+
+/* The prompt of one that goes on has what was said before it [E21]: to the caller that is answer, not prompt. */
+static json_t *usage_json(const struct message *message) {
+    const struct stream *newest = message->stream;
+    const json_t *prompt = json_object_get(newest->usage, "prompt_tokens");
+    const json_t *cached = json_object_get(newest->usage, "cached_tokens");
+    json_int_t n_prompt = prompt ? json_integer_value(prompt) : newest->n_prompt_tokens;
+    json_int_t n_completion = completion_tokens(newest);
+    for (const struct stream *stream = message->first; stream != newest; stream = stream->next) {
+        n_prompt -= (json_int_t)stream->n_tokens;
+        n_completion += (json_int_t)stream->n_tokens;
+    }
+    n_prompt = n_prompt > 0 ? n_prompt : 0;
     return json_pack("{s:I, s:I, s:I, s:{s:I}}", "prompt_tokens", n_prompt, "completion_tokens", n_completion,
                      "total_tokens", n_prompt + n_completion, "prompt_tokens_details", "cached_tokens",
                      json_integer_value(cached));
@@ -69,8 +90,7 @@ static const char *finish_reason(const struct stream *stream) {
 }
 
 static bool is_failure(const struct stream *stream) {
-    return stream->is_ended &&
-           (strcmp(stream->reason, "error") == 0 || strcmp(stream->reason, "interrupted") == 0);
+    return stream->is_ended && reply_is_failure(stream);
 }
 
 static struct openai_error failure_of(const struct stream *stream) {
@@ -96,7 +116,7 @@ static char *chunk_head(const struct openai_call *self) {
     bytes_add_format(&head,
                      "data: {\"id\":\"chatcmpl-%s\",\"object\":\"chat.completion.chunk\",\"created\":%lld,"
                      "\"system_fingerprint\":\"runnel-%s\",\"model\":",
-                     stream_of(self)->id, (long long)self->created_s, self->conn.api->options.version);
+                     id_of(self), (long long)self->created_s, self->conn.api->options.version);
     bytes_add_json_string(&head, self->model, strlen(self->model));
     bytes_add_text(&head, ",\"choices\":[");
     char *text = mem_copy_bytes(head.data, head.size);
@@ -143,7 +163,7 @@ static void add_json_event(struct bytes *frame, json_t *object) {
 }
 
 static void add_usage(const struct openai_call *self, struct bytes *frame) {
-    json_t *usage = usage_json(stream_of(self));
+    json_t *usage = usage_json(message_of(self));
     char *text = json_text(usage);
     bytes_add_format(frame, "%s],\"usage\":%s}\n\n", self->head, text);
     free(text);
@@ -174,16 +194,17 @@ static void on_writable(struct api_conn *conn) {
     bytes_clear(frame);
     while (self->state == CALL_STREAMING && frame->size < API_STREAM_WRITE_BYTES &&
            watcher_next(&self->watcher, 1, API_FRAME_TEXT_BYTES, &item) != WATCH_NONE) {
-        if (item.kind == WATCH_START) {
+        bool is_seam = item.kind == WATCH_END && reply_goes_on(conn->api, item.stream);
+        if (item.kind == WATCH_START && item.stream == message_of(self)->first) {
             add_role(self, frame);
         } else if (item.kind == WATCH_TOKENS) {
             add_token(self, frame, &item);
-        } else if (item.kind == WATCH_END) {
+        } else if (item.kind == WATCH_END && !is_seam) {
             add_end(self, frame);
         }
     }
     if (frame->failed) {
-        LOG_WARN("stream_token_too_large", "generation=%s", stream_of(self)->id);
+        LOG_WARN("stream_token_too_large", "generation=%s", id_of(self));
         net_conn_close(conn->net, NET_CLOSE_TOO_LARGE, "");
         return;
     }
@@ -228,16 +249,20 @@ static void reply_whole(struct openai_call *self) {
         openai_error_reply(self->conn.net, &error);
         return;
     }
-    char *id = mem_format("chatcmpl-%s", stream->id);
+    struct bytes content;
+    bytes_init(&content, message_text_size(message_of(self)));
+    message_add_text(message_of(self), &content);
+    char *id = mem_format("chatcmpl-%s", id_of(self));
     char *fingerprint = mem_format("runnel-%s", self->conn.api->options.version);
     json_t *message = json_pack("{s:s, s:s%, s:n}", "role", "assistant", "content",
-                                stream->text.size ? stream->text.data : "", stream->text.size, "refusal");
+                                content.size ? content.data : "", content.size, "refusal");
     json_t *choice = json_pack("{s:i, s:o, s:n, s:s}", "index", 0, "message", message, "logprobs",
                                "finish_reason", finish_reason(stream));
     reply_json(self->conn.net, 200,
                json_pack("{s:s, s:s, s:I, s:s, s:s, s:[o], s:o}", "id", id, "object", "chat.completion",
                          "created", (json_int_t)self->created_s, "model", self->model, "system_fingerprint",
-                         fingerprint, "choices", choice, "usage", usage_json(stream)));
+                         fingerprint, "choices", choice, "usage", usage_json(message_of(self))));
+    bytes_deinit(&content);
     free(id);
     free(fingerprint);
 }
@@ -246,12 +271,13 @@ static void reply_whole(struct openai_call *self) {
 static void decide(struct openai_call *self) {
     const struct stream *stream = stream_of(self);
     const struct phase *phase = &self->watcher.conversation->phase;
-    bool is_silent_failure = is_failure(stream) && stream->n_tokens == 0;
+    bool has_text = stream != message_of(self)->first || stream->last_seq > 1;
+    bool is_silent_failure = is_failure(stream) && message_text_size(message_of(self)) == 0;
     if (!self->is_stream || is_silent_failure) {
         if (stream->is_ended) {
             reply_whole(self);
         }
-    } else if (stream->last_seq > 1 || (phase->kind == PHASE_PREFILL && phase->done > 0)) {
+    } else if (has_text || (phase->kind == PHASE_PREFILL && phase->done > 0)) {
         begin_stream(self);
     }
 }

@@ -127,6 +127,17 @@ void reply_status(struct net_conn *net, enum status status, const char *text) {
     reply_error(net, reply_http_status(status), text);
 }
 
+bool reply_goes_on(const struct api *api, const struct stream *stream) {
+    const struct stream *next = stream->next;
+    /* What a server that stops leaves behind begins with its next start. */
+    bool is_left = next && next->last_seq == 1 && !next->is_ended && chat_is_stopping(api->chat);
+    return next && !is_left;
+}
+
+bool reply_is_failure(const struct stream *stream) {
+    return strcmp(stream->reason, "error") == 0 || strcmp(stream->reason, "interrupted") == 0;
+}
+
 int reply_end_http_status(const struct stream *stream) {
     const char *code = json_get_text(stream->error, "code", "");
     if (strcmp(code, "context_full") == 0 || strcmp(code, "bad_request") == 0) {

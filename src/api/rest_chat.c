@@ -7,7 +7,8 @@
 struct rest_chat {
     struct api_call call;
     struct watcher watcher;
-    char generation[ID_HEX_BYTES];
+    const struct message *message; /* the answer; lives as long as the watcher's conversation */
+    char generation[ID_HEX_BYTES]; /* [W16] what was named */
 };
 
 static void on_close(struct api_conn *conn) {
@@ -48,31 +49,38 @@ bool rest_chat_take_send(struct net_conn *net, const json_t *body, char conversa
 
 /* ---- [W14] ---- */
 
-static void reply_answer(struct rest_chat *self, const struct message *message) {
+static void reply_answer(struct rest_chat *self, const struct stream *stream) {
     struct net_conn *net = self->call.conn.net;
-    const struct stream *stream = message->stream;
-    if (strcmp(stream->reason, "error") == 0 || strcmp(stream->reason, "interrupted") == 0) {
+    if (reply_is_failure(stream)) {
         reply_error(net, reply_end_http_status(stream), reply_end_text(stream));
         return;
     }
     reply_json(net, 200,
-               json_pack("{s:o, s:s, s:I, s:I}", "message", encode_message(message), "conversation_id",
+               json_pack("{s:o, s:s, s:I, s:I}", "message", encode_message(self->message), "conversation_id",
                          self->watcher.conversation->name, "tokens_used",
                          (json_int_t)stream_tokens_used(stream, stream->last_seq), "max_tokens",
                          (json_int_t)stream->context_size));
 }
 
-/* `answer` gets the message of this generation when it has ended. */
+/* `answer` gets the last generation of the answer when it has ended. */
 static void read_until_end(struct rest_chat *self,
-                           void (*answer)(struct rest_chat *self, const struct message *message)) {
+                           void (*answer)(struct rest_chat *self, const struct stream *stream)) {
     struct watch_item item;
     while (watcher_next(&self->watcher, UINT32_MAX, SIZE_MAX, &item) != WATCH_NONE) {
         if (item.kind == WATCH_GONE) {
             reply_error(self->call.conn.net, 404, "the conversation was deleted");
-        } else if (item.kind == WATCH_END && strcmp(item.message->stream->id, self->generation) == 0) {
-            answer(self, item.message);
+        } else if (item.kind == WATCH_END && item.message == self->message &&
+                   !reply_goes_on(self->call.conn.api, item.stream)) {
+            answer(self, item.stream);
         }
     }
+}
+
+static void read_message(struct rest_chat *self, struct conversation *conversation, size_t index,
+                         void (*on_change)(void *ctx)) {
+    watcher_init(&self->watcher, conversation, on_change, self);
+    watcher_seek_message(&self->watcher, index);
+    self->message = conversation->messages[index];
 }
 
 static void on_chat_change(void *ctx) {
@@ -86,9 +94,7 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
         reply_status(self->call.conn.net, sent->status, sent->fault);
         return;
     }
-    memcpy(self->generation, sent->generation_id, strnlen(sent->generation_id, ID_HEX_BYTES - 1));
-    watcher_init(&self->watcher, sent->conversation, on_chat_change, self);
-    watcher_seek_message(&self->watcher, sent->user_index + 1);
+    read_message(self, sent->conversation, sent->user_index + 1, on_chat_change);
     on_chat_change(self);
 }
 
@@ -106,8 +112,7 @@ void rest_chat_handle(struct api *api, struct net_conn *net) {
 
 /* ---- [W16] ---- */
 
-static void reply_end(struct rest_chat *self, const struct message *message) {
-    const struct stream *stream = message->stream;
+static void reply_end(struct rest_chat *self, const struct stream *stream) {
     reply_json(self->call.conn.net, 200,
                json_pack("{s:b, s:s, s:s?, s:I}", "success", true, "generation_id", stream->id, "reason",
                          stream->reason, "seq", (json_int_t)stream->last_seq));
@@ -117,11 +122,12 @@ static void on_cancel_change(void *ctx) {
     read_until_end(ctx, reply_end);
 }
 
-static void cancel(struct rest_chat *self, struct conversation *conversation, const struct message *answer) {
-    memcpy(self->generation, answer->stream->id, sizeof self->generation);
-    /* It stands at the answer, which has not ended. */
-    watcher_init(&self->watcher, conversation, on_cancel_change, self);
-    chat_cancel(self->call.conn.api->chat, conversation);
+/* The answer at `index` has not ended. What was cut off meanwhile and goes on by itself is what was meant, too: so its newest. */
+static void cancel(struct rest_chat *self, struct conversation *conversation, size_t index) {
+    char newest[ID_HEX_BYTES];
+    memcpy(newest, conversation->messages[index]->stream->id, sizeof newest);
+    read_message(self, conversation, index, on_cancel_change);
+    chat_cancel_generation(self->call.conn.api->chat, newest);
     on_cancel_change(self);
 }
 
@@ -134,9 +140,9 @@ static void on_generation(void *ctx, enum status status, struct conversation *co
     if (answer == NULL) {
         reply_status(self->call.conn.net, status ? status : STATUS_NOT_FOUND, "there is no such generation");
     } else if (answer->stream->is_ended) {
-        reply_end(self, answer);
+        reply_end(self, message_find_generation(answer, self->generation));
     } else {
-        cancel(self, conversation, answer);
+        cancel(self, conversation, index);
     }
 }
 
@@ -151,7 +157,7 @@ static void on_conversation(void *ctx, enum status status, struct conversation *
         reply_json(self->call.conn.net, 200,
                    json_pack("{s:b, s:s?}", "success", true, "reason", is_stopped ? "cancelled" : NULL));
     } else {
-        cancel(self, conversation, conversation_last(conversation));
+        cancel(self, conversation, conversation_shown(conversation) - 1);
     }
 }
 
@@ -159,7 +165,7 @@ static void on_conversation(void *ctx, enum status status, struct conversation *
 static void cancel_only(struct api *api, struct net_conn *net) {
     struct conversation *running = chat_find_only_running(api->chat);
     if (running) {
-        cancel(begin(api, net), running, conversation_last(running));
+        cancel(begin(api, net), running, conversation_shown(running) - 1);
     } else {
         reply_error(net, 400, "name a \"conversation_id\" or a \"generation_id\"");
     }

@@ -24,6 +24,7 @@ static const struct route routes[] = {
     { "/api/chat", POST, rest_chat_handle, false, NULL },
     { "/api/chat/stream", GET | POST, rest_chat_stream_handle, false, NULL },
     { "/api/chat/cancel", POST, rest_chat_cancel_handle, false, NULL },
+    { "/api/generations/", GET, rest_generations_handle, false, NULL },
     { "/api/conversations", GET, rest_conversations_handle, false, NULL },
     { "/api/conversations/", DELETE, rest_conversation_handle, false, NULL },
     { "/api/conversation/", GET | DELETE, rest_conversation_handle, false, NULL },

@@ -158,27 +158,23 @@ static void write_token(struct chat_socket *socket, const struct watch_item *ite
     bytes_add_format(frame,
                      ",\"tokens_used\":%u,\"max_tokens\":%u,\"generation\":\"%s\",\"seq\":%llu,"
                      "\"conversation_id\":\"%s\"}",
-                     item->tokens_used, item->context_size, item->message->stream->id,
-                     (unsigned long long)item->seq, socket->watcher.conversation->name);
+                     item->tokens_used, item->context_size, item->stream->id, (unsigned long long)item->seq,
+                     socket->watcher.conversation->name);
     ws_frame_write_bytes(&socket->conn, frame);
     LOG_DEBUG("[WS_CHAT]", "token #%llu sent watcher=%llu seq=%llu t_ns=%llu",
               (unsigned long long)item->seq - 1, (unsigned long long)net_conn_number(socket->conn.net),
               (unsigned long long)item->seq, (unsigned long long)clock_now_ns());
 }
 
-static bool is_done(const struct stream *stream) {
-    return strcmp(stream->reason, "error") != 0 && strcmp(stream->reason, "interrupted") != 0;
-}
-
 /* `done`, or `error` for an answer that is not whole. */
-static json_t *last_frame(const struct chat_socket *socket, const struct message *message) {
-    const struct stream *stream = message->stream;
+static json_t *last_frame(const struct chat_socket *socket, const struct watch_item *item) {
+    const struct stream *stream = item->stream;
     json_t *frame =
-        is_done(stream) ? json_pack("{s:s}", "type", "done") : error_frame(reply_end_text(stream));
+        reply_is_failure(stream) ? error_frame(reply_end_text(stream)) : json_pack("{s:s}", "type", "done");
     json_object_set_new(frame, "conversation_id", json_string(socket->watcher.conversation->name));
     json_object_set_new(frame, "reason", json_string(stream->reason));
     json_object_set_new(frame, "generation", json_string(stream->id));
-    json_object_set_new(frame, "message_id", json_string(message->id));
+    json_object_set_new(frame, "message_id", json_string(item->message->id));
     return frame;
 }
 
@@ -201,7 +197,10 @@ static void on_writable(struct api_conn *conn) {
             net_conn_want_write(conn->net);
             return;
         case WATCH_END:
-            finish(socket, last_frame(socket, item.message));
+            if (reply_goes_on(conn->api, item.stream)) {
+                break; /* as if nothing had been [W31] */
+            }
+            finish(socket, last_frame(socket, &item));
             return;
         case WATCH_GONE:
             finish(socket, error_frame("the conversation was deleted"));

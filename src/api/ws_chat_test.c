@@ -47,6 +47,35 @@ static void test_an_interrupted_answer_is_an_error(void **state) {
     world_expect_nothing();
 }
 
+/* [W31] */
+static void test_an_answer_that_goes_on_is_one_answer(void **state) {
+    (void)state;
+    world_connect(ws_chat_handle);
+    world_say(ASK);
+    world_continue(WORLD_NEXT);
+    world_token("B");
+    world_expect("{\"type\":\"token\",\"token\":\"A\",\"tokens_used\":5,\"generation\":\"" WORLD_GENERATION
+                 "\"}");
+    world_expect("{\"type\":\"token\",\"token\":\"B\",\"tokens_used\":6,\"generation\":\"" WORLD_NEXT
+                 "\",\"seq\":2}");
+    world_expect_nothing();
+    world_end("stop", NULL);
+    world_expect("{\"type\":\"done\",\"generation\":\"" WORLD_NEXT "\",\"message_id\":\"a1\"}");
+    world_expect_nothing();
+}
+
+/* [W31] */
+static void test_a_server_that_stops_says_the_end_of_what_goes_on_later(void **state) {
+    (void)state;
+    world_connect(ws_chat_handle);
+    world_say(ASK);
+    world_expect("{\"type\":\"token\"}");
+    world->is_stopping = true;
+    world_continue(WORLD_NEXT);
+    world_expect("{\"type\":\"error\",\"reason\":\"interrupted\",\"generation\":\"" WORLD_GENERATION "\"}");
+    world_expect_nothing();
+}
+
 static void test_a_cancelled_answer_is_done(void **state) {
     (void)state;
     world_connect(ws_chat_handle);
@@ -170,6 +199,8 @@ int main(void) {
         TEST(test_each_token_is_a_frame_and_done_is_the_last),
         TEST(test_a_failed_answer_is_an_error_with_its_text),
         TEST(test_an_interrupted_answer_is_an_error),
+        TEST(test_an_answer_that_goes_on_is_one_answer),
+        TEST(test_a_server_that_stops_says_the_end_of_what_goes_on_later),
         TEST(test_a_cancelled_answer_is_done),
         TEST(test_wrong_messages_are_answered_in_their_turn),
         TEST(test_the_next_message_is_sent_after_the_end),

@@ -24,6 +24,8 @@
 #define NATIVE_PROTOCOL_VERSION 1
 #define NATIVE_WATCHES_MAX      64
 #define NATIVE_CALLS_MAX        64
+/* A reader learns that a message waits no more from the frames of its own turn: `queue` may come so many frames after them. */
+#define NATIVE_QUEUE_LAG_MAX 4
 /* Names in `about` that a client may get back; longer ones are no ids of ours. */
 #define NATIVE_ABOUT_BYTES_MAX 128
 
@@ -47,13 +49,16 @@ struct native_watch {
     char conversation[ID_CONVERSATION_BYTES];
     bool has_cursor;
     bool snapshot_due;
+    uint64_t queue_version; /* of the queue that was told last */
+    unsigned n_queue_lag;   /* frames written since the queue changed */
 };
 
-/* A send or a stop that waits for the disk. */
+/* A send, a stop or a continue that waits for the disk. */
 struct native_call {
     struct list_node node;
     struct native *native;
     struct chat_call *call;
+    char generation[ID_HEX_BYTES]; /* empty: none was named */
     char client_msg_id[ID_CLIENT_BYTES_MAX + 1];
     char conversation[ID_CONVERSATION_BYTES]; /* empty: a new one */
 };
@@ -77,7 +82,8 @@ static void refuse(struct native *native, const json_t *request, enum status sta
     fail(native, status, text,
          &(struct native_about){ .type = repeatable(request, "type"),
                                  .client_msg_id = repeatable(request, "client_msg_id"),
-                                 .conversation = repeatable(request, "conversation") });
+                                 .conversation = repeatable(request, "conversation"),
+                                 .generation = repeatable(request, "generation") });
 }
 
 /* ---- Watching ---- */
@@ -117,6 +123,19 @@ static void remove_watch(struct native_watch *watch) {
     free(watch);
 }
 
+/* What waits is told when there is something; afterwards at each change (N14). */
+static void begin_queue(struct native_watch *watch) {
+    const struct conversation *conversation = watch->watcher.conversation;
+    bool waits = conversation_shown(conversation) < conversation->n_messages;
+    watch->queue_version = conversation->queue_version - waits;
+    watch->n_queue_lag = NATIVE_QUEUE_LAG_MAX;
+}
+
+static bool is_queue_due(const struct native_watch *watch) {
+    const struct conversation *conversation = watch->watcher.conversation;
+    return conversation && !conversation->is_gone && conversation->queue_version != watch->queue_version;
+}
+
 /* Where a watch begins: after its cursor, or with everything there is (N4). */
 static void begin_watch(struct native_watch *watch, struct conversation *conversation) {
     struct native *native = watch->native;
@@ -128,6 +147,7 @@ static void begin_watch(struct native_watch *watch, struct conversation *convers
                                            : native_frame_resumed(watch->conversation));
     }
     watch->snapshot_due = !watch->has_cursor || reset;
+    begin_queue(watch);
     net_conn_want_write(native->conn.net);
 }
 
@@ -254,6 +274,7 @@ static void watch_new(struct native *native, const struct chat_sent *sent) {
     struct native_watch *watch = add_watch(native, sent->conversation->name);
     watcher_init(&watch->watcher, sent->conversation, on_change, native);
     watcher_seek_message(&watch->watcher, sent->user_index);
+    begin_queue(watch);
     net_conn_want_write(native->conn.net);
 }
 
@@ -348,18 +369,46 @@ static enum status on_send(struct native *native, const json_t *request, struct 
     return status;
 }
 
+/* One that ended may have been cut off, and another goes on with its answer: that is what was meant. */
+static void stop_newest(struct chat *chat, const struct conversation *conversation, const char *generation) {
+    size_t index;
+    const struct message *message = conversation_find_generation(conversation, generation, &index);
+    if (message) {
+        chat_cancel_generation(chat, message->stream->id);
+    }
+}
+
 static void on_stop_opened(void *ctx, enum status status, struct conversation *conversation) {
     struct native_call *call = ctx;
+    struct chat *chat = call->native->conn.api->chat;
     call->call = NULL;
-    if (status == STATUS_OK) {
-        chat_cancel(call->native->conn.api->chat, conversation);
+    if (status == STATUS_OK && call->generation[0]) {
+        stop_newest(chat, conversation, call->generation);
+    } else if (status == STATUS_OK) {
+        chat_cancel(chat, conversation);
     }
     remove_call(call);
 }
 
+static enum status open_to_stop(struct native *native, const char *conversation, const char *generation,
+                                struct fault *fault) {
+    enum status status = check_room(native, false, fault);
+    if (status) {
+        return status;
+    }
+    struct native_call *call = add_call(native, conversation);
+    snprintf(call->generation, sizeof call->generation, "%s", generation ? generation : "");
+    struct chat *chat = native->conn.api->chat;
+    struct chat_call *pending = generation ? chat_open_generation(chat, generation, on_stop_opened, call)
+                                           : chat_open_conversation(chat, conversation, on_stop_opened, call);
+    if (pending) {
+        call->call = pending;
+    }
+    return STATUS_OK;
+}
+
 /* Of a generation that ended, or of nothing: silence (N8). */
 static enum status on_stop(struct native *native, const json_t *request, struct fault *fault) {
-    struct chat *chat = native->conn.api->chat;
     const char *generation = NULL;
     char conversation[ID_CONVERSATION_BYTES];
     enum status status = take_conversation(request, conversation, fault);
@@ -367,25 +416,12 @@ static enum status on_stop(struct native *native, const json_t *request, struct 
     if (status) {
         return status;
     }
-    if (generation) {
-        struct conversation *running = chat_find_running(chat, generation);
-        if (running) {
-            chat_cancel(chat, running);
-        }
-        return STATUS_OK;
-    }
-    if (conversation[0] == '\0') {
+    if (generation == NULL && conversation[0] == '\0') {
         return fault_set(fault, STATUS_INVALID, "\"stop\" needs \"generation\" or \"conversation\"");
     }
-    status = check_room(native, false, fault);
-    if (status == STATUS_OK) {
-        struct native_call *call = add_call(native, conversation);
-        struct chat_call *pending = chat_open_conversation(chat, conversation, on_stop_opened, call);
-        if (pending) {
-            call->call = pending;
-        }
-    }
-    return status;
+    bool is_done =
+        generation && (!id_is_hex(generation) || chat_cancel_generation(native->conn.api->chat, generation));
+    return is_done ? STATUS_OK : open_to_stop(native, conversation, generation, fault);
 }
 
 /* ---- Receiving ---- */
@@ -481,6 +517,7 @@ static void write_snapshot(struct native_watch *watch) {
     watcher_init(&watch->watcher, conversation, on_change, native);
     conversation_unref(conversation);
     watch->snapshot_due = false;
+    begin_queue(watch);
     enum status status = ws_frame_write(&native->conn, native_frame_snapshot(native->conn.api, conversation));
     if (status) {
         fail(native, status,
@@ -501,6 +538,14 @@ static void write_tokens(struct native *native, const struct conversation *conve
               (unsigned long long)item->seq, item->n, (unsigned long long)clock_now_ns());
 }
 
+/* A large queue is told by its reader's own turn: what does not fit into a frame is not told. */
+static bool write_queue(struct native_watch *watch) {
+    const struct conversation *conversation = watch->watcher.conversation;
+    watch->queue_version = conversation->queue_version;
+    watch->n_queue_lag = 0;
+    return ws_frame_write(&watch->native->conn, native_frame_queue(conversation)) == STATUS_OK;
+}
+
 /* True: a frame was written. The watch may be gone after it. */
 static bool write_watch(struct native_watch *watch) {
     struct native *native = watch->native;
@@ -512,10 +557,14 @@ static bool write_watch(struct native_watch *watch) {
         write_snapshot(watch);
         return true;
     }
+    if (is_queue_due(watch) && watch->n_queue_lag >= NATIVE_QUEUE_LAG_MAX) {
+        return write_queue(watch);
+    }
+    watch->n_queue_lag = is_queue_due(watch) ? watch->n_queue_lag + 1 : 0;
     struct watch_item item;
     switch (watcher_next(&watch->watcher, UINT32_MAX, API_FRAME_TEXT_BYTES, &item)) {
     case WATCH_NONE:
-        return false;
+        return is_queue_due(watch) && write_queue(watch);
     case WATCH_GONE:
         /* `conversation` with the event `deleted` told it. */
         remove_watch(watch);
@@ -535,8 +584,8 @@ static bool has_more(const struct native *native) {
     bool more = native->model_due;
     LIST_EACH(node, &native->watches) {
         const struct native_watch *watch = CONTAINER_OF(node, struct native_watch, node);
-        more =
-            more || watch->snapshot_due || (watch->watcher.conversation && watcher_has_more(&watch->watcher));
+        more = more || watch->snapshot_due || is_queue_due(watch) ||
+               (watch->watcher.conversation && watcher_has_more(&watch->watcher));
     }
     return more;
 }

@@ -36,6 +36,7 @@ json_t *native_frame_error(const char *code, const char *text, const struct nati
     set_if(what, "type", about->type);
     set_if(what, "client_msg_id", about->client_msg_id);
     set_if(what, "conversation", about->conversation);
+    set_if(what, "generation", about->generation);
     set(error, "about", what);
     return error;
 }
@@ -71,7 +72,8 @@ json_t *native_frame_reset(const char *conversation, const char *reason) {
 json_t *native_frame_snapshot(const struct api *api, const struct conversation *conversation) {
     json_t *snapshot = frame_about("snapshot", conversation->name);
     json_t *messages = json_array();
-    for (size_t i = 0; i < conversation->n_messages; i++) {
+    size_t n_shown = conversation_shown(conversation);
+    for (size_t i = 0; i < n_shown; i++) {
         json_array_append_new(messages, encode_message(conversation->messages[i]));
     }
     uint32_t tokens_used;
@@ -83,6 +85,31 @@ json_t *native_frame_snapshot(const struct api *api, const struct conversation *
     set(snapshot, "tokens_used", json_integer(tokens_used));
     set(snapshot, "max_tokens", json_integer(context_size));
     return snapshot;
+}
+
+/* A person's message waits when its answer has not ended; one that was cancelled meanwhile waits for nothing. */
+static bool is_waiting(const struct conversation *conversation, size_t index) {
+    const struct stream *answer =
+        index + 1 < conversation->n_messages ? conversation->messages[index + 1]->stream : NULL;
+    return conversation->messages[index]->stream == NULL && answer && !answer->is_ended;
+}
+
+json_t *native_frame_queue(const struct conversation *conversation) {
+    json_t *queue = frame_about("queue", conversation->name);
+    json_t *messages = json_array();
+    for (size_t i = conversation_shown(conversation); i < conversation->n_messages; i++) {
+        const struct message *message = conversation->messages[i];
+        if (!is_waiting(conversation, i)) {
+            continue;
+        }
+        json_t *waiting =
+            json_pack("{s:s, s:s%}", "id", message->id, "content", message->content, message->content_size);
+        set_time(waiting, "timestamp", message->created_ms);
+        set(waiting, "generation", json_string(conversation->messages[i + 1]->stream->id));
+        json_array_append_new(messages, waiting);
+    }
+    set(queue, "messages", messages);
+    return queue;
 }
 
 json_t *native_frame_conversation(const struct conversation *conversation, enum conversation_event event) {
@@ -101,47 +128,22 @@ json_t *native_frame_conversation(const struct conversation *conversation, enum 
     return changed;
 }
 
-/* The message as it was at its event 1, whatever has been written since: its text follows as tokens (P2). */
-static json_t *message_at_start(const struct message *message) {
+/* The message as it was at its event 1, whatever has been written since: its text follows as tokens (P2). One that goes on adds its
+ * text to what the reader has (N12). */
+static json_t *message_at_start(const struct message *message, const struct stream *stream) {
     json_t *started = json_pack("{s:s, s:s, s:s}", "id", message->id, "role", "assistant", "content", "");
     set(started, "parent", ws_frame_text(message->parent[0] ? message->parent : NULL));
     set_time(started, "timestamp", message->created_ms);
-    json_t *generation = json_pack("{s:s, s:i, s:b}", "id", message->stream->id, "seq", 1, "ended", 0);
-    set(generation, "model", ws_frame_text(message->stream->model));
+    json_t *generation = json_pack("{s:s, s:i, s:b}", "id", stream->id, "seq", 1, "ended", 0);
+    set(generation, "model", ws_frame_text(stream->model));
+    set(generation, "continues", ws_frame_text(stream->continues[0] ? stream->continues : NULL));
     set(started, "generation", generation);
     return started;
 }
 
-static void set_phase(json_t *out, const struct phase *phase) {
-    switch (phase->kind) {
-    case PHASE_QUEUED:
-        set(out, "phase", json_string("queued"));
-        set(out, "position", phase->position ? json_integer(phase->position) : json_null());
-        break;
-    case PHASE_LOADING:
-        set(out, "phase", json_string("loading"));
-        set(out, "stage", json_string(phase->stage));
-        set(out, "progress", json_real(phase->progress));
-        break;
-    default:
-        set(out, "phase", json_string("prefill"));
-        set(out, "done", json_integer(phase->done));
-        set(out, "total", json_integer(phase->total));
-        set(out, "cached", json_integer(phase->cached));
-    }
-}
-
-static void set_end(json_t *out, const struct stream *stream) {
-    set(out, "reason", json_string(stream->reason));
-    if (stream->error) {
-        json_object_set(out, "error", stream->error);
-    }
-    set(out, "usage", stream->usage ? json_incref(stream->usage) : json_null());
-    set(out, "timings", stream->timings ? json_incref(stream->timings) : json_null());
-}
-
 json_t *native_frame_item(const struct conversation *conversation, const struct watch_item *item) {
     const struct message *message = item->message;
+    const struct stream *stream = item->stream;
     json_t *out = frame("");
     set(out, "conversation", json_string(conversation->name));
     if (item->kind == WATCH_MESSAGE) {
@@ -149,19 +151,20 @@ json_t *native_frame_item(const struct conversation *conversation, const struct 
         set(out, "message", encode_message(message));
         return out;
     }
-    set(out, "generation", json_string(message->stream->id));
+    set(out, "generation", json_string(stream->id));
     if (item->kind == WATCH_PHASE) {
         set(out, "type", json_string("phase"));
-        set_phase(out, &conversation->phase);
+        encode_phase(out, &conversation->phase);
         return out;
     }
     set(out, "seq", json_integer((json_int_t)item->seq));
     if (item->kind == WATCH_START) {
         set(out, "type", json_string("start"));
-        set(out, "message", message_at_start(message));
+        set(out, "message", message_at_start(message, stream));
+        set_if(out, "continues", stream->continues[0] ? stream->continues : NULL);
     } else {
         set(out, "type", json_string("end"));
-        set_end(out, message->stream);
+        encode_end(out, stream);
     }
     return out;
 }
@@ -171,7 +174,7 @@ void native_frame_add_tokens(struct bytes *out, const struct conversation *conve
     bytes_add_format(
         out,
         "{\"type\":\"tokens\",\"conversation\":\"%s\",\"generation\":\"%s\",\"seq\":%llu,\"n\":%u,\"text\":",
-        conversation->name, item->message->stream->id, (unsigned long long)item->seq, item->n);
+        conversation->name, item->stream->id, (unsigned long long)item->seq, item->n);
     bytes_add_json_string(out, item->text, item->text_size);
     bytes_add_format(out, ",\"tokens_used\":%u,\"max_tokens\":%u}", item->tokens_used, item->context_size);
 }

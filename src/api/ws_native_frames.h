@@ -14,6 +14,7 @@ struct native_about {
     const char *type;
     const char *client_msg_id;
     const char *conversation;
+    const char *generation;
 };
 
 json_t *native_frame_error(const char *code, const char *text, const struct native_about *about);
@@ -23,6 +24,8 @@ json_t *native_frame_ack(const struct chat_sent *sent, const char *client_msg_id
 json_t *native_frame_resumed(const char *conversation);
 json_t *native_frame_reset(const char *conversation, const char *reason);
 json_t *native_frame_snapshot(const struct api *api, const struct conversation *conversation);
+/* native_frame_queue tells what waits behind the answer that is being made (N14). */
+json_t *native_frame_queue(const struct conversation *conversation);
 json_t *native_frame_conversation(const struct conversation *conversation, enum conversation_event event);
 
 /* native_frame_item is the frame for what a watcher gave: a message, start, phase or end. */

@@ -105,7 +105,7 @@ struct place {
 static struct place newest_place(const struct conversation *conversation) {
     struct place place = { 0 };
     conversation_usage(conversation, &place.tokens_used, &place.context_size);
-    for (size_t i = conversation->n_messages; i-- > 0 && place.generation == NULL;) {
+    for (size_t i = conversation_shown(conversation); i-- > 0 && place.generation == NULL;) {
         const struct stream *stream = conversation->messages[i]->stream;
         place.generation = stream ? stream->id : NULL;
         place.seq = stream ? stream->last_seq : 0;
@@ -113,15 +113,18 @@ static struct place newest_place(const struct conversation *conversation) {
     return place;
 }
 
-/* Takes from the end of the transcript the text that the events after `seq` of its last message added. */
+/* Takes from the end of the transcript the text that the events after `seq` of its last message added, and the generations after it. */
 static void cut_transcript(struct bytes *transcript, const struct conversation *conversation,
-                           const struct message *message, uint64_t seq) {
+                           const struct watch_item *item) {
     static const char tail[] = "\n\n";
-    const struct stream *stream = message->stream;
-    if (message != conversation_last(conversation) || stream == NULL || transcript->failed) {
+    const struct message *last = conversation->messages[conversation_shown(conversation) - 1];
+    if (item->message != last || transcript->failed) {
         return;
     }
-    size_t later = stream->text.size - stream->ends[seq - 1];
+    size_t later = item->stream->text.size - item->stream->ends[item->seq - 1];
+    for (const struct stream *stream = item->stream->next; stream; stream = stream->next) {
+        later += stream->text.size;
+    }
     transcript->size -= later + sizeof tail - 1;
     bytes_add_text(transcript, tail);
 }
@@ -170,7 +173,7 @@ static void write_first_update(struct watch_socket *socket) {
 
 /* Everything up to what the watcher just gave. */
 static void write_update_at(struct watch_socket *socket, const struct watch_item *item) {
-    const struct stream *stream = item->message->stream;
+    const struct stream *stream = item->stream;
     struct place place = newest_place(socket->watcher.conversation);
     make_transcript(socket);
     if (stream) {
@@ -178,7 +181,7 @@ static void write_update_at(struct watch_socket *socket, const struct watch_item
         place.seq = item->seq;
         place.tokens_used = item->tokens_used;
         place.context_size = item->context_size;
-        cut_transcript(&socket->transcript, socket->watcher.conversation, item->message, item->seq);
+        cut_transcript(&socket->transcript, socket->watcher.conversation, item);
     }
     write_update(socket, &place);
 }
@@ -201,19 +204,23 @@ static void write_message(struct watch_socket *socket, const struct message *mes
 static void write_delta(struct watch_socket *socket, const struct watch_item *item) {
     struct bytes *frame = &socket->conn.api->frame;
     bytes_clear(frame);
-    bytes_add_format(frame, "{\"type\":\"delta\",\"generation\":\"%s\",\"seq\":%llu,\"text\":",
-                     item->message->stream->id, (unsigned long long)item->seq);
+    bytes_add_format(frame,
+                     "{\"type\":\"delta\",\"generation\":\"%s\",\"seq\":%llu,\"text\":", item->stream->id,
+                     (unsigned long long)item->seq);
     bytes_add_json_string(frame, item->text, item->text_size);
     bytes_add_format(frame, ",\"tokens_used\":%u,\"max_tokens\":%u}", item->tokens_used, item->context_size);
     ws_frame_write_bytes(&socket->conn, frame);
 }
 
 static void write_end(struct watch_socket *socket, const struct watch_item *item) {
-    const struct stream *stream = item->message->stream;
+    const struct stream *stream = item->stream;
     json_t *frame = json_pack("{s:s, s:s, s:I, s:s}", "type", "end", "generation", stream->id, "seq",
                               (json_int_t)item->seq, "reason", stream->reason);
     if (stream->error) {
         json_object_set(frame, "error", stream->error);
+    }
+    if (stream->next) {
+        json_object_set_new(frame, "continued_by", json_string(stream->next->id));
     }
     write_json(socket, frame);
 }

@@ -100,6 +100,49 @@ static void test_a_good_cursor_begins_with_what_came_after_it(void **state) {
     world_expect_nothing();
 }
 
+/* [W31] */
+static void test_increments_and_the_whole_go_over_a_seam(void **state) {
+    (void)state;
+    watch(PATH, NULL);
+    world_expect("{\"type\":\"update\"}");
+    world_continue(WORLD_NEXT);
+    world_token("B");
+    world_expect("{\"type\":\"end\",\"generation\":\"" WORLD_GENERATION
+                 "\",\"seq\":3,\"reason\":\"interrupted\",\"continued_by\":\"" WORLD_NEXT "\"}");
+    world_expect("{\"type\":\"delta\",\"generation\":\"" WORLD_NEXT
+                 "\",\"seq\":2,\"text\":\"B\",\"tokens_used\":6}");
+    world_expect("{\"type\":\"update\",\"content\":\"" BEGINNING "AB\\n\\n\",\"generation\":\"" WORLD_NEXT
+                 "\",\"seq\":2}");
+    world_expect_nothing();
+}
+
+/* [W31] */
+static void test_updates_full_are_exact_over_a_seam(void **state) {
+    (void)state;
+    watch(PATH, "updates=full");
+    world_expect("{\"type\":\"update\",\"seq\":2}");
+    world_token("B");
+    world_continue(WORLD_NEXT);
+    world_token("C");
+    world_token("D"); /* all are there before any is written */
+    world_expect("{\"content\":\"" BEGINNING "AB\\n\\n\",\"generation\":\"" WORLD_GENERATION "\",\"seq\":3}");
+    world_expect("{\"content\":\"" BEGINNING "AB\\n\\n\",\"generation\":\"" WORLD_GENERATION "\",\"seq\":4}");
+    world_expect("{\"content\":\"" BEGINNING "ABC\\n\\n\",\"generation\":\"" WORLD_NEXT "\",\"seq\":2}");
+    world_expect("{\"content\":\"" BEGINNING "ABCD\\n\\n\",\"generation\":\"" WORLD_NEXT "\",\"seq\":3}");
+    world_expect_nothing();
+}
+
+/* [W31] */
+static void test_a_cursor_before_the_seam_goes_on_over_it(void **state) {
+    (void)state;
+    world_continue(WORLD_NEXT);
+    world_token("B");
+    watch(PATH, "generation=" WORLD_GENERATION "&epoch=" WORLD_EPOCH "&after=2");
+    world_expect("{\"type\":\"end\",\"seq\":3}");
+    world_expect("{\"type\":\"delta\",\"generation\":\"" WORLD_NEXT "\",\"seq\":2,\"text\":\"B\"}");
+    world_expect_nothing();
+}
+
 /* [P3] */
 static void test_a_bad_cursor_gets_a_reset_and_the_whole(void **state) {
     (void)state;
@@ -163,6 +206,9 @@ int main(void) {
         TEST(test_updates_delta_sends_the_whole_only_once),
         TEST(test_updates_full_sends_the_whole_per_token_exactly),
         TEST(test_a_good_cursor_begins_with_what_came_after_it),
+        TEST(test_increments_and_the_whole_go_over_a_seam),
+        TEST(test_updates_full_are_exact_over_a_seam),
+        TEST(test_a_cursor_before_the_seam_goes_on_over_it),
         TEST(test_a_bad_cursor_gets_a_reset_and_the_whole),
         TEST(test_malformed_requests_are_refused_at_the_upgrade),
         TEST(test_an_unknown_conversation_is_an_error_and_closes),

@@ -200,17 +200,23 @@ const struct settings *chat_settings(const struct chat *chat) {
     return &settings;
 }
 
-struct conversation *chat_find_running(const struct chat *chat, const char *generation_id) {
-    (void)chat;
-    bool runs = !world->stream->is_ended && strcmp(generation_id, world->stream->id) == 0;
-    return runs ? world->conversation : NULL;
-}
-
 bool chat_cancel(struct chat *chat, struct conversation *conversation) {
     (void)chat;
     assert_non_null(conversation);
     world->n_cancelled++;
     return true;
+}
+
+bool chat_cancel_generation(struct chat *chat, const char *generation_id) {
+    (void)chat;
+    bool runs = !world->stream->is_ended && strcmp(generation_id, world->stream->id) == 0;
+    world->n_cancelled += runs;
+    return runs;
+}
+
+bool chat_is_stopping(const struct chat *chat) {
+    (void)chat;
+    return world->is_stopping;
 }
 
 void chat_abandon(struct chat_call *call) {
@@ -238,6 +244,13 @@ struct chat_call *chat_open_conversation(struct chat *chat, const char *name, ch
     call->opened = callback;
     call->ctx = ctx;
     return ask(call);
+}
+
+struct chat_call *chat_open_generation(struct chat *chat, const char *generation_id, chat_on_opened callback,
+                                       void *ctx) {
+    size_t index;
+    bool is_known = conversation_find_generation(world->conversation, generation_id, &index);
+    return chat_open_conversation(chat, is_known ? WORLD_NAME : WORLD_UNKNOWN, callback, ctx);
 }
 
 struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, chat_on_sent callback,
@@ -376,6 +389,16 @@ void world_token(const char *text) {
 
 void world_end(const char *reason, json_t *error) {
     stream_end(world->stream, reason, error, NULL, NULL);
+    conversation_notify(world->conversation);
+}
+
+void world_continue(const char *generation_id) {
+    struct message *message = conversation_last(world->conversation);
+    world->stream = stream_new(generation_id, 2, "m");
+    world->stream->n_prompt_tokens = 4 + (uint32_t)message->stream->n_tokens;
+    world->stream->context_size = 100;
+    stream_end(message->stream, "interrupted", NULL, NULL, NULL);
+    message_continue(message, world->stream);
     conversation_notify(world->conversation);
 }
 

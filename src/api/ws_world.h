@@ -18,6 +18,7 @@
 #define WORLD_OTHER       "chat_2026-11-23-00-00-00-001.txt"
 #define WORLD_UNKNOWN     "chat_1999-01-01-00-00-00-000.txt"
 #define WORLD_GENERATION  "0123456789abcdef0123456789abcdef"
+#define WORLD_NEXT        "fedcba9876543210fedcba9876543210"
 #define WORLD_EPOCH       "00000000000000aa"
 #define WORLD_MODEL_STATE "ready"
 
@@ -25,9 +26,9 @@ struct ws_world {
     struct api api;
     struct hub hub;
     struct conversation
-        *conversation; /* WORLD_NAME: a question, and an answer with the token "A" that goes on */
-    struct stream *stream;
-    struct net_conn *net; /* NULL: none is open */
+        *conversation;     /* WORLD_NAME: a question, and an answer with the token "A" that goes on */
+    struct stream *stream; /* the newest of that answer */
+    struct net_conn *net;  /* NULL: none is open */
 
     json_t *frames;   /* what left the socket, in order */
     size_t n_read;    /* of them by the test */
@@ -47,6 +48,7 @@ struct ws_world {
     struct chat_call *waiting;
     size_t n_abandoned;
     size_t n_cancelled;
+    bool is_stopping;
     struct chat_sent next_sent; /* what chat_send answers */
     char sent_text[64];
     char sent_conversation[ID_CONVERSATION_BYTES];
@@ -69,6 +71,7 @@ void world_answer(void); /* the question that waits */
 
 void world_token(const char *text); /* the answer goes on */
 void world_end(const char *reason, json_t *error);
+void world_continue(const char *generation_id); /* it is cut off, and goes on */
 
 /* world_next is the next frame that left, as text with sorted keys; it pumps. Fails the test when there is none. */
 const char *world_next(void);
