@@ -60,7 +60,11 @@ void chat_stop(struct chat *chat) {
 }
 
 void chat_drain(struct chat *chat) {
+    enum store_trouble before = store_trouble(chat->store);
     store_drain(chat->store);
+    if (store_trouble(chat->store) != before && chat->listener.on_storage) {
+        chat->listener.on_storage(chat->listener.ctx);
+    }
     turns_hold_back(chat);
 }
 
@@ -74,6 +78,10 @@ bool chat_is_stopping(const struct chat *chat) {
 
 const char *chat_epoch(const struct chat *chat) {
     return store_epoch(chat->store);
+}
+
+enum store_trouble chat_storage(const struct chat *chat) {
+    return store_trouble(chat->store);
 }
 
 struct models *chat_models(struct chat *chat) {

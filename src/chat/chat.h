@@ -37,6 +37,8 @@ struct chat_listener {
                             enum conversation_event event);
     /* The model's state or load progress changed. */
     void (*on_model)(void *ctx);
+    /* What is wrong with the disk changed: chat_storage. */
+    void (*on_storage)(void *ctx);
     void *ctx;
 };
 
@@ -66,6 +68,7 @@ bool chat_is_idle(const struct chat *chat);
 bool chat_is_stopping(const struct chat *chat);
 
 const char *chat_epoch(const struct chat *chat);
+enum store_trouble chat_storage(const struct chat *chat);
 struct models *chat_models(struct chat *chat);
 void chat_abandon(struct chat_call *call); /* NULL is fine */
 
