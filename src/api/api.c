@@ -99,6 +99,10 @@ static void on_model(void *ctx) {
     }
 }
 
+static void on_storage(void *ctx) {
+    ws_native_broadcast_storage(ctx);
+}
+
 /* ---- Life ---- */
 
 struct api *api_open(const struct api_options *options) {
@@ -109,8 +113,10 @@ struct api *api_open(const struct api_options *options) {
     list_init(&api->model_watchers);
     bytes_init(&api->frame, API_FRAME_BYTES_MAX);
     api->system = rest_system_new();
-    chat_listen(api->chat, &(struct chat_listener){
-                               .on_conversation = on_conversation, .on_model = on_model, .ctx = api });
+    chat_listen(api->chat, &(struct chat_listener){ .on_conversation = on_conversation,
+                                                    .on_model = on_model,
+                                                    .on_storage = on_storage,
+                                                    .ctx = api });
     return api;
 }
 

@@ -129,6 +129,7 @@ void ws_watch_handle(struct api *api, struct net_conn *net);  /* GET /ws/convers
 void ws_native_broadcast_conversation(struct api *api, const struct conversation *conversation,
                                       enum conversation_event event);
 void ws_native_broadcast_model(struct api *api);
+void ws_native_broadcast_storage(struct api *api);
 
 /* rest_chat_take_send reads {"message","conversation_id"?}; false: it has been answered. */
 bool rest_chat_take_send(struct net_conn *net, const json_t *body, char conversation[ID_CONVERSATION_BYTES],

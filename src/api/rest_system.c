@@ -153,7 +153,8 @@ void rest_health_handle(struct api *api, struct net_conn *net) {
     bool is_loading =
         engine && (engine_state(engine) == ENGINE_STARTING || engine_state(engine) == ENGINE_LOADING);
     reply_json(net, is_loading ? 503 : 200,
-               json_pack("{s:s, s:s}", "status", is_loading ? "loading model" : "ok", "service", "runnel"));
+               json_pack("{s:s, s:s, s:s}", "status", is_loading ? "loading model" : "ok", "service",
+                         "runnel", "storage", store_trouble_name(chat_storage(api->chat))));
 }
 
 struct rest_system *rest_system_new(void) {

@@ -36,7 +36,8 @@ struct native {
     size_t n_watches;
     struct list_node calls;
     size_t n_calls;
-    bool model_due; /* the model changed since it was told */
+    bool model_due;   /* the model changed since it was told */
+    bool storage_due; /* so did what is wrong with the disk */
     bool is_greeted;
 };
 
@@ -489,6 +490,9 @@ static void on_hello(struct native *native, const json_t *request) {
     native->is_greeted = true;
     list_append(&native->conn.api->natives, &native->node);
     ws_frame_send(&native->conn, native_frame_hello(native->conn.api));
+    if (chat_storage(api->chat) != STORE_FINE) {
+        ws_frame_send(&native->conn, native_frame_storage(api));
+    }
 }
 
 static void on_message(struct api_conn *conn, const char *text, size_t n_bytes) {
@@ -581,7 +585,7 @@ static bool write_watch(struct native_watch *watch) {
 }
 
 static bool has_more(const struct native *native) {
-    bool more = native->model_due;
+    bool more = native->model_due || native->storage_due;
     LIST_EACH(node, &native->watches) {
         const struct native_watch *watch = CONTAINER_OF(node, struct native_watch, node);
         more = more || watch->snapshot_due || is_queue_due(watch) ||
@@ -590,13 +594,21 @@ static bool has_more(const struct native *native) {
     return more;
 }
 
+/* True: a frame about the whole server was written. */
+static bool write_state(struct native *native) {
+    const struct api *api = native->conn.api;
+    bool *due = native->storage_due ? &native->storage_due : &native->model_due;
+    if (!*due) {
+        return false;
+    }
+    json_t *frame = native->storage_due ? native_frame_storage(api) : native_frame_model(api);
+    *due = false;
+    return ws_frame_write(&native->conn, frame) == STATUS_OK;
+}
+
 static void on_writable(struct api_conn *conn) {
     struct native *native = native_of(conn);
-    bool wrote = native->model_due;
-    if (native->model_due) {
-        native->model_due = false;
-        wrote = ws_frame_write(conn, native_frame_model(conn->api)) == STATUS_OK;
-    }
+    bool wrote = write_state(native);
     for (size_t i = native->n_watches; i > 0 && !wrote; i--) {
         struct native_watch *watch = CONTAINER_OF(native->watches.next, struct native_watch, node);
         list_remove(&watch->node);
@@ -637,6 +649,14 @@ void ws_native_broadcast_model(struct api *api) {
     LIST_EACH(node, &api->natives) {
         struct native *native = CONTAINER_OF(node, struct native, node);
         native->model_due = true;
+        net_conn_want_write(native->conn.net);
+    }
+}
+
+void ws_native_broadcast_storage(struct api *api) {
+    LIST_EACH(node, &api->natives) {
+        struct native *native = CONTAINER_OF(node, struct native, node);
+        native->storage_due = true;
         net_conn_want_write(native->conn.net);
     }
 }

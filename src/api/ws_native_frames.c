@@ -53,6 +53,19 @@ json_t *native_frame_model(const struct api *api) {
     return model;
 }
 
+json_t *native_frame_storage(const struct api *api) {
+    static const char *const texts[] = {
+        [STORE_FINE] = "the disk is written and read as it should be",
+        [STORE_FULL] = "the disk is full: make room, and what waits is stored by itself",
+        [STORE_FAILING] = "the disk refuses: look at the log, and at the disk",
+        [STORE_READ_ONLY] =
+            "the data folder cannot be written: look at its rights and at how its disk is mounted",
+    };
+    enum store_trouble trouble = chat_storage(api->chat);
+    return json_pack("{s:s, s:s, s:s}", "type", "storage", "state", store_trouble_name(trouble), "text",
+                     texts[trouble]);
+}
+
 json_t *native_frame_ack(const struct chat_sent *sent, const char *client_msg_id) {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "type", "ack", "client_msg_id", client_msg_id,
                      "conversation", sent->conversation->name, "message", sent->user_message_id, "generation",

@@ -134,6 +134,125 @@ static void test_a_replayed_start_brings_no_text(void **state) {
     world_expect("{\"type\":\"tokens\",\"seq\":2,\"text\":\"A\"}");
 }
 
+/* [N12] */
+static void test_an_answer_that_goes_on_has_a_seam(void **state) {
+    (void)state;
+    greet();
+    world_say(WATCH);
+    world_expect("{\"type\":\"snapshot\"}");
+    world_continue(WORLD_NEXT);
+    world_token("B");
+    world_expect("{\"type\":\"end\",\"generation\":\"" WORLD_GENERATION
+                 "\",\"seq\":3,\"reason\":\"interrupted\",\"continued_by\":\"" WORLD_NEXT "\"}");
+    const json_t *start = world_expect("{\"type\":\"start\",\"generation\":\"" WORLD_NEXT
+                                       "\",\"seq\":1,\"continues\":\"" WORLD_GENERATION "\"}");
+    const json_t *message = json_object_get(start, "message");
+    assert_string_equal(json_get_text(message, "id", ""), "a1");
+    assert_string_equal(json_get_text(message, "content", "?"), "");
+    world_expect("{\"type\":\"tokens\",\"generation\":\"" WORLD_NEXT
+                 "\",\"seq\":2,\"text\":\"B\",\"tokens_used\":6}");
+    world_expect_nothing();
+}
+
+/* [N12] */
+static void test_a_snapshot_has_the_whole_text_and_the_newest_generation(void **state) {
+    (void)state;
+    world_continue(WORLD_NEXT);
+    world_token("B");
+    greet();
+    world_say(WATCH);
+    const json_t *snapshot = world_expect("{\"type\":\"snapshot\"}");
+    const json_t *answer = json_array_get(json_object_get(snapshot, "messages"), 1);
+    const json_t *generation = json_object_get(answer, "generation");
+    assert_string_equal(json_get_text(answer, "content", ""), "AB");
+    assert_string_equal(json_get_text(generation, "id", ""), WORLD_NEXT);
+    assert_string_equal(json_get_text(generation, "continues", ""), WORLD_GENERATION);
+    assert_int_equal(json_integer_value(json_object_get(generation, "seq")), 2);
+    world_token("C");
+    world_expect("{\"type\":\"tokens\",\"seq\":3,\"text\":\"C\"}");
+}
+
+/* [N12] [N4] */
+static void test_a_cursor_before_the_seam_goes_on_over_it(void **state) {
+    (void)state;
+    world_continue(WORLD_NEXT);
+    world_token("B");
+    greet();
+    watch_with(WORLD_GENERATION, WORLD_EPOCH, 1);
+    world_expect("{\"type\":\"resumed\"}");
+    world_expect("{\"type\":\"tokens\",\"generation\":\"" WORLD_GENERATION "\",\"seq\":2,\"text\":\"A\"}");
+    world_expect("{\"type\":\"end\",\"seq\":3}");
+    world_expect("{\"type\":\"start\",\"seq\":1}");
+    world_expect("{\"type\":\"tokens\",\"generation\":\"" WORLD_NEXT "\",\"seq\":2,\"text\":\"B\"}");
+    world_expect_nothing();
+}
+
+static void queue_message(const char *user, const char *answer, const char *generation, const char *text) {
+    conversation_add_text(world->conversation, user, "a1", STORE_ROLE_USER, text, 2000);
+    conversation_add_answer(world->conversation, answer, user, stream_new(generation, 3, "m"), 2000);
+    world->conversation->queue_version++;
+    conversation_notify(world->conversation);
+}
+
+#define QUEUED "22222222222222222222222222222222"
+
+/* [N14] */
+static void test_what_waits_is_told_by_queue_and_walked_in_its_turn(void **state) {
+    (void)state;
+    greet();
+    world_say(WATCH);
+    world_expect("{\"type\":\"snapshot\"}");
+    world_expect_nothing(); /* nothing waits: no frame */
+    queue_message("u2", "a2", QUEUED, "Two");
+    world_token("B");
+    world_expect("{\"type\":\"tokens\",\"text\":\"B\"}");
+    world_expect(
+        "{\"type\":\"queue\",\"conversation\":\"" WORLD_NAME
+        "\",\"messages\":[{\"id\":\"u2\",\"content\":\"Two\",\"timestamp\":\"1970-01-01T00:00:02.000Z\","
+        "\"generation\":\"" QUEUED "\"}]}");
+    world_expect_nothing();
+    world_end("stop", NULL);
+    world->conversation->queue_version++;
+    world_expect("{\"type\":\"end\"}");
+    world_expect("{\"type\":\"message\"}");
+    world_expect("{\"type\":\"start\",\"generation\":\"" QUEUED "\"}");
+    world_expect("{\"type\":\"queue\",\"messages\":[]}");
+    world_expect_nothing();
+}
+
+/* [N14] */
+static void test_a_snapshot_ends_with_what_is_written_and_the_queue_follows(void **state) {
+    (void)state;
+    queue_message("u2", "a2", QUEUED, "Two");
+    greet();
+    world_say(WATCH);
+    const json_t *snapshot = world_expect("{\"type\":\"snapshot\"}");
+    assert_int_equal(json_array_size(json_object_get(snapshot, "messages")), 2);
+    const json_t *queue = world_expect("{\"type\":\"queue\"}");
+    assert_int_equal(json_array_size(json_object_get(queue, "messages")), 1);
+    watch_with(WORLD_GENERATION, WORLD_EPOCH, 2);
+    world_expect("{\"type\":\"resumed\"}");
+    world_expect("{\"type\":\"queue\"}");
+    world_expect_nothing();
+}
+
+/* [N14] A reader that always has something to read is told, too. */
+static void test_the_queue_is_told_within_a_few_frames(void **state) {
+    (void)state;
+    greet();
+    world_say(WATCH);
+    world_expect("{\"type\":\"snapshot\"}");
+    queue_message("u2", "a2", QUEUED, "Two");
+    bool is_told = false;
+    for (int i = 0; i < 6 && !is_told; i++) {
+        world_token("x");
+        world_pump_once();
+        size_t last = json_array_size(world->frames) - 1;
+        is_told = strcmp(json_get_text(json_array_get(world->frames, last), "type", ""), "queue") == 0;
+    }
+    assert_true(is_told);
+}
+
 /* [P7] */
 static void test_a_slow_socket_gets_its_text_in_frames_of_a_bounded_size(void **state) {
     (void)state;
@@ -251,7 +370,11 @@ static void test_stop_cancels_what_runs_and_is_silent_otherwise(void **state) {
     assert_int_equal(world->n_cancelled, 2);
     world_say("{\"type\":\"stop\",\"generation\":\"nothing\"}");
     world_say("{\"type\":\"stop\",\"conversation\":\"" WORLD_UNKNOWN "\"}");
+    world_say("{\"type\":\"stop\",\"generation\":\"" WORLD_NEXT "\"}");
     assert_int_equal(world->n_cancelled, 2);
+    world_continue(WORLD_NEXT);
+    world_say("{\"type\":\"stop\",\"generation\":\"" WORLD_GENERATION "\"}"); /* what goes on with it */
+    assert_int_equal(world->n_cancelled, 3);
     world_expect_nothing();
 }
 
@@ -366,6 +489,23 @@ static void test_what_changes_is_told_to_all_who_said_hello(void **state) {
     world_expect_nothing();
 }
 
+/* [N15] */
+static void test_trouble_of_the_disk_is_told_after_hello_and_at_each_change(void **state) {
+    (void)state;
+    greet();
+    world_expect_nothing(); /* it is fine */
+    world->trouble = STORE_FULL;
+    ws_native_broadcast_storage(&world->api);
+    world_expect("{\"type\":\"storage\",\"state\":\"full\"}");
+    world_disconnect();
+    greet();
+    world_expect("{\"type\":\"storage\",\"state\":\"full\"}");
+    world->trouble = STORE_FINE;
+    ws_native_broadcast_storage(&world->api);
+    world_expect("{\"type\":\"storage\",\"state\":\"fine\"}");
+    world_expect_nothing();
+}
+
 static void test_phases_are_told_until_the_first_token(void **state) {
     (void)state;
     struct stream *stream = stream_new("11111111111111111111111111111111", 2, "m");
@@ -402,6 +542,12 @@ int main(void) {
         TEST(test_a_good_cursor_is_resumed_without_a_snapshot),
         TEST(test_a_bad_cursor_gets_one_reset_and_a_snapshot),
         TEST(test_a_replayed_start_brings_no_text),
+        TEST(test_an_answer_that_goes_on_has_a_seam),
+        TEST(test_a_snapshot_has_the_whole_text_and_the_newest_generation),
+        TEST(test_a_cursor_before_the_seam_goes_on_over_it),
+        TEST(test_what_waits_is_told_by_queue_and_walked_in_its_turn),
+        TEST(test_a_snapshot_ends_with_what_is_written_and_the_queue_follows),
+        TEST(test_the_queue_is_told_within_a_few_frames),
         TEST(test_a_slow_socket_gets_its_text_in_frames_of_a_bounded_size),
         TEST(test_a_send_that_begins_a_conversation_is_acked_and_then_watched),
         TEST(test_a_send_into_a_watched_conversation_is_acked_before_its_events),
@@ -416,6 +562,7 @@ int main(void) {
         TEST(test_a_socket_that_closes_abandons_what_it_asked),
         TEST(test_silence_is_broken_with_a_ping),
         TEST(test_what_changes_is_told_to_all_who_said_hello),
+        TEST(test_trouble_of_the_disk_is_told_after_hello_and_at_each_change),
         TEST(test_phases_are_told_until_the_first_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

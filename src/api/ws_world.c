@@ -214,6 +214,15 @@ bool chat_cancel_generation(struct chat *chat, const char *generation_id) {
     return runs;
 }
 
+enum store_trouble chat_storage(const struct chat *chat) {
+    (void)chat;
+    return world->trouble;
+}
+
+const char *store_trouble_name(enum store_trouble trouble) {
+    return trouble == STORE_FULL ? "full" : "fine";
+}
+
 bool chat_is_stopping(const struct chat *chat) {
     (void)chat;
     return world->is_stopping;

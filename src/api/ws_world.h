@@ -49,6 +49,7 @@ struct ws_world {
     size_t n_abandoned;
     size_t n_cancelled;
     bool is_stopping;
+    enum store_trouble trouble;
     struct chat_sent next_sent; /* what chat_send answers */
     char sent_text[64];
     char sent_conversation[ID_CONVERSATION_BYTES];
