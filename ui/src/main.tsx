@@ -36,7 +36,11 @@ const client = new ChatClient({
     onError: (text) => showToast(text, { isError: true }),
 });
 
-if (isTracing) exposeTexts((generation) => client.textOf(generation));
+if (isTracing)
+    exposeTexts({
+        text: (generation) => client.textOf(generation),
+        message: (id) => client.messageText(id),
+    });
 window.addEventListener("online", () => client.retry());
 document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") client.retry();

@@ -3,6 +3,7 @@ import { Tooltip } from "@base-ui/react/tooltip";
 import { PanelLeft, SquarePen } from "lucide-react";
 import { useCallback, useEffect, useState } from "react";
 import { ConnectionBanner } from "../features/connection/ConnectionBanner";
+import { StorageBanner } from "../features/connection/StorageBanner";
 import { TokenDialog } from "../features/connection/TokenDialog";
 import { ConversationView } from "../features/conversation/ConversationView";
 import { ModelControl } from "../features/models/ModelControl";
@@ -76,6 +77,7 @@ export function App() {
                         <ThemeToggle />
                         <SettingsDialog />
                     </header>
+                    <StorageBanner />
                     <ConnectionBanner />
                     <Toasts />
                     <ConversationView key={conversation.key} conversation={conversation} />

@@ -32,14 +32,14 @@ class FakeSocket {
     close() {}
 }
 
-function setUp() {
+function setUp(config: Record<string, unknown> = {}) {
     const server = new FakeServer();
     const created: string[] = [];
     const errors: string[] = [];
     let id = 0;
     const time = new ManualTime();
     const client = new ChatClient({
-        rest: { conversations: async () => [] } as unknown as Rest,
+        rest: { conversations: async () => [], config: async () => config } as unknown as Rest,
         socket: {
             url: () => "ws://test/ws",
             create: () => {
@@ -309,5 +309,253 @@ describe("ChatClient", () => {
         server.say(snapshot([userMessage, running("**One**", 2)]));
         expect(client.textOf("g1")).toBe("**One**");
         expect(client.textOf("g2")).toBeNull();
+    });
+});
+
+describe("a client whose answer was interrupted", () => {
+    const ended = (reason: string) => {
+        const message = running("One", 3);
+        return { ...message, generation: { ...message.generation, ended: true, reason } };
+    };
+    const goesOn = (continues: string, generation: string) => {
+        const message = running("", 1);
+        return {
+            type: "start",
+            conversation: CONVERSATION,
+            generation,
+            continues,
+            seq: 1,
+            message: { ...message, generation: { ...message.generation, id: generation, continues } },
+        };
+    };
+    const interrupted = { type: "end", ...of, seq: 3, reason: "interrupted", continued_by: "g2" };
+    const more = (seq: number, text: string) => ({ ...token(seq, text), generation: "g2" });
+
+    it("reads on over a kill -9 from its cursor, in the same message (P5)", () => {
+        const { server, client } = setUp();
+        const store = client.open(CONVERSATION);
+        server.greet();
+        server.say(snapshot([userMessage, running("One", 2)]));
+        server.drop();
+        vi.advanceTimersByTime(5000);
+        server.greet();
+        server.say({ type: "resumed", conversation: CONVERSATION });
+        for (const frame of [interrupted, goesOn("g1", "g2"), more(2, " two")]) server.say(frame);
+        expect(store.get().items).toHaveLength(2);
+        expect(store.get().turn?.text).toBe("One two");
+        expect(client.textOf("g1")).toBe("One");
+        expect(client.textOf("g2")).toBe(" two");
+        expect(client.messageText("a1")).toBe("One two");
+        expect(client.messageText("a9")).toBeNull();
+    });
+
+    it("asks for more once, however often the line is cut [N13]", () => {
+        const { server, client } = setUp();
+        const store = client.open(CONVERSATION);
+        server.greet();
+        server.say(snapshot([userMessage, ended("interrupted")]));
+        client.goOn(store);
+        client.goOn(store);
+        const asked = { type: "continue", client_msg_id: "id1", generation: "g1" };
+        const asks = () => server.said.filter((frame) => frame.type === "continue");
+        expect(asks()).toEqual([asked]);
+        server.drop();
+        vi.advanceTimersByTime(5000);
+        server.greet();
+        expect(asks()).toEqual([asked]);
+        server.say({ type: "resumed", conversation: CONVERSATION });
+        server.say({ ...ack("id1", true), generation: "g2", message: "a1" });
+        expect(server.said.at(-1)).toMatchObject({
+            type: "watch",
+            cursor: { generation: "g1", after_seq: 3 },
+        });
+        server.say(goesOn("g1", "g2"));
+        server.say(more(2, " two"));
+        expect(store.get().turn?.text).toBe("One two");
+        server.drop();
+        vi.advanceTimersByTime(5000);
+        server.greet();
+        expect(asks()).toEqual([]);
+    });
+
+    it("what was asked for is asked for again after a reload of the page", () => {
+        const before = setUp();
+        const store = before.client.open(CONVERSATION);
+        before.server.greet();
+        before.server.say(snapshot([userMessage, ended("cancelled")]));
+        before.client.goOn(store);
+        const after = setUp();
+        expect(after.client.open(CONVERSATION).get().items).toEqual([]);
+        after.server.greet();
+        expect(after.server.said.at(-1)).toEqual({
+            type: "continue",
+            client_msg_id: "id1",
+            generation: "g1",
+        });
+    });
+
+    it("says why an answer does not go on, and leaves it as it was", () => {
+        const { server, client, errors } = setUp();
+        const store = client.open(CONVERSATION);
+        server.greet();
+        server.say(snapshot([userMessage, ended("length")]));
+        client.goOn(store);
+        expect(store.get().turn).not.toBeNull();
+        server.say({
+            type: "error",
+            code: "conflict",
+            text: "answered already",
+            about: { type: "continue", client_msg_id: "id1" },
+        });
+        expect(store.get().turn).toBeNull();
+        expect(errors).toEqual(["The answer does not go on: answered already"]);
+    });
+
+    it("a stop that came before the crash reaches what goes on", () => {
+        const { server, client } = setUp();
+        const store = client.open(CONVERSATION);
+        server.greet();
+        server.say(snapshot([userMessage, running("One", 2)]));
+        client.stop(store);
+        expect(server.said.at(-1)).toEqual({ type: "stop", generation: "g1" });
+        server.say(interrupted);
+        expect(server.said.at(-1)).toEqual({ type: "stop", generation: "g2" });
+    });
+
+    it("a stop of what was asked for while the line is down takes the wish back", () => {
+        const { server, client, errors } = setUp();
+        const store = client.open(CONVERSATION);
+        server.greet();
+        server.say(snapshot([userMessage, ended("cancelled")]));
+        server.drop();
+        client.goOn(store);
+        client.stop(store);
+        expect(store.get().turn).toBeNull();
+        vi.advanceTimersByTime(5000);
+        server.greet();
+        expect(server.said.some((frame) => frame.type === "continue")).toBe(false);
+        expect(errors).toEqual([]);
+    });
+});
+
+describe("a client whose messages wait [N14]", () => {
+    const refusal = (id: string) => ({
+        type: "error",
+        code: "queue_full",
+        text: "16 messages wait already",
+        about: { type: "send", client_msg_id: id, conversation: CONVERSATION },
+    });
+    const list = (...ids: string[]) => ({
+        type: "queue",
+        conversation: CONVERSATION,
+        messages: ids.map((id) => ({ id: `u${id}`, content: `M${id}`, timestamp: "", generation: `g${id}` })),
+    });
+    const busy = () => {
+        const all = setUp();
+        const store = all.client.open(CONVERSATION);
+        all.server.greet();
+        all.server.say(snapshot([userMessage, running("One", 2)]));
+        return { ...all, store };
+    };
+
+    it("knows from the settings whether a message may wait", async () => {
+        const { server, client } = setUp({ when_busy: "queue" });
+        server.greet();
+        await vi.advanceTimersByTimeAsync(0);
+        expect(client.isQueueing.get()).toBe(true);
+        client.configured({ when_busy: "refuse" });
+        expect(client.isQueueing.get()).toBe(false);
+    });
+
+    it("a full queue gives the text back and says so", () => {
+        const { server, client, store } = busy();
+        client.send(store, "Two");
+        server.say(refusal("id1"));
+        expect(store.get().waiting).toEqual([]);
+        expect(store.get().failure).toEqual({ text: "Two", error: "16 messages wait already" });
+        expect(store.get().turn?.generation).toBe("g1");
+    });
+
+    it("cancels one that waits, and not the answer that runs", () => {
+        const { server, client, store } = busy();
+        server.say(list("2", "3"));
+        client.cancelWaiting(store, "u2");
+        expect(server.said.at(-1)).toEqual({ type: "stop", generation: "g2" });
+        expect(store.get().waiting.map((entry) => entry.isCancelled)).toEqual([true, false]);
+        server.say(list("3"));
+        expect(store.get().waiting.map((entry) => entry.id)).toEqual(["u3"]);
+        expect(store.get().turn?.isStopping).toBe(false);
+    });
+
+    it("a cancel before the ack goes out with it", () => {
+        const { server, client, store } = busy();
+        client.send(store, "M2");
+        client.cancelWaiting(store, "id1");
+        expect(server.said.some((frame) => frame.type === "stop")).toBe(false);
+        server.say({ ...ack("id1"), message: "u2", generation: "g2" });
+        expect(server.said.at(-1)).toEqual({ type: "stop", generation: "g2" });
+    });
+
+    it("a cancel while the line is down takes back what never went out, else goes out later", () => {
+        const { server, client, store } = busy();
+        server.say(list("2"));
+        server.drop();
+        client.send(store, "Never sent");
+        client.cancelWaiting(store, "id1");
+        client.cancelWaiting(store, "u2");
+        expect(store.get().failure).toEqual({ text: "Never sent", error: "" });
+        vi.advanceTimersByTime(5000);
+        server.greet();
+        expect(server.said.at(-1)).toEqual({ type: "stop", generation: "g2" });
+        expect(server.said.some((frame) => frame.type === "send")).toBe(false);
+    });
+
+    it("stop stops the answer, not what waits unsent behind it", () => {
+        const { server, client, store } = busy();
+        server.drop();
+        client.send(store, "Two");
+        client.stop(store);
+        expect(store.get().waiting).toHaveLength(1);
+        expect(store.get().turn?.isStopping).toBe(true);
+    });
+
+    it("what follows the first message of a new conversation goes where that one went", () => {
+        const { server, client } = setUp();
+        const store = client.open(null);
+        server.greet();
+        client.send(store, "One");
+        client.send(store, "Two");
+        const sends = () => server.said.filter((frame) => frame.type === "send");
+        expect(sends()).toHaveLength(1);
+        server.say(ack("id1"));
+        expect(sends().at(-1)).toEqual({
+            type: "send",
+            client_msg_id: "id2",
+            text: "Two",
+            conversation: CONVERSATION,
+        });
+    });
+});
+
+describe("a client whose server has trouble with its disk [N15]", () => {
+    it("says so until it is fine again", () => {
+        const { server, client } = setUp();
+        server.greet();
+        expect(client.storage.get().state).toBe("fine");
+        server.say({ type: "storage", state: "full", text: "no space" });
+        expect(client.storage.get()).toEqual({ state: "full", text: "no space" });
+        server.say({ type: "storage", state: "fine", text: "" });
+        expect(client.storage.get().state).toBe("fine");
+    });
+
+    it("a server that greets without saying so is fine", () => {
+        const { server, client } = setUp();
+        server.greet();
+        server.say({ type: "storage", state: "failing", text: "" });
+        server.drop();
+        expect(client.storage.get().state).toBe("failing");
+        vi.advanceTimersByTime(5000);
+        server.greet();
+        expect(client.storage.get().state).toBe("fine");
     });
 });

@@ -4,18 +4,27 @@
  * cursor and caught up from there when it is opened again. After each connect everything is watched anew from
  * its cursor, then what was not acknowledged is sent again, with the same id [N6], then stops. */
 
-import type { ModelStatus, ServerFrame } from "../protocol/frames";
+import type { Json } from "../protocol/check";
+import type { ClientFrame, ModelStatus, ServerFrame, StorageState } from "../protocol/frames";
 import type { Rest } from "../protocol/rest";
 import { Socket, type SocketOptions, type SocketStatus } from "../protocol/socket";
 import { type ConversationFrame, ConversationStore } from "./conversationStore";
+import type { AssistantItem } from "./items";
 import { ListStore } from "./listStore";
 import { type Outgoing, readOutbox, writeOutbox } from "./localStore";
 import { Store } from "./store";
 import { isTracing, traceReceived } from "./trace";
 import type { TurnOptions } from "./turnStore";
 
+interface Posted extends Outgoing {
+    store: ConversationStore;
+    isSent: boolean /* once at least */;
+}
+
 /* How many conversations stay in memory after they were left. */
 const KEPT_MAX = 12;
+
+const STORAGE_FINE: StorageState = { state: "fine", text: "" };
 
 export interface ConnectionSnapshot {
     socket: SocketStatus;
@@ -35,6 +44,9 @@ export class ChatClient {
     readonly list: ListStore;
     readonly model = new Store<ModelStatus | null>(null);
     readonly version = new Store<string>("");
+    readonly storage = new Store<StorageState>(STORAGE_FINE);
+    /* Setting when_busy: a message that is sent while an answer runs waits behind it. */
+    readonly isQueueing = new Store<boolean>(false);
     readonly connection = new Store<ConnectionSnapshot>({
         socket: { state: "idle" },
         wasOpen: false,
@@ -47,8 +59,7 @@ export class ChatClient {
     private active: ConversationStore | null = null;
     private fresh: ConversationStore | null = null;
     private watched = new Set<string>();
-    private outbox: (Outgoing & { store: ConversationStore; isSent: boolean })[] =
-        []; /* isSent: once at least */
+    private outbox: Posted[] = [];
     private epoch = "";
 
     constructor(options: ClientOptions) {
@@ -63,7 +74,7 @@ export class ChatClient {
         });
         for (const entry of readOutbox()) {
             const store = entry.conversation ? this.storeOf(entry.conversation) : this.freshStore();
-            store.addOutgoing(entry.clientMsgId, entry.text);
+            if (entry.continues === undefined) store.addOutgoing(entry.clientMsgId, entry.text);
             this.outbox.push({ ...entry, store, isSent: false });
         }
     }
@@ -89,41 +100,73 @@ export class ChatClient {
 
     /* send shows the message at once and keeps it until the server has acknowledged it. */
     send(store: ConversationStore, text: string): void {
-        const entry = {
-            clientMsgId: this.options.newId(),
-            conversation: store.id,
-            text,
-            store,
-            isSent: false,
-        };
-        store.addOutgoing(entry.clientMsgId, text);
-        this.outbox.push(entry);
-        this.saveOutbox();
-        this.transmit(entry);
+        const clientMsgId = this.options.newId();
+        store.addOutgoing(clientMsgId, text);
+        this.post({ clientMsgId, conversation: store.id, text, store, isSent: false });
     }
 
     /* stop is idempotent; what was never sent is taken back instead. */
     stop(store: ConversationStore): void {
         const turn = store.get().turn;
         if (!turn) return;
-        const unsent = this.outbox.find((entry) => entry.store === store && !entry.isSent);
-        if (unsent) {
-            this.forget(unsent);
-            store.takeBack(unsent.clientMsgId, { text: unsent.text, error: "" });
-            return;
+        const unsent = this.outbox.find(
+            (entry) =>
+                entry.store === store &&
+                !entry.isSent &&
+                (entry.continues !== undefined || store.isWaitedFor(entry.clientMsgId)),
+        );
+        if (unsent) this.withdraw(unsent, "");
+        else {
+            turn.requestStop();
+            this.transmitStop(store);
         }
-        turn.requestStop();
-        this.transmitStop(store);
     }
 
+    /* goOn lets the last answer go on from where it was interrupted, stopped or cut off. */
+    goOn(store: ConversationStore): void {
+        const continues = store.requestMore();
+        if (continues === null) return;
+        const clientMsgId = this.options.newId();
+        this.post({ clientMsgId, conversation: store.id, text: "", continues, store, isSent: false });
+    }
+
+    /* cancelWaiting takes back a message whose answer has not begun. */
+    cancelWaiting(store: ConversationStore, key: string): void {
+        const unsent = this.outbox.find((entry) => entry.clientMsgId === key && !entry.isSent);
+        if (unsent) {
+            this.withdraw(unsent, "");
+            return;
+        }
+        const generation = store.cancelWaiting(key)?.generation ?? null;
+        if (generation !== null) this.socket.send({ type: "stop", generation });
+    }
+
+    /* configured takes what a configuration says that the page itself must know. */
+    configured(config: Json): void {
+        this.isQueueing.set(config.when_busy === "queue");
+    }
+
+    /* textOf is what one generation said, messageText a message's whole text; null when it is not known. */
     textOf(generation: string): string | null {
-        for (const store of [...this.kept.values(), ...(this.fresh ? [this.fresh] : [])])
-            for (const item of store.get().items) {
-                if (item.kind !== "assistant") continue;
-                if (item.turn?.generation === generation) return item.turn.text;
-                if (!item.turn && item.message?.generation?.id === generation) return item.message.content;
-            }
+        for (const { turn, message } of this.answers()) {
+            const text = turn?.textOf(generation) ?? null;
+            if (text !== null) return text;
+            const known = message?.generation;
+            if (!turn && known?.id === generation && known.continues === null)
+                return message?.content ?? null;
+        }
         return null;
+    }
+
+    messageText(id: string): string | null {
+        for (const { turn, message } of this.answers())
+            if (message?.id === id) return turn ? turn.text : message.content;
+        return null;
+    }
+
+    private answers(): AssistantItem[] {
+        const stores = [...this.kept.values(), ...(this.fresh ? [this.fresh] : [])];
+        return stores.flatMap((store) => store.get().items).filter((item) => item.kind === "assistant");
     }
 
     private receive(frame: ServerFrame): void {
@@ -136,6 +179,9 @@ export class ChatClient {
                 return;
             case "model":
                 this.model.set(frame.model);
+                return;
+            case "storage":
+                this.storage.set({ state: frame.state, text: frame.text });
                 return;
             case "conversation":
                 this.list.apply(frame);
@@ -158,19 +204,25 @@ export class ChatClient {
         if (!store) return;
         if (store.apply(frame) === "ask") this.watch(store);
         if ((frame.type === "snapshot" || frame.type === "resumed") && store === this.active) this.caughtUp();
+        if (frame.type === "end" && store.get().turn?.isStopping) this.transmitStop(store);
         if (frame.type === "end" && store !== this.active) this.leave(store);
     }
 
     private greeted(epoch: string, version: string, model: ModelStatus | null): void {
         this.epoch = epoch;
         this.version.set(version);
+        this.storage.set(STORAGE_FINE);
         if (model) this.model.set(model);
         this.watched.clear();
         for (const store of this.kept.values())
             if (store === this.active || store.get().turn) this.watch(store);
         for (const entry of [...this.outbox]) this.transmit(entry);
-        for (const store of this.kept.values()) if (store.get().turn?.isStopping) this.transmitStop(store);
+        for (const store of this.kept.values()) this.transmitStops(store);
         void this.list.refresh();
+        void this.rest.config().then(
+            (config) => this.configured(config),
+            () => {} /* It is read again with the next connection. */,
+        );
         if (!this.active || this.active.id === null) this.caughtUp();
     }
 
@@ -178,6 +230,14 @@ export class ChatClient {
         const entry = this.outbox.find((entry) => entry.clientMsgId === frame.clientMsgId);
         if (!entry) return;
         this.forget(entry);
+        const { store } = entry;
+        if (entry.continues !== undefined) store.acceptMore(entry.continues, frame.generation);
+        else this.accepted(entry, frame);
+        if (frame.duplicate) this.watch(store);
+        this.transmitStops(store);
+    }
+
+    private accepted(entry: Posted, frame: Extract<ServerFrame, { type: "ack" }>): void {
         const { store } = entry;
         const isNew = store.id === null;
         store.accept(frame.clientMsgId, frame, this.epoch);
@@ -187,17 +247,15 @@ export class ChatClient {
             /* The server lets the sender watch by itself [N6]; a repeated send may find it under way. */
             this.watched.add(frame.conversation);
             this.options.onCreated(store, frame.conversation);
+            this.transmitHeld(store);
         }
-        if (frame.duplicate) this.watch(store);
-        if (store.get().turn?.isStopping) this.transmitStop(store);
     }
 
     private refused(frame: Extract<ServerFrame, { type: "error" }>): void {
         const { about } = frame;
         const entry = this.outbox.find((entry) => entry.clientMsgId === about.clientMsgId);
         if (entry) {
-            this.forget(entry);
-            entry.store.takeBack(entry.clientMsgId, { text: entry.text, error: frame.text || frame.code });
+            this.withdraw(entry, frame.text || frame.code);
             return;
         }
         const store = about.conversation ? this.kept.get(about.conversation) : undefined;
@@ -241,17 +299,48 @@ export class ChatClient {
         }
     }
 
-    private transmit(entry: (typeof this.outbox)[number]): void {
-        const { clientMsgId, text } = entry;
-        const conversation = entry.store.id;
-        const frame = { type: "send", client_msg_id: clientMsgId, text } as const;
-        if (this.socket.send(conversation === null ? frame : { ...frame, conversation })) entry.isSent = true;
+    private post(entry: Posted): void {
+        this.outbox.push(entry);
+        this.saveOutbox();
+        this.transmit(entry);
+    }
+
+    private transmit(entry: Posted): void {
+        const { store } = entry;
+        /* What follows the first message of a new conversation waits for its id. */
+        if (store.id === null && this.outbox.find((other) => other.store === store) !== entry) return;
+        if (this.socket.send(frameOf(entry))) entry.isSent = true;
+    }
+
+    private transmitHeld(store: ConversationStore): void {
+        for (const entry of [...this.outbox])
+            if (entry.store === store && !entry.isSent) this.transmit(entry);
+    }
+
+    /* withdraw undoes what was shown of an entry that the server has not taken. */
+    private withdraw(entry: Posted, error: string): void {
+        this.forget(entry);
+        if (entry.continues === undefined) {
+            entry.store.takeBack(entry.clientMsgId, { text: entry.text, error });
+            this.transmitHeld(entry.store);
+            return;
+        }
+        entry.store.refuseMore(entry.continues);
+        if (error) this.options.onError(`The answer does not go on: ${error}`);
     }
 
     private transmitStop(store: ConversationStore): void {
-        const generation = store.get().turn?.generation ?? null;
+        const generation = store.get().turn?.running ?? null;
         if (generation !== null) this.socket.send({ type: "stop", generation });
         else if (store.id !== null) this.socket.send({ type: "stop", conversation: store.id });
+    }
+
+    /* What was to be stopped before the server could know. */
+    private transmitStops(store: ConversationStore): void {
+        const { turn, waiting } = store.get();
+        if (turn?.isStopping) this.transmitStop(store);
+        for (const { isCancelled, generation } of waiting)
+            if (isCancelled && generation !== null) this.socket.send({ type: "stop", generation });
     }
 
     private forget(entry: Outgoing): void {
@@ -261,10 +350,11 @@ export class ChatClient {
 
     private saveOutbox(): void {
         writeOutbox(
-            this.outbox.map(({ clientMsgId, text, store }) => ({
+            this.outbox.map(({ clientMsgId, text, continues, store }) => ({
                 clientMsgId,
                 conversation: store.id,
                 text,
+                ...(continues === undefined ? {} : { continues }),
             })),
         );
     }
@@ -282,4 +372,11 @@ export class ChatClient {
         this.fresh ??= new ConversationStore(null, this.options);
         return this.fresh;
     }
+}
+
+function frameOf({ clientMsgId, text, continues, store }: Posted): ClientFrame {
+    if (continues !== undefined)
+        return { type: "continue", client_msg_id: clientMsgId, generation: continues };
+    const frame = { type: "send", client_msg_id: clientMsgId, text } as const;
+    return store.id === null ? frame : { ...frame, conversation: store.id };
 }

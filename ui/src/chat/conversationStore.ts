@@ -2,28 +2,26 @@
  *
  * It changes rarely (a message, a start, an end); what changes with every token is inside the TurnStore of the
  * running turn. Applying frames needs no socket: apply() says when the server must be asked again.
- * Invariant: at most one turn has not ended, and it is the last item [N7]. */
+ * Invariants: at most one turn has not ended, and it is the last item [N7]; what is sent meanwhile waits behind it and
+ * becomes an item when its own turn comes. */
 
-import type { Cursor, Message, ServerFrame, Snapshot, Start } from "../protocol/frames";
+import type { Cursor, Message, QueuedMessage, ServerFrame, Snapshot, Start } from "../protocol/frames";
+import {
+    type AssistantItem,
+    type Item,
+    knowsGeneration,
+    openTurn,
+    outgoingAfter,
+    outgoingItems,
+    outgoingTurn,
+    takeOutgoing,
+    type UserItem,
+    userItem,
+    withoutOutgoing,
+} from "./items";
 import { Store } from "./store";
 import { type TurnOptions, TurnStore } from "./turnStore";
-
-export interface UserItem {
-    kind: "user";
-    key: string;
-    id: string | null /* null until the server has stored it */;
-    content: string;
-    timestamp: string;
-}
-
-export interface AssistantItem {
-    kind: "assistant";
-    key: string;
-    message: Message | null /* as the snapshot or `start` gave it */;
-    turn: TurnStore | null /* of a turn that was produced while the page looked on */;
-}
-
-export type Item = UserItem | AssistantItem;
+import { acceptWaiting, findWaiting, replaceWaiting, type Waiting } from "./waiting";
 
 /* Why a message could not be sent. Nothing of it is stored: its text goes back to the composer. */
 export interface SendFailure {
@@ -37,6 +35,7 @@ export interface ConversationSnapshot {
     status: "new" | "loading" | "ready" | "missing";
     items: readonly Item[];
     turn: TurnStore | null;
+    waiting: readonly Waiting[];
     tokensUsed: number | null;
     maxTokens: number | null;
     failure: SendFailure | null;
@@ -44,7 +43,7 @@ export interface ConversationSnapshot {
 
 export type ConversationFrame = Extract<
     ServerFrame,
-    { type: "snapshot" | "resumed" | "message" | "start" | "phase" | "tokens" | "end" | "reset" }
+    { type: "snapshot" | "resumed" | "message" | "start" | "phase" | "tokens" | "end" | "queue" | "reset" }
 >;
 
 let nextKey = 1;
@@ -63,6 +62,7 @@ export class ConversationStore extends Store<ConversationSnapshot> {
             status: id === null ? "new" : "loading",
             items: [],
             turn: null,
+            waiting: [],
             tokensUsed: null,
             maxTokens: null,
             failure: null,
@@ -113,11 +113,14 @@ export class ConversationStore extends Store<ConversationSnapshot> {
             case "phase":
                 this.get().turn?.apply(frame);
                 return "applied";
+            case "queue":
+                this.applyQueue(frame.messages);
+                return "applied";
             case "tokens":
             case "end": {
                 const turn = this.get().turn;
                 if (!turn || (turn.generation !== null && turn.generation !== frame.generation))
-                    return this.knows(frame.generation) ? "applied" : this.askOnce();
+                    return this.find(frame.generation) ? "applied" : this.askOnce();
                 if (turn.apply(frame) === "hole") return this.askOnce();
                 if (turn.ending) this.closeTurn(turn);
                 return "applied";
@@ -125,20 +128,22 @@ export class ConversationStore extends Store<ConversationSnapshot> {
         }
     }
 
-    /* addOutgoing shows a message at once, before the server has it, and a turn that waits for its answer. */
+    /* addOutgoing shows a message at once, before the server has it, and a turn that waits for its answer; while another
+     * turn runs it waits behind that one. */
     addOutgoing(clientMsgId: string, text: string): void {
+        const entry = { key: clientMsgId, id: null, content: text, timestamp: new Date().toISOString() };
+        if (this.get().turn) {
+            const last: Waiting = { ...entry, generation: null, isCancelled: false };
+            this.update((value) => ({ ...value, failure: null, waiting: [...value.waiting, last] }));
+            return;
+        }
         const turn = new TurnStore(this.options, this.options.now());
-        const timestamp = new Date().toISOString();
         this.update((value) => ({
             ...value,
             status: value.status === "new" ? "ready" : value.status,
             failure: null,
             turn,
-            items: [
-                ...value.items,
-                { kind: "user", key: clientMsgId, id: null, content: text, timestamp },
-                { kind: "assistant", key: `${clientMsgId}-answer`, message: null, turn },
-            ],
+            items: [...value.items, ...outgoingItems(entry, turn)],
         }));
     }
 
@@ -153,24 +158,67 @@ export class ConversationStore extends Store<ConversationSnapshot> {
         const known = items.some(
             (item) => item.kind === "user" && item.id === ack.message && item.key !== clientMsgId,
         );
-        const outgoing = items.find((item) => item.key === `${clientMsgId}-answer`);
         this.update((value) => ({
             ...value,
             id: ack.conversation,
+            waiting: known
+                ? value.waiting.filter((entry) => entry.key !== clientMsgId)
+                : acceptWaiting(value.waiting, clientMsgId, ack),
             items: known
                 ? withoutOutgoing(items, clientMsgId)
                 : items.map((item) => (item.key === clientMsgId ? { ...item, id: ack.message } : item)),
         }));
         if (known) this.update((value) => ({ ...value, turn: openTurn(value.items) }));
-        else if (outgoing?.kind === "assistant") outgoing.turn?.accept(ack.generation);
+        else outgoingTurn(items, clientMsgId)?.accept(ack.generation);
+    }
+
+    /* isWaitedFor: the turn that runs is the answer to this message of ours. */
+    isWaitedFor(clientMsgId: string): boolean {
+        const { items, turn } = this.get();
+        return turn !== null && outgoingTurn(items, clientMsgId) === turn;
+    }
+
+    /* cancelWaiting marks one that its reader does not want any more; it goes when the server says so. */
+    cancelWaiting(key: string): Waiting | undefined {
+        this.update((value) => ({
+            ...value,
+            waiting: value.waiting.map((entry) =>
+                entry.key === key ? { ...entry, isCancelled: true } : entry,
+            ),
+        }));
+        return this.get().waiting.find((entry) => entry.key === key);
+    }
+
+    /* requestMore: the last answer shall go on from where it ended. It is its newest generation; null when it cannot. */
+    requestMore(): string | null {
+        const last = this.get().items.at(-1);
+        if (this.get().turn || last?.kind !== "assistant") return null;
+        const turn = last.turn ?? this.reopen(last);
+        const generation = turn?.generation ?? null;
+        if (!turn || generation === null) return null;
+        turn.requestMore();
+        this.update((value) => ({ ...value, turn }));
+        return generation;
+    }
+
+    acceptMore(continues: string, next: string): void {
+        this.turnOf(continues)?.acceptMore(continues, next);
+    }
+
+    refuseMore(continues: string): void {
+        const turn = this.turnOf(continues);
+        if (!turn) return;
+        turn.refuseMore();
+        if (turn.ending && this.get().turn === turn) this.closeTurn(turn);
     }
 
     /* takeBack removes a message that was not stored; the composer gets its text again. */
     takeBack(clientMsgId: string, failure: SendFailure | null): void {
         this.update((value) => {
             const items = withoutOutgoing(value.items, clientMsgId);
+            const waiting = value.waiting.filter((entry) => entry.key !== clientMsgId);
             const status = value.id === null && items.length === 0 ? "new" : value.status;
-            return { ...value, status, items, turn: openTurn(items), failure };
+            return { ...value, status, items, waiting, turn: openTurn(items), failure };
         });
     }
 
@@ -183,7 +231,7 @@ export class ConversationStore extends Store<ConversationSnapshot> {
     }
 
     setMissing(): void {
-        this.update((value) => ({ ...value, status: "missing", items: [], turn: null }));
+        this.update((value) => ({ ...value, status: "missing", items: [], turn: null, waiting: [] }));
     }
 
     private applySnapshot(frame: Snapshot): void {
@@ -193,7 +241,10 @@ export class ConversationStore extends Store<ConversationSnapshot> {
         const shown = frame.messages.filter((message) => message.role !== "system");
         const items = shown.map((message) => this.itemFor(message, before.items, context));
         const outgoing = outgoingAfter(frame.messages, before.items);
-        const all = [...items, ...outgoing];
+        /* Behind an answer that runs it waits. */
+        const behind = openTurn(items) ? takeOutgoing(outgoing, () => true) : null;
+        const all = [...items, ...(behind?.items ?? outgoing)];
+        const ids = new Set<string | null>(shown.map((message) => message.id));
         this.epoch = frame.epoch;
         this.set({
             ...before,
@@ -201,6 +252,7 @@ export class ConversationStore extends Store<ConversationSnapshot> {
             status: "ready",
             items: all,
             turn: openTurn(all),
+            waiting: [...(behind?.waiting ?? []), ...before.waiting].filter((entry) => !ids.has(entry.id)),
             tokensUsed: frame.tokensUsed,
             maxTokens: frame.maxTokens,
         });
@@ -228,37 +280,74 @@ export class ConversationStore extends Store<ConversationSnapshot> {
     }
 
     private applyMessage(message: Message): void {
-        const { items } = this.get();
+        const { items, waiting } = this.get();
         if (
             message.role !== "user" ||
             items.some((item) => item.kind !== "assistant" && item.id === message.id)
         )
             return;
+        const next = findWaiting(waiting, message);
+        if (next) {
+            this.promote(next, message);
+            return;
+        }
         /* Our own message may come back before its ack. */
         const own = items.find(
             (item) => item.kind === "user" && item.id === null && item.content === message.content,
         );
+        /* Another one's turn comes first: what we have sent waits behind it. */
+        if (!own) this.demote(() => true);
         this.update((value) => ({
             ...value,
             items: own
                 ? items.map((item) => (item === own ? userItem(message, own.key) : item))
-                : [...items, userItem(message, message.id)],
+                : [...value.items, userItem(message, message.id)],
         }));
+    }
+
+    /* promote: its turn has come. */
+    private promote(next: Waiting, message: Message): void {
+        const turn = new TurnStore(this.options, null);
+        if (next.generation !== null) turn.accept(next.generation);
+        if (next.isCancelled) turn.requestStop();
+        const { timestamp } = message;
+        this.update((value) => ({
+            ...value,
+            turn: value.turn ?? turn,
+            waiting: value.waiting.filter((entry) => entry !== next),
+            items: [...value.items, ...outgoingItems({ ...next, id: message.id, timestamp }, turn)],
+        }));
+    }
+
+    /* demote puts what we have sent and what has not started behind the answer that runs. */
+    private demote(isMeant: (item: UserItem) => boolean): void {
+        const taken = takeOutgoing(this.get().items, isMeant);
+        if (taken.waiting.length === 0) return;
+        this.update((value) => ({
+            ...value,
+            items: taken.items,
+            turn: openTurn(taken.items),
+            waiting: [...taken.waiting, ...value.waiting],
+        }));
+    }
+
+    private applyQueue(messages: QueuedMessage[]): void {
+        this.demote((item) =>
+            messages.some((message) =>
+                item.id === null ? item.content === message.content : item.id === message.id,
+            ),
+        );
+        this.update((value) => ({ ...value, waiting: replaceWaiting(value.waiting, messages) }));
     }
 
     private applyStart(frame: Start): "applied" | "ask" {
         const { turn } = this.get();
-        if (this.knows(frame.generation) && turn?.generation !== frame.generation) return "applied";
+        const known = this.find(frame.generation);
+        if (known && turn?.generation !== frame.generation) return "applied";
+        if (frame.continues !== null && !known) return this.applyGoingOn(frame, frame.continues);
         if (turn && (turn.generation === null || turn.generation === frame.generation)) {
             if (turn.apply(frame) === "hole") return this.askOnce();
-            this.update((value) => ({
-                ...value,
-                items: value.items.map((item) =>
-                    item.kind === "assistant" && item.turn === turn
-                        ? { ...item, message: frame.message }
-                        : item,
-                ),
-            }));
+            this.replaceItem((item) => item.turn === turn, { message: frame.message });
             return "applied";
         }
         /* A start while another turn runs: its end was missed. */
@@ -276,6 +365,34 @@ export class ConversationStore extends Store<ConversationSnapshot> {
         return "applied";
     }
 
+    /* The same message goes on: the same item, the same turn, the text behind what is there. */
+    private applyGoingOn(frame: Start, continues: string): "applied" | "ask" {
+        this.demote(() => true);
+        const item = this.find(continues);
+        const turn = item && (item.turn ?? this.reopen(item));
+        if (turn?.apply(frame) !== "applied") return this.askOnce();
+        this.update((value) => ({ ...value, turn }));
+        return "applied";
+    }
+
+    /* reopen gives an answer of a snapshot a turn, so that it can grow. */
+    private reopen(item: AssistantItem): TurnStore | null {
+        if (!item.message?.generation) return null;
+        const turn = new TurnStore(this.options, null);
+        turn.restore(item.message, { used: null, max: null });
+        this.replaceItem((other) => other.key === item.key, { turn });
+        return turn;
+    }
+
+    private replaceItem(isMeant: (item: AssistantItem) => boolean, by: Partial<AssistantItem>): void {
+        this.update((value) => ({
+            ...value,
+            items: value.items.map((item) =>
+                item.kind === "assistant" && isMeant(item) ? { ...item, ...by } : item,
+            ),
+        }));
+    }
+
     private closeTurn(turn: TurnStore): void {
         const { used, max } = turn.context;
         this.update((value) => ({
@@ -286,12 +403,15 @@ export class ConversationStore extends Store<ConversationSnapshot> {
         }));
     }
 
-    private knows(generation: string): boolean {
-        return this.get().items.some(
-            (item) =>
-                item.kind === "assistant" &&
-                (item.turn ? item.turn.generation : item.message?.generation?.id) === generation,
-        );
+    /* find is the answer that a generation is, or was, of. */
+    private find(generation: string): AssistantItem | undefined {
+        return this.get().items.find((item) => knowsGeneration(item, generation)) as
+            | AssistantItem
+            | undefined;
+    }
+
+    private turnOf(generation: string): TurnStore | null {
+        return this.find(generation)?.turn ?? null;
     }
 
     private askOnce(): "applied" | "ask" {
@@ -299,46 +419,4 @@ export class ConversationStore extends Store<ConversationSnapshot> {
         this.asking = true;
         return "ask";
     }
-}
-
-function userItem(message: Message, key: string): UserItem {
-    return {
-        kind: "user",
-        key,
-        id: message.id,
-        content: message.content,
-        timestamp: message.timestamp,
-    };
-}
-
-/* outgoingAfter is what a snapshot does not know yet and stays at the end: messages that are not acknowledged,
- * and an answer that is promised but has not started. */
-function outgoingAfter(messages: readonly Message[], before: readonly Item[]): Item[] {
-    const ids = new Set(messages.map((message) => message.id));
-    const generations = new Set(messages.map((message) => message.generation?.id));
-    const shown = new Set(before.map((item) => (item.kind === "assistant" ? null : item.id)));
-    /* The message may be stored while its ack was lost: then it is among the new ones. */
-    const fresh = new Set(
-        messages.filter((message) => !shown.has(message.id)).map((message) => message.content),
-    );
-    return before.filter((item, place) => {
-        if (item.kind !== "assistant") return item.id === null && !fresh.has(item.content);
-        const question = before[place - 1];
-        if (item.message || !item.turn || !question || question.kind === "assistant") return false;
-        if (question.id === null) return !fresh.has(question.content);
-        return ids.has(question.id) && !generations.has(item.turn.generation ?? undefined);
-    });
-}
-
-function withoutOutgoing(items: readonly Item[], clientMsgId: string): Item[] {
-    return items.filter(
-        (item) =>
-            item.key !== clientMsgId &&
-            !(item.key === `${clientMsgId}-answer` && item.kind === "assistant" && item.message === null),
-    );
-}
-
-function openTurn(items: readonly Item[]): TurnStore | null {
-    const last = items.at(-1);
-    return last?.kind === "assistant" && last.turn && !last.turn.ending ? last.turn : null;
 }

@@ -9,6 +9,7 @@ export interface Outgoing {
     clientMsgId: string;
     conversation: string | null;
     text: string;
+    continues?: string /* no message: the generation that shall go on */;
 }
 
 function quietly<T>(otherwise: T, action: () => T): T {
@@ -39,7 +40,9 @@ export function readOutbox(): Outgoing[] {
         if (!Array.isArray(list)) return [];
         return list.filter(
             (entry): entry is Outgoing =>
-                typeof entry?.clientMsgId === "string" && typeof entry.text === "string",
+                typeof entry?.clientMsgId === "string" &&
+                typeof entry.text === "string" &&
+                (entry.continues === undefined || typeof entry.continues === "string"),
         );
     });
 }

@@ -7,6 +7,8 @@ import type {
     Message,
     Phase,
     PhaseFrame,
+    QueuedMessage,
+    QueueFrame,
     Snapshot,
     Start,
     Tokens,
@@ -14,6 +16,7 @@ import type {
 import type { TurnOptions } from "./turnStore";
 
 export const CONVERSATION = "chat_2026-11-22-21-05-10-123.txt";
+const TIME = "2026-11-22T21:05:10.123Z";
 const of = (generation: string) => ({ conversation: CONVERSATION, generation });
 
 export function message(
@@ -22,7 +25,7 @@ export function message(
     content: string,
     generation?: Message["generation"],
 ): Message {
-    return { id, role, content, timestamp: "2026-11-22T21:05:10.123Z", generation: generation ?? null };
+    return { id, parent: null, role, content, timestamp: TIME, generation: generation ?? null };
 }
 
 export function ending(reason: EndReason = "stop"): Ending {
@@ -35,20 +38,45 @@ export function answer(
     generation: string,
     seq: number,
     ended: Ending | null,
+    continues: string | null = null,
 ): Message {
-    return message(id, "assistant", content, { id: generation, seq, ending: ended, model: null });
+    return message(id, "assistant", content, { id: generation, continues, seq, ending: ended, model: null });
 }
 
 export function start(generation = "g1", id = "a1"): Start {
-    return { type: "start", ...of(generation), seq: 1, message: answer(id, "", generation, 1, null) };
+    const message = answer(id, "", generation, 1, null);
+    return { type: "start", ...of(generation), continues: null, seq: 1, message };
+}
+
+/* The start of a generation that goes on with another one, of the same message. */
+export function goesOn(continues: string, generation: string, id = "a1"): Start {
+    const message = answer(id, "", generation, 1, null, continues);
+    return { type: "start", ...of(generation), continues, seq: 1, message };
 }
 
 export function tokens(seq: number, text: string, n = 1, generation = "g1"): Tokens {
     return { type: "tokens", ...of(generation), seq, n, text, tokensUsed: 10 + seq, maxTokens: 4096 };
 }
 
-export function end(seq: number, reason: EndReason = "stop", generation = "g1"): End {
-    return { type: "end", ...of(generation), seq, ending: ending(reason) };
+export function end(
+    seq: number,
+    reason: EndReason = "stop",
+    generation = "g1",
+    continuedBy: string | null = null,
+): End {
+    return { type: "end", ...of(generation), seq, ending: ending(reason), continuedBy };
+}
+
+/* interrupted is the end of a generation that another one goes on with by itself. */
+export const interrupted = (seq: number, generation: string, continuedBy: string) =>
+    end(seq, "interrupted", generation, continuedBy);
+
+export function queued(id: string, content: string, generation: string): QueuedMessage {
+    return { id, content, timestamp: TIME, generation };
+}
+
+export function queue(...messages: QueuedMessage[]): QueueFrame {
+    return { type: "queue", conversation: CONVERSATION, messages };
 }
 
 export function phase(value: Phase, generation = "g1"): PhaseFrame {

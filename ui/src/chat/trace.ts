@@ -23,7 +23,13 @@ export function tracePainted(seq: number): void {
     });
 }
 
-/* exposeTexts gives tests the source text of an answer: window.__runnel.text(generation). */
-export function exposeTexts(text: (generation: string) => string | null): void {
-    Object.assign(window, { __runnel: { text } });
+interface Texts {
+    text: (generation: string) => string | null;
+    message: (id: string) => string | null;
+}
+
+/* exposeTexts gives tests the source of what one generation said and of a whole message:
+ * window.__runnel.text(generation) and window.__runnel.message(id). */
+export function exposeTexts(texts: Texts): void {
+    Object.assign(window, { __runnel: texts });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { answer, end, ending, ManualTime, phase, start, tokens } from "./testFrames";
+import { answer, end, ending, goesOn, interrupted, ManualTime, phase, start, tokens } from "./testFrames";
 import { TurnStore } from "./turnStore";
 
 function setUp(sentAt: number | null = 0) {
@@ -123,5 +123,75 @@ describe("TurnStore", () => {
         expect(turn.text).toBe("Good");
         expect(turn.get().tail).toBe("Good");
         expect(turn.get().status).toBe("ended");
+    });
+
+    it("an interrupted answer goes on in the same blocks, and says so only while it waits", () => {
+        const { time, turn } = setUp();
+        turn.apply(start());
+        turn.apply(tokens(2, "One.\n\nTwo"));
+        const { settled } = turn.get();
+        turn.apply(interrupted(3, "g1", "g2"));
+        expect(turn.get()).toMatchObject({
+            status: "waiting",
+            seam: "interrupted",
+            ending: null,
+            wentOn: false,
+        });
+        turn.apply(goesOn("g1", "g2"));
+        time.nextFrame();
+        expect(turn.get()).toMatchObject({ status: "waiting", seam: "interrupted", generation: "g2" });
+        turn.apply(tokens(2, " more", 1, "g2"));
+        expect(turn.get()).toMatchObject({ status: "streaming", seam: null, wentOn: true, tail: "Two more" });
+        expect(turn.get().settled).toBe(settled);
+        turn.apply(end(3, "stop", "g2"));
+        expect(turn.get()).toMatchObject({ status: "ended", seam: null, wentOn: true, tokens: 2 });
+    });
+
+    it("after a reload between two generations it still says that it goes on", () => {
+        const { turn } = setUp(null);
+        turn.restore(answer("a1", "One", "g2", 1, null, "g1"), { used: null, max: null });
+        expect(turn.get()).toMatchObject({ status: "waiting", seam: "unknown", tail: "One" });
+        turn.apply(tokens(2, " two", 1, "g2"));
+        expect(turn.get()).toMatchObject({ status: "streaming", seam: null, tail: "One two" });
+    });
+
+    it("does not count tokens that it cannot know", () => {
+        const { turn } = setUp(null);
+        turn.restore(answer("a1", "One two", "g2", 2, null, "g1"), { used: null, max: null });
+        expect(turn.get().tokens).toBe(0);
+    });
+
+    it("goes on when its reader asks, and stays as it is when the server refuses", () => {
+        const { time, turn } = setUp();
+        turn.apply(start());
+        turn.apply(tokens(2, "One"));
+        turn.requestStop();
+        turn.apply(end(3, "cancelled"));
+        turn.requestMore();
+        expect(turn.get()).toMatchObject({
+            status: "sending",
+            seam: "cancelled",
+            ending: null,
+            stopping: false,
+        });
+        expect(turn.running).toBeNull();
+        turn.refuseMore();
+        expect(turn.get().ending?.reason).toBe("cancelled");
+        turn.requestMore();
+        turn.acceptMore("g1", "g2");
+        expect(turn.running).toBe("g2");
+        turn.apply(goesOn("g1", "g2"));
+        turn.acceptMore("g1", "g2");
+        time.nextFrame();
+        expect(turn.get()).toMatchObject({ generation: "g2", status: "waiting" });
+    });
+
+    it("a stop that was asked for is not forgotten over a crash", () => {
+        const { turn } = setUp();
+        turn.apply(start());
+        turn.requestStop();
+        turn.apply(interrupted(2, "g1", "g2"));
+        expect(turn.isStopping).toBe(true);
+        expect(turn.running).toBe("g2");
     });
 });

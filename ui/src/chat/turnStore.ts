@@ -1,12 +1,24 @@
-/* A turn that is being produced, as the page sees it: the text in blocks, the phase, the figures.
+/* A turn that is being produced, as the page sees it: the text in blocks, the phase, the figures. It is one answer
+ * over all its generations: where one was interrupted, the next one's text follows in the same blocks.
  *
  * Tokens come as often as they like; watchers are told once per animation frame. The first token is told at
  * once, and so is the end. Owner: the conversation's store. */
 
 import { BlockSplitter } from "../markdown/splitBlocks";
-import type { Ending, Message, Phase } from "../protocol/frames";
+import type { Ending, EndReason, Message, Phase } from "../protocol/frames";
 import type { Schedule } from "./frameSchedule";
-import { NEW_TURN, reduceTurn, type Step, type TurnFrame, type TurnState } from "./reduceTurn";
+import {
+    hasBegun,
+    isOver,
+    NEW_TURN,
+    reduceTurn,
+    restoreTurn,
+    type Step,
+    type TurnFrame,
+    type TurnState,
+    textOf,
+    tokensOf,
+} from "./reduceTurn";
 import { Store } from "./store";
 
 export type TurnStatus = "sending" | "waiting" | "streaming" | "ended";
@@ -24,7 +36,10 @@ export interface TurnSnapshot {
     tokensPerSecond: number | null;
     firstTokenMs: number | null;
     stopping: boolean;
-    ending: Ending | null;
+    ending: Ending | null /* null also while another generation is about to go on */;
+    wentOn: boolean /* it was interrupted, and another generation has gone on with it */;
+    /* Between two generations: why the earlier one ended; "unknown" after a reload. Null: not between two. */
+    seam: EndReason | "unknown" | null;
 }
 
 export interface TurnOptions {
@@ -50,6 +65,7 @@ export class TurnStore {
     private acked = false;
     private stopping = false;
     private scheduled = false;
+    private endedAs: EndReason | null = null /* the last generation that ended */;
     private store: Store<TurnSnapshot>;
 
     /* sentAt is when the message went out, null for a turn that was found running. */
@@ -71,8 +87,13 @@ export class TurnStore {
     get text(): string {
         return this.state.text;
     }
+    /* Null while another generation is about to go on. */
     get ending(): Ending | null {
-        return this.state.ending;
+        return isOver(this.state) ? this.state.ending : null;
+    }
+    /* What a stop names: the generation that is about to go on as soon as it is known. */
+    get running(): string | null {
+        return this.state.goesOn ? this.state.next : this.state.generation;
     }
     get context(): { used: number | null; max: number | null } {
         return { used: this.state.tokensUsed, max: this.state.maxTokens };
@@ -88,7 +109,9 @@ export class TurnStore {
         this.state = step.state;
         this.blocks.append(step.state.text.slice(before.text.length));
         if (frame.type === "tokens") this.count(frame.n);
-        const isFirstText = before.text === "" && step.state.text !== "";
+        if (frame.type === "end") this.endedAs = frame.ending.reason;
+        if (frame.type === "start") this.samples = [];
+        const isFirstText = !hasBegun(before) && hasBegun(step.state);
         if (isFirstText || frame.type === "end") this.tell();
         else this.tellNextFrame();
         return "applied";
@@ -98,6 +121,38 @@ export class TurnStore {
     accept(generation: string): void {
         this.acked = true;
         if (this.state.generation === null) this.state = { ...this.state, generation };
+        this.tell();
+    }
+
+    knows(generation: string): boolean {
+        return (
+            this.state.generation === generation ||
+            this.state.parts.some((part) => part.generation === generation)
+        );
+    }
+
+    textOf(generation: string): string | null {
+        return textOf(this.state, generation);
+    }
+
+    /* requestMore: the reader wants an answer that has ended to go on. */
+    requestMore(): void {
+        this.stopping = false;
+        this.state = { ...this.state, goesOn: true, next: null };
+        this.tell();
+    }
+
+    /* acceptMore: the server has named the generation that goes on with `continues`; it may have begun already. */
+    acceptMore(continues: string, next: string): void {
+        if (this.state.generation !== continues || !this.state.goesOn) return;
+        this.state = { ...this.state, next };
+        this.tell();
+    }
+
+    /* refuseMore: it stays as it is. */
+    refuseMore(): void {
+        this.stopping = false;
+        this.state = { ...this.state, goesOn: false, next: null };
         this.tell();
     }
 
@@ -117,15 +172,8 @@ export class TurnStore {
         this.blocks.append(grown ?? message.content);
         this.samples = [];
         this.acked = true;
-        this.state = {
-            generation: generation.id,
-            seq: generation.seq,
-            text: message.content,
-            phase: message.content === "" ? this.state.phase : null,
-            tokensUsed: context.used ?? this.state.tokensUsed,
-            maxTokens: context.max ?? this.state.maxTokens,
-            ending: generation.ending,
-        };
+        this.state = restoreTurn(this.state, message.content, generation, context);
+        if (generation.ending) this.endedAs = generation.ending.reason;
         this.tell();
     }
 
@@ -156,15 +204,10 @@ export class TurnStore {
 
     private build(): TurnSnapshot {
         const { state } = this;
-        const ending = state.ending;
+        const { ending } = this;
+        const isBetween = state.goesOn || (state.parts.length > 1 && !hasBegun(state) && !ending);
         return {
-            status: ending
-                ? "ended"
-                : state.text !== ""
-                  ? "streaming"
-                  : this.isKnown()
-                    ? "waiting"
-                    : "sending",
+            status: this.status(),
             generation: state.generation,
             seq: state.seq,
             settled: this.blocks.settled,
@@ -172,13 +215,29 @@ export class TurnStore {
             phase: state.phase,
             tokensUsed: state.tokensUsed,
             maxTokens: state.maxTokens,
-            /* `start` is 1 and `end` is the last: what lies between are the tokens. */
-            tokens: ending?.usage?.completionTokens ?? Math.max(0, state.seq - (ending ? 2 : 1)),
+            tokens: this.tokens(),
             tokensPerSecond: ending?.timings?.decodePerSecond ?? this.rate,
             firstTokenMs: this.firstTokenMs,
             stopping: this.stopping && !ending,
             ending,
+            wentOn: state.parts.length > 1,
+            seam: isBetween ? (this.endedAs ?? "unknown") : null,
         };
+    }
+
+    private status(): TurnStatus {
+        const { state } = this;
+        if (isOver(state)) return "ended";
+        if (state.goesOn) return state.next === null ? "sending" : "waiting";
+        if (hasBegun(state)) return "streaming";
+        return this.isKnown() ? "waiting" : "sending";
+    }
+
+    /* 0 = not known: after a reload, of an answer that went on. */
+    private tokens(): number {
+        const { state } = this;
+        if (state.tokensBefore === null) return 0;
+        return state.tokensBefore + (state.ending?.usage?.completionTokens ?? tokensOf(state));
     }
 
     private isKnown(): boolean {

@@ -61,6 +61,7 @@ describe("decodeFrame", () => {
         if (decoded.kind !== "frame" || decoded.frame.type !== "snapshot") throw new Error("no snapshot");
         expect(decoded.frame.messages[0]?.generation).toEqual({
             id: "g1",
+            continues: null,
             seq: 97,
             model: "M",
             ending: {
@@ -88,6 +89,39 @@ describe("decodeFrame", () => {
         const decoded = decode({ type: "message", conversation: "c", message: running });
         if (decoded.kind !== "frame" || decoded.frame.type !== "message") throw new Error("no message");
         expect(decoded.frame.message.generation?.ending).toBeNull();
+    });
+
+    it("reads what an answer goes on with [N12]", () => {
+        const generation = { ...MESSAGE.generation, id: "g2", seq: 1, ended: false, continues: "g1" };
+        const start = decode({
+            type: "start",
+            conversation: "c",
+            generation: "g2",
+            continues: "g1",
+            seq: 1,
+            message: { ...MESSAGE, content: "", generation },
+        });
+        expect(start).toMatchObject({
+            kind: "frame",
+            frame: { continues: "g1", message: { generation: { continues: "g1", ending: null } } },
+        });
+        const frame = { type: "end", conversation: "c", generation: "g1", seq: 4, reason: "interrupted" };
+        expect(decode({ ...frame, continued_by: "g2" })).toMatchObject({ frame: { continuedBy: "g2" } });
+        expect(decode(frame)).toMatchObject({ frame: { continuedBy: null } });
+    });
+
+    it("reads what waits, and the state of the disk [N14] [N15]", () => {
+        const waiting = { id: "u2", content: "Two", timestamp: "t", generation: "g2" };
+        expect(decode({ type: "queue", conversation: "c", messages: [waiting] })).toEqual({
+            kind: "frame",
+            frame: { type: "queue", conversation: "c", messages: [waiting] },
+        });
+        expect(decode({ type: "storage", state: "read_only", text: "no" })).toEqual({
+            kind: "frame",
+            frame: { type: "storage", state: "read_only", text: "no" },
+        });
+        expect(decode({ type: "storage", state: "on fire", text: "" }).kind).toBe("bad");
+        expect(decode({ type: "queue", conversation: "c", messages: [{ id: "u2" }] }).kind).toBe("bad");
     });
 
     it("ignores unknown types [N1]", () => {

@@ -52,6 +52,7 @@ export interface Ending {
 
 export interface MessageGeneration {
     id: string;
+    continues: string | null /* the generation that this one goes on with; the content is that of both */;
     seq: number;
     ending: Ending | null /* null while it runs */;
     model: string | null;
@@ -59,6 +60,7 @@ export interface MessageGeneration {
 
 export interface Message {
     id: string;
+    parent: string | null;
     role: Role;
     content: string;
     timestamp: string;
@@ -120,6 +122,7 @@ export interface Start {
     type: "start";
     conversation: string;
     generation: string;
+    continues: string | null;
     seq: number;
     message: Message;
 }
@@ -145,6 +148,7 @@ export interface End {
     generation: string;
     seq: number;
     ending: Ending;
+    continuedBy: string | null /* the generation that goes on with it by itself */;
 }
 interface Reset {
     type: "reset";
@@ -159,6 +163,28 @@ export interface ConversationEvent {
     timestamp: string | null;
     updated: string | null;
     running: boolean;
+}
+/* What waits behind the answer that runs, the next one first. Not numbered: each frame is the whole list. */
+export interface QueueFrame {
+    type: "queue";
+    conversation: string;
+    messages: QueuedMessage[];
+}
+export interface QueuedMessage {
+    id: string;
+    content: string;
+    timestamp: string;
+    generation: string;
+}
+
+export const STORAGE_STATES = ["fine", "full", "failing", "read_only"] as const;
+
+export interface StorageState {
+    state: (typeof STORAGE_STATES)[number];
+    text: string;
+}
+interface StorageFrame extends StorageState {
+    type: "storage";
 }
 interface ModelFrame {
     type: "model";
@@ -186,6 +212,8 @@ export type ServerFrame =
     | End
     | Reset
     | ConversationEvent
+    | QueueFrame
+    | StorageFrame
     | ModelFrame
     | ErrorFrame
     | Ping;
@@ -201,6 +229,7 @@ export type ClientFrame =
     | { type: "watch"; conversation: string; cursor?: Cursor }
     | { type: "unwatch"; conversation: string }
     | { type: "send"; client_msg_id: string; conversation?: string; text: string }
+    | { type: "continue"; client_msg_id: string; generation: string }
     | { type: "stop"; generation: string }
     | { type: "stop"; conversation: string };
 
@@ -261,6 +290,7 @@ const decoders: Record<string, ((from: Json) => ServerFrame) | undefined> = {
         type: "start",
         conversation: string(from, "conversation"),
         generation: string(from, "generation"),
+        continues: stringOrNull(from, "continues"),
         seq: number(from, "seq"),
         message: decodeMessage(from.message),
     }),
@@ -286,6 +316,7 @@ const decoders: Record<string, ((from: Json) => ServerFrame) | undefined> = {
         generation: string(from, "generation"),
         seq: number(from, "seq"),
         ending: decodeEnding(from),
+        continuedBy: stringOrNull(from, "continued_by"),
     }),
     reset: (from) => ({
         type: "reset",
@@ -300,6 +331,16 @@ const decoders: Record<string, ((from: Json) => ServerFrame) | undefined> = {
         timestamp: stringOrNull(from, "timestamp"),
         updated: stringOrNull(from, "updated"),
         running: from.running === true,
+    }),
+    queue: (from) => ({
+        type: "queue",
+        conversation: string(from, "conversation"),
+        messages: asArray(from.messages, "messages").map(decodeQueued),
+    }),
+    storage: (from) => ({
+        type: "storage",
+        state: oneOf(from, "state", STORAGE_STATES),
+        text: stringOrNull(from, "text") ?? "",
     }),
     model: (from) => ({ type: "model", model: decodeModelStatus(from) }),
     error: (from) => {
@@ -340,15 +381,27 @@ function decodeMessage(value: unknown): Message {
     const generation = objectOrNull(from, "generation");
     return {
         id: string(from, "id"),
+        parent: stringOrNull(from, "parent"),
         role: oneOf(from, "role", ROLES),
         content: string(from, "content"),
         timestamp: stringOrNull(from, "timestamp") ?? "",
         generation: generation && {
             id: string(generation, "id"),
+            continues: stringOrNull(generation, "continues"),
             seq: number(generation, "seq"),
             ending: boolean(generation, "ended") ? decodeEnding(generation) : null,
             model: stringOrNull(generation, "model"),
         },
+    };
+}
+
+function decodeQueued(value: unknown): QueuedMessage {
+    const from = asObject(value, "a message");
+    return {
+        id: string(from, "id"),
+        content: string(from, "content"),
+        timestamp: stringOrNull(from, "timestamp") ?? "",
+        generation: string(from, "generation"),
     };
 }
 

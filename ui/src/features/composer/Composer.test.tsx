@@ -3,7 +3,9 @@ import { act, cleanup, fireEvent, render, screen } from "@testing-library/react"
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { ChatClient } from "../../chat/client";
 import { ConversationStore } from "../../chat/conversationStore";
+import { Store } from "../../chat/store";
 import { CONVERSATION, end, ManualTime, snapshot, start, tokens } from "../../chat/testFrames";
+import type { StorageState } from "../../protocol/frames";
 import { ServicesContext } from "../useClient";
 import { Composer } from "./Composer";
 
@@ -11,6 +13,8 @@ function setUp(id: string | null = CONVERSATION) {
     const store = new ConversationStore(id, new ManualTime());
     if (id) store.apply(snapshot([]));
     const client = {
+        isQueueing: new Store(false),
+        storage: new Store<StorageState>({ state: "fine", text: "" }),
         send: vi.fn((conversation: ConversationStore, text: string) => conversation.addOutgoing("c1", text)),
         stop: vi.fn(),
     };
@@ -101,4 +105,44 @@ it("warns when the context is nearly full", () => {
     act(() => void store.apply({ ...snapshot([]), tokensUsed: 3900, maxTokens: 4096 }));
     expect(screen.getByTestId("context-meter").dataset.level).toBe("alarm");
     expect(screen.getByText(/95 % full/)).toBeTruthy();
+});
+
+it("while messages may wait, Enter sends during an answer, and Stop stays", () => {
+    const { store, client, box, type } = setUp();
+    act(() => client.isQueueing.set(true));
+    type("One");
+    fireEvent.keyDown(box, { key: "Enter" });
+    expect(screen.getByTestId("stop")).toBeTruthy();
+    expect(screen.queryByTestId("send")).toBeNull();
+    client.send.mockImplementation((conversation, text) => conversation.addOutgoing("c2", text));
+    type("Two");
+    expect(screen.getByTestId("stop")).toBeTruthy();
+    expect(screen.getByTestId("send")).toBeTruthy();
+    fireEvent.keyDown(box, { key: "Enter" });
+    expect(box.value).toBe("");
+    expect(store.get().waiting.map((entry) => entry.content)).toEqual(["Two"]);
+});
+
+it("a message that a full queue refused comes back, before what was begun meanwhile", () => {
+    const { store, client, box, type } = setUp();
+    act(() => client.isQueueing.set(true));
+    type("Seventeenth");
+    fireEvent.keyDown(box, { key: "Enter" });
+    type("Eighteenth");
+    act(() => store.takeBack("c1", { text: "Seventeenth", error: "16 messages wait already" }));
+    expect(box.value).toBe("Seventeenth\n\nEighteenth");
+    expect(screen.getByRole("alert").textContent).toContain("16 messages wait already");
+});
+
+it("with trouble at the disk the text stays and is not sent, until it is fine", () => {
+    const { client, box, type } = setUp();
+    act(() => client.storage.set({ state: "full", text: "" }));
+    type("Hello");
+    fireEvent.keyDown(box, { key: "Enter" });
+    expect(client.send).not.toHaveBeenCalled();
+    expect(box.value).toBe("Hello");
+    expect((screen.getByTestId("send") as HTMLButtonElement).disabled).toBe(true);
+    act(() => client.storage.set({ state: "fine", text: "" }));
+    fireEvent.keyDown(box, { key: "Enter" });
+    expect(client.send).toHaveBeenCalledOnce();
 });

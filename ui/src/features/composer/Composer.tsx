@@ -26,7 +26,10 @@ export function Composer({ conversation }: ComposerProps) {
     const size =
         text.length > MESSAGE_MAX_BYTES / 4 ? new TextEncoder().encode(JSON.stringify(text)).length : 0;
     const tooLong = size > MESSAGE_MAX_BYTES;
-    const canSend = text.trim() !== "" && !tooLong && status !== "missing";
+    const isQueueing = useStore(client.isQueueing);
+    const canStore = useStore(client.storage).state === "fine";
+    const canSend = text.trim() !== "" && !tooLong && status !== "missing" && canStore;
+    const waits = turn !== null && isQueueing;
 
     useLayoutEffect(() => {
         const area = box.current;
@@ -40,13 +43,13 @@ export function Composer({ conversation }: ComposerProps) {
         if (!isTouch) box.current?.focus();
     }, [isTouch]);
 
-    /* A message that was not taken comes back, unless something else was begun. */
+    /* A message that was not taken comes back, before what was begun meanwhile. */
     useEffect(() => {
-        if (failure) setText((now) => (now === "" ? failure.text : now));
+        if (failure) setText((now) => (now === "" ? failure.text : `${failure.text}\n\n${now}`));
     }, [failure, setText]);
 
     const send = () => {
-        if (!canSend || turn) return;
+        if (!canSend || (turn && !waits)) return;
         client.send(conversation, text.trim());
         setText("");
         box.current?.focus();
@@ -79,7 +82,7 @@ export function Composer({ conversation }: ComposerProps) {
                     ref={box}
                     data-testid="composer"
                     aria-label="Message"
-                    placeholder="Write a message"
+                    placeholder={waits ? "Write the next message" : "Write a message"}
                     rows={1}
                     dir="auto"
                     value={text}
@@ -95,19 +98,9 @@ export function Composer({ conversation }: ComposerProps) {
                         </span>
                     )}
                     <span className="composer-space" />
-                    {turn ? (
-                        <StopButton turn={turn} onStop={() => client.stop(conversation)} />
-                    ) : (
-                        <button
-                            type="submit"
-                            className="send-button"
-                            data-testid="send"
-                            aria-label="Send"
-                            title="Send (Enter)"
-                            disabled={!canSend}
-                        >
-                            <ArrowUp size={18} />
-                        </button>
+                    {turn && <StopButton turn={turn} onStop={() => client.stop(conversation)} />}
+                    {(!turn || (waits && text.trim() !== "")) && (
+                        <SendButton isEnabled={canSend} title={sendTitle(waits, canStore)} />
                     )}
                 </div>
             </form>
@@ -135,6 +128,26 @@ function useDraft(id: string | null) {
         };
     }, [flush]);
     return [text, setText] as const;
+}
+
+function sendTitle(waits: boolean, canStore: boolean): string {
+    if (!canStore) return "Nothing can be stored now";
+    return waits ? "Send: it is answered when its turn comes (Enter)" : "Send (Enter)";
+}
+
+function SendButton({ isEnabled, title }: { isEnabled: boolean; title: string }) {
+    return (
+        <button
+            type="submit"
+            className="send-button"
+            data-testid="send"
+            aria-label="Send"
+            title={title}
+            disabled={!isEnabled}
+        >
+            <ArrowUp size={18} />
+        </button>
+    );
 }
 
 function StopButton({ turn, onStop }: { turn: TurnStore; onStop: () => void }) {

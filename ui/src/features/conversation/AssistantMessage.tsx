@@ -1,82 +1,98 @@
-import { CircleAlert } from "lucide-react";
-import { memo, type ReactNode, useLayoutEffect, useMemo } from "react";
-import type { AssistantItem } from "../../chat/conversationStore";
+import { CircleAlert, Link2 } from "lucide-react";
+import { memo, type ReactNode, useLayoutEffect, useMemo, useSyncExternalStore } from "react";
+import type { AssistantItem } from "../../chat/items";
 import { isTracing, tracePainted } from "../../chat/trace";
-import type { TurnStore } from "../../chat/turnStore";
+import type { TurnSnapshot, TurnStore } from "../../chat/turnStore";
 import { Blocks } from "../../markdown/Blocks";
 import { splitWhole } from "../../markdown/splitBlocks";
-import type { Ending, Message } from "../../protocol/frames";
+import type { Ending } from "../../protocol/frames";
 import { CopyButton } from "../../ui/CopyButton";
 import { Progress } from "../../ui/Progress";
 import { useClient, useStore } from "../useClient";
-import { describeEnd, describePhase, type Figures, figuresOf, otherWords, rateWords } from "./describe";
+import {
+    canGoOn,
+    describeEnd,
+    describePhase,
+    type Figures,
+    figuresOf,
+    otherWords,
+    rateWords,
+    WENT_ON,
+} from "./describe";
 
-export const AssistantMessage = memo(function AssistantMessage({ item }: { item: AssistantItem }) {
-    if (item.turn) return <LiveAnswer turn={item.turn} />;
-    return item.message ? <SettledAnswer message={item.message} /> : null;
-});
+interface AssistantMessageProps {
+    item: AssistantItem;
+    onContinue: (() => void) | null /* null: it is not for this answer to go on */;
+}
 
-/* The only component that is rendered while tokens come. It stays when the turn ends: nothing is built anew. */
-function LiveAnswer({ turn }: { turn: TurnStore }) {
-    const snapshot = useStore(turn);
-    const { ending, seq } = snapshot;
+/* The only component that is rendered while tokens come. It stays when the turn ends, and when a turn begins that goes on with
+ * an answer of a snapshot: nothing is built anew. */
+export const AssistantMessage = memo(function AssistantMessage({ item, onContinue }: AssistantMessageProps) {
+    const { turn, message } = item;
+    const live = useTurn(turn);
+    const content = turn ? null : (message?.content ?? "");
+    const whole = useMemo(() => (content === null ? null : splitWhole(content)), [content]);
+    const generation = message?.generation ?? null;
+    const ending = live ? live.ending : (generation?.ending ?? null);
+    const seq = live ? live.seq : generation?.seq;
+    const isLive = live !== null;
+    const isRunning = isLive && !ending;
+    const wentOn = live ? live.wentOn && live.seam === null : generation?.continues != null;
+    const { settled, tail } = live ?? whole ?? { settled: [], tail: "" };
     useLayoutEffect(() => {
-        if (isTracing) tracePainted(seq);
-    }, [seq]);
-    const figures: Figures = {
-        tokens: snapshot.tokens,
-        perSecond: snapshot.tokensPerSecond,
-        firstTokenMs: snapshot.firstTokenMs ?? (ending ? figuresOf(ending).firstTokenMs : null),
-    };
+        if (isTracing && isLive && seq !== undefined) tracePainted(seq);
+    }, [isLive, seq]);
+    if (!live && !message) return null;
+    const text = () => (turn ? turn.text : (content ?? ""));
     return (
         <article
             className="message message-assistant"
             data-testid="message-assistant"
-            data-generation={snapshot.generation ?? undefined}
+            data-message={message?.id}
+            data-generation={(live ? live.generation : generation?.id) ?? undefined}
             data-end-reason={ending?.reason}
             aria-label="Answer"
-            aria-busy={!ending}
+            aria-busy={isRunning}
         >
             <div
                 className="prose"
                 dir="auto"
-                data-testid={ending ? "answer" : "answer-streaming"}
+                data-testid={isRunning ? "answer-streaming" : "answer"}
                 data-seq={seq}
-                data-caret={snapshot.status === "streaming" || undefined}
+                data-caret={live?.status === "streaming" || undefined}
             >
-                <Blocks settled={snapshot.settled} tail={snapshot.tail} running={!ending} />
+                <Blocks settled={settled} tail={tail} running={isRunning} />
             </div>
-            {!ending && snapshot.status !== "streaming" && <PhaseLine snapshot={snapshot} />}
-            {ending && <EndLine ending={ending} />}
-            <MessageFoot figures={figures} isLive={!ending}>
-                {turn.text !== "" && <CopyButton text={() => turn.text} label="Copy the answer" />}
+            {live && isRunning && live.status !== "streaming" && <PhaseLine snapshot={live} />}
+            {ending && <EndLine ending={ending} onContinue={onContinue} />}
+            <MessageFoot figures={live ? liveFigures(live) : endFigures(ending, wentOn)} isLive={isRunning}>
+                {text() !== "" && <CopyButton text={text} label="Copy the answer" />}
+                {wentOn && <WentOnMark />}
             </MessageFoot>
         </article>
     );
+});
+
+const never = () => () => {};
+const nothing = () => null;
+
+function useTurn(turn: TurnStore | null): TurnSnapshot | null {
+    return useSyncExternalStore<TurnSnapshot | null>(turn?.subscribe ?? never, turn?.get ?? nothing);
 }
 
-function SettledAnswer({ message }: { message: Message }) {
-    const blocks = useMemo(() => splitWhole(message.content), [message.content]);
-    const ending = message.generation?.ending ?? null;
-    return (
-        <article
-            className="message message-assistant"
-            data-testid="message-assistant"
-            data-generation={message.generation?.id}
-            data-end-reason={ending?.reason}
-            aria-label="Answer"
-        >
-            <div className="prose" dir="auto" data-testid="answer" data-seq={message.generation?.seq}>
-                <Blocks settled={blocks.settled} tail={blocks.tail} running={false} />
-            </div>
-            {ending && <EndLine ending={ending} />}
-            <MessageFoot figures={ending && figuresOf(ending)} isLive={false}>
-                {message.content !== "" && (
-                    <CopyButton text={() => message.content} label="Copy the answer" />
-                )}
-            </MessageFoot>
-        </article>
-    );
+function liveFigures(live: TurnSnapshot): Figures {
+    const waited = live.ending && !live.wentOn ? figuresOf(live.ending).firstTokenMs : null;
+    return {
+        tokens: live.tokens,
+        perSecond: live.tokensPerSecond,
+        firstTokenMs: live.firstTokenMs ?? waited,
+    };
+}
+
+/* The counts of the end are those of the last generation: they are not shown for more. */
+function endFigures(ending: Ending | null, wentOn: boolean): Figures | null {
+    const figures = ending && figuresOf(ending);
+    return figures && wentOn ? { ...figures, tokens: 0, firstTokenMs: null } : figures;
 }
 
 function PhaseLine({ snapshot }: { snapshot: Parameters<typeof describePhase>[0] }) {
@@ -87,6 +103,7 @@ function PhaseLine({ snapshot }: { snapshot: Parameters<typeof describePhase>[0]
             className="phase"
             data-testid="phase"
             data-phase={snapshot.phase?.phase ?? snapshot.status}
+            data-seam={snapshot.seam ?? undefined}
             role="status"
         >
             <span className="phase-text">{text}</span>
@@ -95,14 +112,37 @@ function PhaseLine({ snapshot }: { snapshot: Parameters<typeof describePhase>[0]
     );
 }
 
-function EndLine({ ending }: { ending: Ending }) {
+interface EndLineProps {
+    ending: Ending;
+    onContinue: (() => void) | null;
+}
+
+function EndLine({ ending, onContinue }: EndLineProps) {
     const words = describeEnd(ending);
     if (!words) return null;
     return (
-        <p className="end-line" data-level={words.level} data-testid="end-reason">
+        <div className="end-line" data-level={words.level}>
             {words.level !== "quiet" && <CircleAlert size={15} aria-hidden="true" />}
-            <span>{words.text}</span>
-        </p>
+            <p data-testid="end-reason">{words.text}</p>
+            {onContinue && canGoOn(ending) && (
+                <button
+                    type="button"
+                    className="button continue-button"
+                    data-testid="continue"
+                    onClick={onContinue}
+                >
+                    Continue
+                </button>
+            )}
+        </div>
+    );
+}
+
+function WentOnMark() {
+    return (
+        <span className="went-on" role="img" data-testid="went-on" aria-label={WENT_ON} title={WENT_ON}>
+            <Link2 size={14} aria-hidden="true" />
+        </span>
     );
 }
 

@@ -1,7 +1,9 @@
 import { ArrowDown } from "lucide-react";
-import { type RefObject, useEffect, useLayoutEffect, useRef, useState } from "react";
-import type { ConversationStore, Item } from "../../chat/conversationStore";
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import type { ConversationStore } from "../../chat/conversationStore";
+import type { Item } from "../../chat/items";
 import { Composer } from "../composer/Composer";
+import { WaitingList } from "../composer/WaitingList";
 import { ModelHelp } from "../models/ModelHelp";
 import { useClient, useServices, useStore } from "../useClient";
 import { AssistantMessage } from "./AssistantMessage";
@@ -17,7 +19,7 @@ const SHOWN_MORE = 30;
 
 export function ConversationView({ conversation }: { conversation: ConversationStore }) {
     const client = useClient();
-    const { status, title, items, turn } = useStore(conversation);
+    const { status, title, items, turn, waiting } = useStore(conversation);
     const scroller = useRef<HTMLDivElement>(null);
     const content = useRef<HTMLDivElement>(null);
     const { isStuck, jump } = useStickToBottom(scroller, content);
@@ -28,6 +30,9 @@ export function ConversationView({ conversation }: { conversation: ConversationS
     useLayoutEffect(() => {
         if (lastUserKey) jump();
     }, [lastUserKey, jump]);
+
+    const goOn = useCallback(() => client.goOn(conversation), [client, conversation]);
+    const canGoOn = status === "ready" && !turn && waiting.length === 0;
 
     useEffect(() => {
         if (!turn) return;
@@ -46,7 +51,7 @@ export function ConversationView({ conversation }: { conversation: ConversationS
                     {items.length > 0 && <h1 className="visually-hidden">{title || "Conversation"}</h1>}
                     {status === "missing" && <Missing />}
                     {status !== "missing" && status !== "loading" && items.length === 0 && <EmptyState />}
-                    <Messages items={items} scroller={scroller} />
+                    <Messages items={items} scroller={scroller} onContinue={canGoOn ? goOn : null} />
                 </div>
             </div>
             <div className="conversation-foot">
@@ -57,6 +62,7 @@ export function ConversationView({ conversation }: { conversation: ConversationS
                     </button>
                 )}
                 {items.length > 0 && <ModelHelp isCompact />}
+                <WaitingList conversation={conversation} />
                 <Composer conversation={conversation} />
             </div>
             <div className="visually-hidden" aria-live="polite">
@@ -69,10 +75,11 @@ export function ConversationView({ conversation }: { conversation: ConversationS
 interface MessagesProps {
     items: readonly Item[];
     scroller: RefObject<HTMLDivElement | null>;
+    onContinue: (() => void) | null /* of the last answer */;
 }
 
 /* The newest messages; older ones come as the reader scrolls up, without moving what is being read. */
-function Messages({ items, scroller }: MessagesProps) {
+function Messages({ items, scroller, onContinue }: MessagesProps) {
     const [shown, setShown] = useState(SHOWN_FIRST);
     const sentinel = useRef<HTMLDivElement>(null);
     const heightBefore = useRef<number | null>(null);
@@ -105,7 +112,11 @@ function Messages({ items, scroller }: MessagesProps) {
                 .slice(first)
                 .map((item) =>
                     item.kind === "assistant" ? (
-                        <AssistantMessage key={item.key} item={item} />
+                        <AssistantMessage
+                            key={item.key}
+                            item={item}
+                            onContinue={item === items.at(-1) ? onContinue : null}
+                        />
                     ) : (
                         <UserMessage key={item.key} item={item} />
                     ),

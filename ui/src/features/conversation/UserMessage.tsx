@@ -1,5 +1,5 @@
 import { memo } from "react";
-import type { UserItem } from "../../chat/conversationStore";
+import type { UserItem } from "../../chat/items";
 import { CopyButton } from "../../ui/CopyButton";
 
 export const UserMessage = memo(function UserMessage({ item }: { item: UserItem }) {

@@ -10,12 +10,22 @@ export interface PhaseWords {
 }
 
 export function describePhase(
-    turn: Pick<TurnSnapshot, "status" | "phase">,
+    turn: Pick<TurnSnapshot, "status" | "phase" | "seam">,
     isConnected: boolean,
 ): PhaseWords {
     if (!isConnected) return { text: "Waiting for the connection", progress: null };
+    if (turn.seam !== null) return seamWords(turn.seam, turn.phase);
     if (turn.phase) return phaseWords(turn.phase);
     return { text: turn.status === "sending" ? "Sending" : "Waiting for the model", progress: null };
+}
+
+/* Between two generations of one answer. */
+function seamWords(seam: NonNullable<TurnSnapshot["seam"]>, phase: Phase | null): PhaseWords {
+    const isAsked = seam === "cancelled" || seam === "length";
+    const text = isAsked ? "Goes on…" : "Interrupted, goes on…";
+    if (!phase) return { text, progress: null };
+    const words = phaseWords(phase);
+    return { ...words, text: `${text} ${words.text}` };
 }
 
 function phaseWords(phase: Phase): PhaseWords {
@@ -72,6 +82,13 @@ export function describeEnd(ending: Ending): EndWords | null {
             return { text: ending.error?.text || "The model failed.", level: "error" };
     }
 }
+
+/* canGoOn: an answer that ended before it was whole, and of which nothing is wrong. */
+export function canGoOn(ending: Ending): boolean {
+    return ending.reason === "interrupted" || ending.reason === "cancelled" || ending.reason === "length";
+}
+
+export const WENT_ON = "This answer was interrupted and then went on. Nothing of it is missing.";
 
 export interface Figures {
     tokens: number;

@@ -21,7 +21,7 @@ describe("the live region", () => {
 describe("words for what happens", () => {
     it("tells the place in the queue, the load and the prompt in numbers (P11)", () => {
         const at = (phase: Parameters<typeof describePhase>[0]["phase"]) =>
-            describePhase({ status: "waiting", phase }, true).text;
+            describePhase({ status: "waiting", phase, seam: null }, true).text;
         expect(at({ phase: "queued", position: 2 })).toBe("In the queue: 2nd");
         expect(at({ phase: "loading", stage: "weights", progress: 0.42 })).toBe("Loading the model: 42 %");
         expect(at({ phase: "prefill", done: 800, total: 3100, cached: 0 })).toBe(
@@ -30,7 +30,7 @@ describe("words for what happens", () => {
     });
 
     it("says so when it waits for the connection", () => {
-        expect(describePhase({ status: "sending", phase: null }, false).text).toBe(
+        expect(describePhase({ status: "sending", phase: null, seam: null }, false).text).toBe(
             "Waiting for the connection",
         );
     });

@@ -5,6 +5,8 @@ import { IconButton } from "../../ui/IconButton";
 import { showToast } from "../../ui/toasts";
 import { useClient } from "../useClient";
 import {
+    CHOICE_FIELDS,
+    type ChoiceField,
     changesOf,
     DEFAULT_FORM,
     errorsOf,
@@ -62,7 +64,7 @@ function SettingsBody({ onDone }: { onDone: () => void }) {
 }
 
 function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => void }) {
-    const { rest } = useClient();
+    const client = useClient();
     const [form, setForm] = useState(saved);
     const [failure, setFailure] = useState<string | null>(null);
     const [isSaving, setSaving] = useState(false);
@@ -79,7 +81,7 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
         if (!isChanged) return onDone();
         setSaving(true);
         try {
-            await rest.saveConfig(changes);
+            client.configured(await client.rest.saveConfig(changes));
             showToast("Settings saved");
             onDone();
         } catch (error) {
@@ -151,6 +153,16 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                     />
                     <FieldError text={errors.stop_tokens} />
                 </div>
+                {CHOICE_FIELDS.map((field) => (
+                    <Choice
+                        key={field.name}
+                        field={field}
+                        value={form.choices[field.name] ?? ""}
+                        onChange={(value) =>
+                            setForm({ ...form, choices: { ...form.choices, [field.name]: value } })
+                        }
+                    />
+                ))}
             </div>
             <div className="dialog-foot">
                 {failure && (
@@ -180,6 +192,37 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                 </button>
             </div>
         </form>
+    );
+}
+
+interface ChoiceProps {
+    field: ChoiceField;
+    value: string;
+    onChange: (value: string) => void;
+}
+
+function Choice({ field, value, onChange }: ChoiceProps) {
+    const id = useId();
+    return (
+        <div className="field">
+            <label htmlFor={id}>{field.label}</label>
+            <p className="field-help" id={`${id}-help`}>
+                {field.help}
+            </p>
+            <select
+                id={id}
+                aria-describedby={`${id}-help`}
+                value={value}
+                data-testid={`setting-${field.name}`}
+                onChange={(event) => onChange(event.target.value)}
+            >
+                {field.choices.map((choice) => (
+                    <option key={choice.value} value={choice.value}>
+                        {choice.label}
+                    </option>
+                ))}
+            </select>
+        </div>
     );
 }
 

@@ -60,4 +60,20 @@ describe("settings", () => {
     it("refuses a system prompt over 64 KiB", () => {
         expect(errorsOf({ ...DEFAULT_FORM, systemPrompt: "x".repeat(65537) }).system_prompt).toBeDefined();
     });
+
+    it("what happens after a crash and while busy is sent by the wire's names", () => {
+        const before = formOf({ after_crash: "ask", when_busy: "later", detach_seconds: -1 });
+        expect(before.choices).toEqual({ after_crash: "ask", when_busy: "refuse" });
+        const after = {
+            ...before,
+            numbers: { ...before.numbers, detach_seconds: "0" },
+            choices: { after_crash: "continue", when_busy: "queue" },
+        };
+        expect(changesOf(before, after)).toEqual({
+            after_crash: "continue",
+            when_busy: "queue",
+            detach_seconds: 0,
+        });
+        expect(changesOf(after, before)).toMatchObject({ detach_seconds: -1 });
+    });
 });

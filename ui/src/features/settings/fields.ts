@@ -14,6 +14,35 @@ export const SAMPLERS = [
     { value: "Greedy", label: "Greedy: always the likeliest token" },
 ] as const;
 
+export interface ChoiceField {
+    name: string;
+    label: string;
+    help: string;
+    choices: readonly { value: string; label: string }[] /* the first is the default */;
+}
+
+/* What happens to an answer when something goes wrong or somebody is faster than it. */
+export const CHOICE_FIELDS: readonly ChoiceField[] = [
+    {
+        name: "after_crash",
+        label: "When an answer is interrupted",
+        help: "The server or the model stopped before the answer was whole.",
+        choices: [
+            { value: "continue", label: "Go on where it was, by itself" },
+            { value: "ask", label: "Wait until I press Continue" },
+        ],
+    },
+    {
+        name: "when_busy",
+        label: "A message while an answer is being written",
+        help: "In the same conversation.",
+        choices: [
+            { value: "refuse", label: "Cannot be sent until the answer has ended" },
+            { value: "queue", label: "Waits, and is answered next" },
+        ],
+    },
+];
+
 export interface NumberField {
     name: string;
     label: string;
@@ -129,6 +158,17 @@ export const NUMBER_FIELDS: readonly NumberField[] = [
         initial: -1,
     },
     {
+        name: "detach_seconds",
+        label: "When nobody watches",
+        help: "Seconds until an answer that no page shows is stopped. 0 stops it at once.",
+        min: 0,
+        max: 86_400,
+        step: 1,
+        isInteger: true,
+        special: { value: -1, meaning: "It goes on" },
+        initial: -1,
+    },
+    {
         name: "context_size",
         label: "Context size",
         help: "In tokens. Taken when the model is loaded the next time.",
@@ -150,6 +190,7 @@ export interface SettingsForm {
     systemPrompt: string;
     stops: string;
     numbers: Record<string, string>;
+    choices: Record<string, string>;
 }
 
 export function formOf(config: Json): SettingsForm {
@@ -157,6 +198,11 @@ export function formOf(config: Json): SettingsForm {
     for (const field of NUMBER_FIELDS) {
         const value = typeof config[field.name] === "number" ? (config[field.name] as number) : field.initial;
         numbers[field.name] = field.special?.value === value ? "" : String(Number(value.toFixed(6)));
+    }
+    const choices: Record<string, string> = {};
+    for (const { name, choices: all } of CHOICE_FIELDS) {
+        const known = all.find(({ value }) => value === config[name]) ?? all[0];
+        if (known) choices[name] = known.value;
     }
     const stops = Array.isArray(config.stop_tokens)
         ? config.stop_tokens.filter((stop) => typeof stop === "string")
@@ -166,6 +212,7 @@ export function formOf(config: Json): SettingsForm {
         systemPrompt: typeof config.system_prompt === "string" ? config.system_prompt : "",
         stops: stops.map(escapeStop).join("\n"),
         numbers,
+        choices,
     };
 }
 
@@ -221,6 +268,8 @@ export function changesOf(before: SettingsForm, after: SettingsForm): Json {
         if (text === before.numbers[field.name]) continue;
         changes[field.name] = text.trim() === "" && field.special ? field.special.value : Number(text);
     }
+    for (const { name } of CHOICE_FIELDS)
+        if (after.choices[name] !== before.choices[name]) changes[name] = after.choices[name];
     return changes;
 }
 

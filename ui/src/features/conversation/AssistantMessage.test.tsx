@@ -1,0 +1,121 @@
+// @vitest-environment happy-dom
+import { act, cleanup, fireEvent, render, screen } from "@testing-library/react";
+import { afterEach, expect, it, vi } from "vitest";
+import type { ChatClient } from "../../chat/client";
+import { ConversationStore } from "../../chat/conversationStore";
+import type { AssistantItem } from "../../chat/items";
+import { Store } from "../../chat/store";
+import {
+    answer,
+    CONVERSATION,
+    end,
+    ending,
+    goesOn,
+    interrupted,
+    snapshot,
+    start,
+    tokens,
+} from "../../chat/testFrames";
+import type { EndReason } from "../../protocol/frames";
+import { ServicesContext } from "../useClient";
+import { AssistantMessage } from "./AssistantMessage";
+
+/* Every frame is told at once: what is looked at here is what is on the screen. */
+function setUp(onContinue: (() => void) | null = null) {
+    const store = new ConversationStore(CONVERSATION, { schedule: (run) => run(), now: () => 0 });
+    store.apply(snapshot([]));
+    const client = { connection: new Store({ socket: { state: "open" } }) } as unknown as ChatClient;
+    const page = () => (
+        <ServicesContext value={{ client, navigate: vi.fn() }}>
+            <AssistantMessage item={store.get().items[0] as AssistantItem} onContinue={onContinue} />
+        </ServicesContext>
+    );
+    return { store, page };
+}
+
+const article = () => screen.getByTestId("message-assistant");
+
+afterEach(cleanup);
+
+it("an interrupted answer goes on in the same element, and only a mark is left of it", () => {
+    const { store, page } = setUp(vi.fn());
+    store.apply(start());
+    store.apply(tokens(2, "One.\n\nTwo"));
+    const { rerender } = render(page());
+    const [element, first] = [article(), article().querySelector("p")];
+    act(() => void store.apply(interrupted(3, "g1", "g2")));
+    expect(screen.getByTestId("phase").textContent).toBe("Interrupted, goes on…");
+    expect(screen.queryByTestId("end-reason")).toBeNull();
+    expect(screen.queryByTestId("continue")).toBeNull();
+    expect(screen.getByTestId("answer-streaming").textContent).toContain("Two");
+    act(() => {
+        store.apply(goesOn("g1", "g2"));
+        store.apply(tokens(2, " and three", 1, "g2"));
+    });
+    expect(screen.queryByTestId("phase")).toBeNull();
+    act(() => void store.apply(end(3, "stop", "g2")));
+    rerender(page());
+    expect(article()).toBe(element);
+    expect(article().querySelector("p")).toBe(first);
+    expect(screen.getByTestId("answer").textContent).toContain("Two and three");
+    expect(screen.queryByTestId("end-reason")).toBeNull();
+    expect(screen.getByTestId("went-on").title).toContain("interrupted");
+});
+
+it("a whole answer has no mark and no button", () => {
+    const { store, page } = setUp(vi.fn());
+    store.apply(snapshot([answer("a1", "One", "g1", 3, ending())]));
+    render(page());
+    expect(screen.queryByTestId("went-on")).toBeNull();
+    expect(screen.queryByTestId("continue")).toBeNull();
+});
+
+it("the mark is there after a reload, too", () => {
+    const { store, page } = setUp();
+    store.apply(snapshot([answer("a1", "One", "g2", 3, ending(), "g1")]));
+    render(page());
+    expect(screen.getByTestId("went-on")).toBeTruthy();
+});
+
+it.each<[EndReason, boolean]>([
+    ["interrupted", true],
+    ["cancelled", true],
+    ["length", true],
+    ["stop", false],
+    ["error", false],
+])("an answer that ended as %s can go on: %s", (reason, canGoOn) => {
+    const onContinue = vi.fn();
+    const { store, page } = setUp(onContinue);
+    store.apply(snapshot([answer("a1", "One", "g1", 3, ending(reason))]));
+    render(page());
+    const button = screen.queryByTestId("continue");
+    expect(button !== null).toBe(canGoOn);
+    if (button) fireEvent.click(button);
+    expect(onContinue).toHaveBeenCalledTimes(canGoOn ? 1 : 0);
+});
+
+it("an answer that is not the last has no button", () => {
+    const { store, page } = setUp(null);
+    store.apply(snapshot([answer("a1", "One", "g1", 3, ending("interrupted"))]));
+    render(page());
+    expect(screen.getByTestId("end-reason")).toBeTruthy();
+    expect(screen.queryByTestId("continue")).toBeNull();
+});
+
+it("an answer of a snapshot goes on without being built anew", () => {
+    const { store, page } = setUp(vi.fn());
+    store.apply(snapshot([answer("a1", "One", "g1", 3, ending("cancelled"))]));
+    const { rerender } = render(page());
+    const [element, first] = [article(), article().querySelector("p")];
+    act(() => void store.requestMore());
+    rerender(page());
+    expect(screen.getByTestId("phase").textContent).toBe("Goes on…");
+    act(() => {
+        store.apply(goesOn("g1", "g2"));
+        store.apply(tokens(2, " two", 1, "g2"));
+    });
+    rerender(page());
+    expect(article()).toBe(element);
+    expect(article().querySelector("p")).toBe(first);
+    expect(first?.textContent).toBe("One two");
+});
