@@ -40,6 +40,10 @@ class Socket:
     def close(self):
         self.connection.close()
 
+    def drop(self):
+        """Goes without a word."""
+        self.connection.close_socket()
+
     def send_text(self, text):
         self.connection.send(text)
 

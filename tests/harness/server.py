@@ -172,6 +172,12 @@ class Server:
     def n_descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    @property
+    def is_sanitized(self):
+        """Such a build is several times slower and keeps freed memory."""
+        maps = Path(f"/proc/{self.process.pid}/maps").read_text()
+        return re.search(r"lib(asan|tsan)|clang_rt", maps) is not None
+
     def cpu_s(self):
         """Processor time used so far."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
