@@ -124,9 +124,10 @@ static enum status check_model(struct app *app, struct fault *fault) {
 }
 
 static enum status open_store(struct app *app, struct fault *fault) {
-    return store_open(
+    enum status status = store_open(
         &(struct store_options){ .directory = app->config.data, .wake = on_store_wake, .ctx = app },
         &app->store, fault);
+    return status == STATUS_OK ? store_recover(app->store, false, fault) : status;
 }
 
 /* The folder of --model is a model folder too, unless it is one already. */

@@ -40,6 +40,20 @@ static struct message *add(struct conversation *conversation, const char *id, co
     return message;
 }
 
+static void restore_answer(struct message *message, const struct store_message *from) {
+    const char *text = from->content;
+    for (size_t i = 0; i < from->n_generations; i++) {
+        struct stream *stream = stream_restore(&from->generations[i], text, from->generations[i].text_size);
+        text += from->generations[i].text_size;
+        if (i == 0) {
+            message->first = stream;
+        } else {
+            message->stream->next = stream;
+        }
+        message->stream = stream;
+    }
+}
+
 struct conversation *conversation_restore(struct hub *hub, const struct store_conversation *stored) {
     struct conversation *conversation =
         conversation_new(hub, stored->name, stored->title, stored->created_ms);
@@ -48,9 +62,8 @@ struct conversation *conversation_restore(struct hub *hub, const struct store_co
         const struct store_message *from = &stored->messages[i];
         struct message *message = add(conversation, from->id, from->parent, from->created_ms);
         message->role = from->role;
-        if (from->has_generation) {
-            message->first = message->stream =
-                stream_restore(&from->generation, from->content, from->content_size);
+        if (from->n_generations) {
+            restore_answer(message, from);
         } else {
             message->content = mem_copy_bytes(from->content ? from->content : "", from->content_size);
             message->content_size = from->content_size;

@@ -504,7 +504,7 @@ static void fail_ending(struct ending *ending) {
     ending->error = error_json("storage", STORAGE_FAULT);
 }
 
-static void on_end_stored(void *ctx, enum status status);
+static void on_end_stored(void *ctx, enum status status, int64_t continuation_key);
 static void retry_later(struct ending *ending);
 
 static void store_ending(struct ending *ending) {
@@ -531,7 +531,7 @@ static void store_ending(struct ending *ending) {
     if (status == STATUS_FULL) {
         retry_later(ending); /* answers of its appends may be outstanding (T3) */
     } else if (status) {
-        on_end_stored(ending, status);
+        on_end_stored(ending, status, 0);
     }
 }
 
@@ -566,7 +566,8 @@ static bool is_worth_retry(const struct ending *ending, enum status status) {
     return !turn->chat->is_stopping && turn->conversation->hub && !is_refused;
 }
 
-static void on_end_stored(void *ctx, enum status status) {
+static void on_end_stored(void *ctx, enum status status, int64_t continuation_key) {
+    (void)continuation_key; /* none was asked for */
     struct ending *ending = ctx;
     if (status == STATUS_OK) {
         FAULT_POINT("end.before_frame");

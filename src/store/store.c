@@ -6,20 +6,19 @@
 #include "base/mem.h"
 #include "store/store_batch.h"
 #include "store/store_db.h"
-#include "store/store_end.h"
+#include "store/store_health.h"
 #include "store/store_job.h"
+#include "store/store_lock.h"
+#include "store/store_recover.h"
 #include "store/store_sync.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #define WAL_PAGES_MAX 4096 /* 16 MiB of 4 KiB pages: then a checkpoint, also while there is work */
@@ -32,19 +31,25 @@ struct setting {
 };
 
 struct store {
+    char *directory;
     char *database_path;
     int lock_fd;
     struct store_db db;   /* the store thread's, from its start to its end */
     struct mailbox *jobs; /* loop → store thread */
     struct mailbox *done; /* store and sync thread → loop */
+    struct store_health health;
+    struct store_batch batch; /* the store thread's */
     struct store_sync *sync;
     pthread_t thread;
     bool has_thread;
     size_t n_pending;
+    enum store_trouble trouble; /* the loop thread's */
     int64_t retry_ms;
     char epoch[STORE_EPOCH_BYTES];
     struct setting *settings;
     size_t n_settings;
+    struct store_waiting *waiting;
+    size_t n_waiting;
 };
 
 /* ---- The store thread ---- */
@@ -63,65 +68,51 @@ static void post_answers(struct store *store, struct mail *first) {
     }
 }
 
+/* How long the thread may sleep: until the disk is tried again, or until the pause is long enough for a checkpoint. */
+static int64_t wait_ms(const struct store *store, uint64_t idle_ms) {
+    int64_t wait_ms = store_batch_wait_ms(&store->batch);
+    uint64_t now_ms = clock_now_ms();
+    int64_t pause_ms = idle_ms > now_ms ? (int64_t)(idle_ms - now_ms) : 0;
+    return store->db.n_wal_pages > 0 && (wait_ms < 0 || wait_ms > pause_ms) ? pause_ms : wait_ms;
+}
+
+static bool checkpoint(struct store *store) {
+    bool is_moved = store_db_checkpoint(&store->db);
+    int result = is_moved ? SQLITE_OK : sqlite3_extended_errcode(store->db.sqlite);
+    bool has_failed = result != SQLITE_OK && (result & 0xFF) != SQLITE_BUSY;
+    int error = sqlite3_system_errno(store->db.sqlite);
+    store_health_set(&store->health, STORE_PART_CHECKPOINT,
+                     has_failed ? store_health_classify(result, error) : STORE_FINE);
+    return is_moved;
+}
+
 static void *store_main(void *ctx) {
     struct store *store = ctx;
     pthread_setname_np(pthread_self(), "store");
     int checkpoint_pages = WAL_PAGES_MAX;
+    uint64_t idle_ms = 0; /* the pause is long enough then */
     for (;;) {
-        struct mail *first = mailbox_wait_all(store->jobs, store->db.n_wal_pages ? IDLE_MS : -1);
-        if (first == NULL && mailbox_is_closed(store->jobs)) {
+        struct mail *first = mailbox_wait_all(store->jobs, wait_ms(store, idle_ms));
+        if (first == NULL && mailbox_is_closed(store->jobs) && !store_batch_is_owing(&store->batch)) {
             return NULL;
         }
-        bool wants_checkpoint = first == NULL || store_sync_wants_checkpoint(store->sync);
-        if (first) {
-            store_batch_run(&store->db, first, store->retry_ms, store->jobs);
-            if (store->db.has_committed) {
-                store->db.has_committed = false;
-                store_sync_mark(store->sync);
-            }
-            post_answers(store, first);
+        uint64_t now_ms = clock_now_ms();
+        bool is_idle = first == NULL && store->db.n_wal_pages > 0 && now_ms >= idle_ms;
+        idle_ms = first || is_idle ? now_ms + IDLE_MS : idle_ms;
+        struct mail *done = store_batch_run(&store->batch, first);
+        if (store->db.has_committed) {
+            store->db.has_committed = false;
+            store_sync_mark(store->sync);
         }
-        if (wants_checkpoint || store->db.n_wal_pages >= checkpoint_pages) {
+        post_answers(store, done);
+        if (is_idle || store_sync_wants_checkpoint(store->sync) || store->db.n_wal_pages >= checkpoint_pages) {
             /* One that fails is tried again when the log has grown by as much, or at the next pause. */
-            bool is_moved = store_db_checkpoint(&store->db);
-            checkpoint_pages = is_moved ? WAL_PAGES_MAX : store->db.n_wal_pages + WAL_PAGES_MAX;
+            checkpoint_pages = checkpoint(store) ? WAL_PAGES_MAX : store->db.n_wal_pages + WAL_PAGES_MAX;
         }
     }
 }
 
 /* ---- Opening ---- */
-
-static enum status take_lock(const char *directory, int *out, struct fault *fault) {
-    char *path = mem_format("%s/lock", directory);
-    char owner[32] = "";
-    enum status status = STATUS_OK;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        status = fault_set(fault, STATUS_IO, "%s cannot be opened: %s", path, strerror(errno));
-    } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        int error = errno;
-        ssize_t n = pread(fd, owner, sizeof owner - 1, 0);
-        owner[n > 0 ? strspn(owner, "0123456789") : 0] = '\0';
-        status = error == EWOULDBLOCK
-                     ? fault_set(fault, STATUS_BUSY,
-                                 "the data directory %s is in use by another Runnel, process %s", directory,
-                                 owner[0] ? owner : "unknown")
-                     : fault_set(fault, STATUS_IO, "%s cannot be locked: %s", path, strerror(error));
-    } else {
-        /* The file stays when the lock goes: removing it would let two owners in, each with its own file. */
-        int n = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
-        if (ftruncate(fd, 0) != 0 || pwrite(fd, owner, (size_t)n, 0) != n) {
-            status = fault_set(fault, STATUS_IO, "%s cannot be written: %s", path, strerror(errno));
-        }
-    }
-    free(path);
-    if (status == STATUS_OK) {
-        *out = fd;
-    } else if (fd >= 0) {
-        close(fd);
-    }
-    return status;
-}
 
 static int read_epoch(struct store *store) {
     struct store_db *db = &store->db;
@@ -165,21 +156,18 @@ static enum status open_database(struct store *store, struct fault *fault) {
     if (result == SQLITE_OK) {
         result = read_settings(store);
     }
-    if (result != SQLITE_OK) {
-        return store_db_fault(&store->db, result, fault);
-    }
-    return store_end_interrupt_all(&store->db, clock_wall_ms(), fault);
+    return result == SQLITE_OK ? STATUS_OK : store_db_fault(&store->db, result, fault);
 }
 
 /* The threads take no signals: those are for the loop thread. */
-static enum status start_threads(struct store *store, const char *directory, struct fault *fault) {
+static enum status start_threads(struct store *store, struct fault *fault) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     char *log_path = mem_format("%s-wal", store->database_path);
     enum status status = store_sync_new(
         &(struct store_sync_options){
-            .directory = directory, .log_path = log_path, .done = store->done, .retry_ms = store->retry_ms },
+            .directory = store->directory, .log_path = log_path, .done = store->done, .health = &store->health, .retry_ms = store->retry_ms },
         &store->sync, fault);
     if (status == STATUS_OK) {
         store->has_thread = pthread_create(&store->thread, NULL, store_main, store) == 0;
@@ -196,16 +184,19 @@ enum status store_open(const struct store_options *options, struct store **out, 
     struct store *store = mem_alloc(sizeof *store);
     store->lock_fd = -1;
     store->retry_ms = options->retry_ms ? options->retry_ms : STORE_RETRY_MS;
+    store->health.wake = options->wake;
+    store->health.ctx = options->ctx;
+    store->directory = mem_copy_string(options->directory);
     store->database_path = mem_format("%s/runnel.db", options->directory);
     store->jobs = mailbox_new(&(struct mailbox_options){ .n_max = STORE_JOBS_MAX });
     store->done = mailbox_new(
         &(struct mailbox_options){ .n_max = STORE_JOBS_MAX, .wake = options->wake, .ctx = options->ctx });
-    enum status status = take_lock(options->directory, &store->lock_fd, fault);
+    store->batch = (struct store_batch){
+        .db = &store->db, .health = &store->health, .box = store->jobs, .retry_ms = store->retry_ms
+    };
+    enum status status = store_lock_take(options->directory, &store->lock_fd, fault);
     if (status == STATUS_OK) {
         status = open_database(store, fault);
-    }
-    if (status == STATUS_OK) {
-        status = start_threads(store, options->directory, fault);
     }
     if (status != STATUS_OK) {
         store_close(store);
@@ -213,6 +204,20 @@ enum status store_open(const struct store_options *options, struct store **out, 
     }
     *out = store;
     return STATUS_OK;
+}
+
+enum status store_recover(struct store *store, bool goes_on, struct fault *fault) {
+    assert(!store->has_thread && store->n_pending == 0);
+    enum status status = store_recover_run(&store->db, goes_on, clock_wall_ms(), fault);
+    if (status == STATUS_OK) {
+        status = store_recover_list(&store->db, &store->waiting, &store->n_waiting, fault);
+    }
+    return status == STATUS_OK ? start_threads(store, fault) : status;
+}
+
+const struct store_waiting *store_waiting(const struct store *store, size_t *n) {
+    *n = store->n_waiting;
+    return store->waiting;
 }
 
 void store_close(struct store *store) {
@@ -237,7 +242,9 @@ void store_close(struct store *store) {
         free(store->settings[i].value);
     }
     free(store->settings);
+    free(store->waiting);
     free(store->database_path);
+    free(store->directory);
     free(store);
 }
 
@@ -255,6 +262,7 @@ enum status store_post(struct store *store, struct store_job *job) {
 }
 
 void store_drain(struct store *store) {
+    store->trouble = store_health_now(&store->health);
     for (struct mail *mail = mailbox_take_all(store->done), *next; mail; mail = next) {
         next = mail->next;
         struct store_job *job = (struct store_job *)mail;
@@ -266,6 +274,14 @@ void store_drain(struct store *store) {
 
 const char *store_epoch(const struct store *store) {
     return store->epoch;
+}
+
+void store_publish_url(struct store *store, const char *url) {
+    store_lock_publish(store->lock_fd, url);
+}
+
+enum store_trouble store_trouble(const struct store *store) {
+    return store->trouble;
 }
 
 size_t store_pending(const struct store *store) {

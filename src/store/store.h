@@ -14,9 +14,9 @@
  * Durable  D1: when a callback runs, the job is committed: a kill of the process loses nothing of it. D2: for
  *          jobs marked (D2) it is also on disk (fdatasync); all others are at most STORE_SYNC_MS later.
  * Limits   STORE_JOBS_MAX jobs wait; beyond it a post is STATUS_FULL and nothing was queued.
- * Errors   a job whose commit fails is retried with its batch for STORE_RETRY_MS; then its callback gets
+ * Errors   jobs that write and cannot are tried again, in their order, each for STORE_RETRY_MS; then the callback gets
  *          STATUS_IO and the database holds nothing of it. The append guard keeps seq dense whatever fails in
- *          between. When fdatasync itself fails as long, a (D2) job gets STATUS_IO too, though it is
+ *          between. Reading goes on meanwhile: it overtakes what cannot be written, and does not see it. When fdatasync itself fails as long, a (D2) job gets STATUS_IO too, though it is
  *          committed: a power loss may undo it. STATUS_CORRUPT: the job met damaged rows; others go on.
  */
 #ifndef RUNNEL_STORE_STORE_H
@@ -34,13 +34,16 @@
 #define STORE_RETRY_MS    10000
 #define STORE_LIST_MAX    1000
 #define STORE_EPOCH_BYTES 17
+#define STORE_QUEUE_MAX   16 /* generations of one conversation that have not ended */
+#define STORE_VAIN_MAX    3  /* how often in a row an answer is begun without bringing a token */
 
 enum store_role { STORE_ROLE_SYSTEM, STORE_ROLE_USER, STORE_ROLE_ASSISTANT };
 
-/* One attempt at one assistant message. Texts are NULL when there is none. usage, timings and error are JSON. */
+/* One attempt at one assistant message. Texts are NULL when there is none. usage, timings, error and settings are JSON. */
 struct store_generation {
     int64_t key; /* the row: how jobs name it */
     char id[ID_HEX_BYTES];
+    char continues[ID_HEX_BYTES]; /* the one before it in its message; empty: it is the first */
     uint64_t last_seq;
     bool ended;
     char *reason;
@@ -48,9 +51,12 @@ struct store_generation {
     char *usage;
     char *timings;
     char *model;
+    char *settings;
     uint32_t n_prompt_tokens;
     uint32_t context_size;
-    uint32_t *text_ends; /* n_text_ends entries: the size of the text after event seq = index + 1 */
+    size_t text_size;    /* of its own part of the message's content */
+    uint32_t *text_ends; /* n_text_ends entries: the size of its own text after event seq = index + 1 */
+    int32_t *tokens; /* as many: the token of event seq = index + 1, -1 where it is none; NULL: not known */
     size_t n_text_ends;
 };
 
@@ -58,16 +64,17 @@ struct store_message {
     char id[ID_HEX_BYTES];
     char parent[ID_HEX_BYTES]; /* empty: a root */
     enum store_role role;
-    char *content;
+    char *content; /* of an answer: the texts of its generations, one behind the other */
     size_t content_size;
     int64_t created_ms;
-    bool has_generation;
-    struct store_generation generation;
+    struct store_generation *generations; /* each continues the one before; all but the last have ended */
+    size_t n_generations;                 /* 0: no answer */
 };
 
 struct store_conversation {
     char name[ID_CONVERSATION_BYTES];
     char *title;
+    char *settings; /* JSON; NULL: none */
     int64_t created_ms;
     int64_t updated_ms;
     struct store_message *messages; /* in the order they were made */
@@ -87,11 +94,25 @@ struct store_options {
 };
 
 /* store_open takes the lock (STATUS_BUSY names the owner's pid and the directory), migrates (STATUS_CONFLICT:
- * written by a newer Runnel; STATUS_CORRUPT: damaged, or no database of ours; the file stays as it was),
- * gives every unfinished generation its end{interrupted}, deletes what detached generations left, and starts
- * the threads. Blocks. */
+ * written by a newer Runnel; STATUS_CORRUPT: damaged, or no database of ours; the file stays as it was).
+ * Blocks. Until store_recover only the settings, the epoch and store_close are of use. */
 MUST_CHECK enum status store_open(const struct store_options *options, struct store **out,
                                   struct fault *fault);
+
+/* store_recover ends what the last life of the program left open, in one transaction, and starts the threads; once,
+ * before the first job. Blocks.
+ * A generation that has a token gets end{interrupted}; with goes_on, its continuation (store_end) too. One that has
+ * only `start` was written by no engine: with goes_on it stays as it is, STORE_VAIN_MAX times at most (one that waits
+ * behind another of its conversation: always), else it gets its end. Of a detached one nothing is left. */
+MUST_CHECK enum status store_recover(struct store *store, bool goes_on, struct fault *fault);
+
+/* store_waiting is what store_recover left unended, all of them with only `start`: the oldest message first. Valid until
+ * store_close. */
+struct store_waiting {
+    char conversation[ID_CONVERSATION_BYTES];
+    char generation_id[ID_HEX_BYTES];
+};
+const struct store_waiting *store_waiting(const struct store *store, size_t *n);
 
 /* store_close finishes the waiting jobs (callbacks run), syncs, checkpoints and frees. NULL is fine. Blocks. */
 void store_close(struct store *store);
@@ -99,8 +120,24 @@ void store_close(struct store *store);
 /* store_drain runs the callbacks of the jobs that are done. */
 void store_drain(struct store *store);
 
+/* store_publish_url writes into the lock file where this process serves, for the sub-commands. */
+void store_publish_url(struct store *store, const char *url);
+
 /* store_epoch is 16 hex digits, for the life of this database (P3). */
 const char *store_epoch(const struct store *store);
+
+/* What is wrong with the disk. It changes inside store_drain, and heals by itself: whether it has is found out at least every
+ * second. */
+enum store_trouble {
+    STORE_FINE,
+    STORE_FULL,     /* no space is left */
+    STORE_FAILING,  /* reads or writes fail */
+    STORE_READ_ONLY /* it cannot be written */
+};
+enum store_trouble store_trouble(const struct store *store);
+
+/* store_trouble_name is fine, full, failing or read_only. Any thread. */
+const char *store_trouble_name(enum store_trouble trouble);
 
 /* The number of jobs that are posted and not answered: what back-pressure looks at (P8). */
 size_t store_pending(const struct store *store);
@@ -121,13 +158,15 @@ struct store_send {
     const char *assistant_message_id;
     const char *generation_id;
     const char *model;
-    const char *settings; /* JSON */
+    const char *settings; /* JSON: what going on with it needs */
+    bool
+        queues; /* a generation of it that has not ended is no reason to refuse; STORE_QUEUE_MAX of them are */
     int64_t wall_ms;
 };
 
 struct store_sent {
     /* STATUS_OK; STATUS_NOT_FOUND: no such conversation or parent; STATUS_BUSY: a generation of it has not
-     * ended; STATUS_CONFLICT: client_msg_id with another text, or an id that exists; STATUS_IO: with
+     * ended; STATUS_FULL: STORE_QUEUE_MAX of them have not (`queues`); STATUS_CONFLICT: client_msg_id with another text, or an id that exists; STATUS_IO: with
      * generation_key != 0 it is committed, only not safe on disk: the generation exists and, unless `duplicate` is set,
      * must be ended. */
     enum status status;
@@ -140,6 +179,7 @@ struct store_sent {
     int64_t generation_key;
 };
 
+/* Of a duplicate, generation_id is the first of its message's generations. */
 typedef void (*store_on_sent)(void *ctx, const struct store_sent *sent);
 MUST_CHECK enum status store_send(struct store *store, const struct store_send *send, store_on_sent callback,
                                   void *ctx);
@@ -171,8 +211,11 @@ typedef void (*store_on_done)(void *ctx, enum status status);
 MUST_CHECK enum status store_append_tokens(struct store *store, const struct store_tokens *batch,
                                            store_on_done callback, void *ctx);
 
-/* ---- The end: (D2), exactly once. The event rows become the message's content. ---- STATUS_CONFLICT: it has
- * ended, or seq is not its next. Of a detached generation nothing is left, so nothing waits for the disk. */
+/* ---- The end: (D2), exactly once. The event rows become the end of the message's content. ---- STATUS_CONFLICT: it has
+ * ended, or seq is not its next. Of a detached generation nothing is left, so nothing waits for the disk.
+ * A generation that goes on with it is made in the same transaction, so that there is always one or the other: of the
+ * same message, model and settings, with last_seq 1 (the event `start`). None is made when this one and those before it
+ * make STORE_VAIN_MAX in a row that brought no token. */
 struct store_end {
     int64_t generation_key;
     uint64_t seq; /* of the event `end` */
@@ -182,11 +225,41 @@ struct store_end {
     const char *timings; /* JSON or NULL */
     uint32_t n_prompt_tokens;
     uint32_t context_size;
+    const char
+        *continuation_id; /* of the generation that goes on with it; NULL: none. Also for a detached one */
     int64_t wall_ms;
 };
 
+/* continuation_key 0: none was made. With STATUS_IO and another one both are committed, only not safe on disk. */
+typedef void (*store_on_ended)(void *ctx, enum status status, int64_t continuation_key);
 MUST_CHECK enum status store_end_generation(struct store *store, const struct store_end *end,
-                                            store_on_done callback, void *ctx);
+                                            store_on_ended callback, void *ctx);
+
+/* ---- Going on with an answer that has ended: (D2) ---- One transaction: a generation of the same message with last_seq 1
+ * (the event `start`). */
+struct store_continue {
+    const char *continues; /* the id of a generation */
+    const char *generation_id;
+    const char *model;
+    const char *settings; /* JSON */
+    int64_t wall_ms;
+};
+
+struct store_continued {
+    /* STATUS_OK; STATUS_NOT_FOUND: no such generation; STATUS_BUSY: one of the conversation has not ended;
+     * STATUS_CONFLICT: it ended as "stop", its message has a child, or generation_id exists; STATUS_IO: as in store_sent. */
+    enum status status;
+    bool
+        duplicate; /* it has been gone on with: generation_id and generation_key are of that one; nothing was stored */
+    char conversation[ID_CONVERSATION_BYTES];
+    char message_id[ID_HEX_BYTES];
+    char generation_id[ID_HEX_BYTES];
+    int64_t generation_key;
+};
+
+typedef void (*store_on_continued)(void *ctx, const struct store_continued *continued);
+MUST_CHECK enum status store_continue(struct store *store, const struct store_continue *wanted,
+                                      store_on_continued callback, void *ctx);
 
 /* ---- Reading ---- */
 /* `conversation` is the receiver's: free it with store_conversation_free. NULL unless STATUS_OK. */
@@ -226,10 +299,26 @@ MUST_CHECK enum status store_find_generation(struct store *store, const char *ge
 MUST_CHECK enum status store_delete_conversation(struct store *store, const char *name,
                                                  store_on_done callback, void *ctx);
 
+/* What a conversation has of its own: JSON, NULL for nothing. STATUS_NOT_FOUND. */
+MUST_CHECK enum status store_set_conversation_settings(struct store *store, const char *name,
+                                                       const char *json, store_on_done callback, void *ctx);
+
 /* A setting is a JSON text by name. The value at open is read with store_setting, which returns NULL or new
  * memory; it does not see later writes. */
 char *store_setting(const struct store *store, const char *name);
 MUST_CHECK enum status store_put_setting(struct store *store, const char *name, const char *json,
                                          store_on_done callback, void *ctx);
+
+/* ---- A copy of the whole database, while work goes on ---- It is made under <directory>/backups, in steps between the batches, holds all
+ * that was committed before its last step, and is on disk when the callback runs. Whoever opens it as a database gets a new epoch (P3).
+ * One is made at a time; others wait. STATUS_IO: it could not be written. STATUS_CORRUPT: the database met damaged pages. STATUS_CLOSED:
+ * the store was closed before. Then nothing is left of it. */
+struct store_backed_up {
+    enum status status;
+    const char *path; /* "" unless STATUS_OK */
+    uint64_t size_bytes;
+};
+typedef void (*store_on_backed_up)(void *ctx, const struct store_backed_up *backup);
+MUST_CHECK enum status store_backup(struct store *store, store_on_backed_up callback, void *ctx);
 
 #endif

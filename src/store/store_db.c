@@ -29,53 +29,78 @@ static const char *const sql_texts[SQL_N] = {
     [SQL_CONVERSATION_INSERT] =
         "INSERT INTO conversation (name, title, created_ms, updated_ms, made_by) VALUES (?1, ?2, ?3, ?3, ?4)",
     [SQL_CONVERSATION_TOUCH] = "UPDATE conversation SET updated_ms = max(updated_ms, ?2) WHERE key = ?1",
+    [SQL_CONVERSATION_SET_SETTINGS] = "UPDATE conversation SET settings = ?2 WHERE name = ?1",
     [SQL_CONVERSATION_DELETE] = "DELETE FROM conversation WHERE key = ?1",
 
     [SQL_MESSAGE_FIND] = "SELECT key FROM message WHERE conversation_key = ?1 AND id = ?2",
     [SQL_MESSAGE_FIND_NEWEST] =
         "SELECT key, id FROM message WHERE conversation_key = ?1 ORDER BY key DESC LIMIT 1",
-    /* The answer that was made with the message is its first child. */
+    /* The answer that was made with the message is its first child, and what was made then its first generation. */
     [SQL_MESSAGE_FIND_CLIENT] =
         "SELECT m.content = ?3, m.id, coalesce(p.id, ''), a.id, g.id, g.key FROM message m "
         "LEFT JOIN message p ON p.key = m.parent_key JOIN message a ON a.parent_key = m.key "
         "JOIN generation g ON g.message_key = a.key "
-        "WHERE m.conversation_key = ?1 AND m.client_msg_id = ?2 ORDER BY a.key LIMIT 1",
+        "WHERE m.conversation_key = ?1 AND m.client_msg_id = ?2 ORDER BY a.key, g.key LIMIT 1",
     [SQL_MESSAGE_INSERT] =
         "INSERT INTO message (id, conversation_key, parent_key, role, content, created_ms, client_msg_id) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    [SQL_MESSAGE_SET_CONTENT] = "UPDATE message SET content = ?2 WHERE key = ?1",
+    [SQL_MESSAGE_HAS_CHILD] = "SELECT 1 FROM message WHERE parent_key = ?1",
+    [SQL_MESSAGE_ADD_CONTENT] = "UPDATE message SET content = content || ?2 WHERE key = ?1",
     [SQL_MESSAGE_DELETE_ALL] = "DELETE FROM message WHERE conversation_key = ?1",
 
     [SQL_GENERATION_FIND] =
         "SELECT c.name FROM generation g JOIN conversation c ON c.key = g.conversation_key WHERE g.id = ?1",
-    [SQL_GENERATION_FIND_UNENDED] = "SELECT 1 FROM generation WHERE conversation_key = ?1 AND ended = 0",
-    [SQL_GENERATION_READ] =
-        "SELECT last_seq, ended, conversation_key, message_key FROM generation WHERE key = ?1",
-    [SQL_GENERATION_INSERT] =
-        "INSERT INTO generation (id, conversation_key, message_key, last_seq, model, settings) "
-        "VALUES (?1, ?2, ?3, 1, ?4, ?5)",
+    [SQL_GENERATION_FIND_TO_CONTINUE] =
+        "SELECT g.key, g.conversation_key, c.name, g.message_key, m.id, g.reason, n.key, n.id "
+        "FROM generation g JOIN conversation c ON c.key = g.conversation_key "
+        "JOIN message m ON m.key = g.message_key LEFT JOIN generation n ON n.continues_key = g.key "
+        "WHERE g.id = ?1",
+    [SQL_GENERATION_COUNT_UNENDED] =
+        "SELECT count(*) FROM generation WHERE conversation_key = ?1 AND ended = 0",
+    [SQL_GENERATION_READ] = "SELECT last_seq, ended, conversation_key, message_key, continues_key, attempts "
+                            "FROM generation WHERE key = ?1",
+    [SQL_GENERATION_INSERT] = "INSERT INTO generation (id, conversation_key, message_key, continues_key, "
+                              "last_seq, model, settings) "
+                              "VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6)",
+    /* The row that a detached one continues goes with its end. */
+    [SQL_GENERATION_INSERT_CONTINUATION] =
+        "INSERT INTO generation (id, conversation_key, message_key, continues_key, last_seq, model, "
+        "settings, "
+        "attempts) SELECT ?2, conversation_key, message_key, iif(conversation_key IS NULL, NULL, key), 1, "
+        "model, settings, ?3 FROM generation WHERE key = ?1",
     [SQL_GENERATION_ADVANCE] =
         "UPDATE generation SET last_seq = ?2 WHERE key = ?1 AND last_seq = ?2 - 1 AND ended = 0",
     [SQL_GENERATION_END] =
         "UPDATE generation SET last_seq = ?2, ended = 1, reason = ?3, error = ?4, usage = ?5, timings = ?6, "
-        "n_prompt_tokens = ?7, context_size = ?8, text_sizes = ?9 WHERE key = ?1 AND last_seq = ?2 - 1 AND "
+        "n_prompt_tokens = ?7, context_size = ?8, text_sizes = ?9, tokens = ?10 WHERE key = ?1 AND last_seq "
+        "= ?2 - 1 AND "
         "ended = 0",
-    [SQL_GENERATION_NEXT_UNENDED] = "SELECT key, last_seq FROM generation WHERE ended = 0 LIMIT 1",
+    /* Of those that wait behind another one of their conversation, no engine was asked. */
+    [SQL_GENERATION_NEXT_UNENDED] =
+        "SELECT g.key, g.last_seq, g.conversation_key, g.attempts, EXISTS (SELECT 1 FROM generation o "
+        "WHERE o.conversation_key = g.conversation_key AND o.ended = 0 AND o.message_key < g.message_key) "
+        "FROM generation g WHERE g.ended = 0 AND g.key > ?1 AND g.key <= ?2 ORDER BY g.key LIMIT 1",
+    [SQL_GENERATION_LAST] = "SELECT max(key) FROM generation",
+    [SQL_GENERATION_ADD_ATTEMPT] = "UPDATE generation SET attempts = attempts + 1 WHERE key = ?1",
+    [SQL_GENERATION_LIST_WAITING] =
+        "SELECT c.name, g.id FROM generation g JOIN conversation c ON c.key = g.conversation_key "
+        "WHERE g.ended = 0 ORDER BY g.message_key",
     [SQL_GENERATION_DELETE] = "DELETE FROM generation WHERE key = ?1",
     [SQL_GENERATION_DELETE_ALL] = "DELETE FROM generation WHERE conversation_key = ?1",
 
     [SQL_EVENT_INSERT] = "INSERT INTO event (generation_key, seq, token, text) VALUES (?1, ?2, ?3, ?4)",
-    [SQL_EVENT_READ] = "SELECT seq, text FROM event WHERE generation_key = ?1 ORDER BY seq",
+    [SQL_EVENT_READ] = "SELECT seq, text, token FROM event WHERE generation_key = ?1 ORDER BY seq",
     [SQL_EVENT_DELETE_ALL] = "DELETE FROM event WHERE generation_key = ?1",
 
-    [SQL_LOAD_CONVERSATION] = "SELECT key, title, created_ms, updated_ms FROM conversation WHERE name = ?1",
+    [SQL_LOAD_CONVERSATION] =
+        "SELECT key, title, created_ms, updated_ms, settings FROM conversation WHERE name = ?1",
+    /* A row for each generation, those of a message together. */
     [SQL_LOAD_MESSAGES] =
-        "SELECT m.id, coalesce(p.id, ''), m.role, m.content, m.created_ms, g.key, g.id, g.last_seq, g.ended, "
-        "g.reason, "
-        "g.error, g.usage, g.timings, g.model, g.n_prompt_tokens, g.context_size, g.text_sizes FROM message "
-        "m "
+        "SELECT m.key, m.id, coalesce(p.id, ''), m.role, m.content, m.created_ms, "
+        "g.key, g.id, g.continues_key, g.last_seq, g.ended, g.reason, g.error, g.usage, g.timings, g.model, "
+        "g.settings, g.n_prompt_tokens, g.context_size, g.text_sizes, g.tokens FROM message m "
         "LEFT JOIN message p ON p.key = m.parent_key LEFT JOIN generation g ON g.message_key = m.key "
-        "WHERE m.conversation_key = ?1 ORDER BY m.key",
+        "WHERE m.conversation_key = ?1 ORDER BY m.key, g.key",
     [SQL_LIST_ALL] = "SELECT name, title, created_ms, updated_ms, NULL FROM conversation "
                      "WHERE ?2 = 0 OR created_ms < ?2 ORDER BY created_ms DESC LIMIT ?3",
     [SQL_LIST_MATCHING] =
@@ -90,7 +115,11 @@ static const char *const sql_texts[SQL_N] = {
     [SQL_LIST_SNIPPET] = "SELECT snippet(message_words, 0, '', '', '…', 20) FROM message_words "
                          "WHERE message_words MATCH ?1 AND rowid = ?2",
 
-    [SQL_MESSAGE_WORDS_INSERT] = "INSERT INTO message_words (rowid, content) VALUES (?1, ?2)",
+    [SQL_MESSAGE_WORDS_INSERT] =
+        "INSERT INTO message_words (rowid, content) SELECT key, content FROM message WHERE key = ?1",
+    /* With the text that they came from. */
+    [SQL_MESSAGE_WORDS_DELETE] = "INSERT INTO message_words (message_words, rowid, content) "
+                                 "SELECT 'delete', key, content FROM message WHERE key = ?1",
     [SQL_MESSAGE_WORDS_DELETE_ALL] = "INSERT INTO message_words (message_words, rowid, content) "
                                      "SELECT 'delete', key, content FROM message WHERE conversation_key = ?1",
     [SQL_TITLE_WORDS_INSERT] = "INSERT INTO title_words (rowid, title) VALUES (?1, ?2)",

@@ -26,7 +26,7 @@ static void test_an_empty_directory_becomes_a_database(void **state) {
     assert_int_equal(stat(driver->path, &info), 0);
     assert_int_equal(info.st_mode & 0777, 0600);
     driver_close(driver);
-    assert_int_equal(driver_number(driver, "PRAGMA user_version"), 1);
+    assert_int_equal(driver_number(driver, "PRAGMA user_version"), 2);
     assert_int_equal(
         driver_number(driver, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
 }
@@ -241,7 +241,7 @@ static void expect_all_acknowledged(struct driver *driver, const char *name, uin
     driver_reopen(driver);
     struct store_conversation *found = driver_load(driver, name, NULL);
     const struct store_message *message = &found->messages[1];
-    const struct store_generation *generation = &message->generation;
+    const struct store_generation *generation = &message->generations[0];
     assert_true(generation->ended);
     assert_string_equal(generation->reason, "interrupted");
     assert_true(generation->last_seq > acknowledged);

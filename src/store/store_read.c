@@ -1,12 +1,13 @@
 #include "base/mem.h"
 #include "store/store.h"
-#include "store/store_end.h"
+#include "store/store_events.h"
 #include "store/store_job.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define STORE_MESSAGES_MAX 1000000
+#define STORE_MESSAGES_MAX    1000000
+#define STORE_GENERATIONS_MAX 100000 /* of one message */
 
 static void free_generation(struct store_generation *generation) {
     free(generation->reason);
@@ -14,7 +15,17 @@ static void free_generation(struct store_generation *generation) {
     free(generation->usage);
     free(generation->timings);
     free(generation->model);
+    free(generation->settings);
     free(generation->text_ends);
+    free(generation->tokens);
+}
+
+static void free_message(struct store_message *message) {
+    for (size_t i = 0; i < message->n_generations; i++) {
+        free_generation(&message->generations[i]);
+    }
+    free(message->generations);
+    free(message->content);
 }
 
 void store_conversation_free(struct store_conversation *conversation) {
@@ -22,12 +33,214 @@ void store_conversation_free(struct store_conversation *conversation) {
         return;
     }
     for (size_t i = 0; i < conversation->n_messages; i++) {
-        free(conversation->messages[i].content);
-        free_generation(&conversation->messages[i].generation);
+        free_message(&conversation->messages[i]);
     }
     free(conversation->messages);
     free(conversation->title);
+    free(conversation->settings);
     free(conversation);
+}
+
+/* ---- A generation ---- */
+
+static char *copy_column(sqlite3_stmt *row, int column) {
+    const void *text = sqlite3_column_blob(row, column);
+    size_t size = (size_t)sqlite3_column_bytes(row, column);
+    return sqlite3_column_type(row, column) == SQLITE_NULL ? NULL : mem_copy_bytes(text, size);
+}
+
+/* A blob of a row, or what was packed from its events. data NULL: there is none. */
+struct packed {
+    const void *data;
+    size_t size;
+};
+
+static struct packed column_bytes(sqlite3_stmt *row, int column) {
+    const void *data = sqlite3_column_blob(row, column); /* of an empty one it is NULL too */
+    bool is_there = sqlite3_column_type(row, column) != SQLITE_NULL;
+    return (struct packed){ .data = data == NULL && is_there ? "" : data,
+                            .size = (size_t)sqlite3_column_bytes(row, column) };
+}
+
+static struct packed buffer_bytes(const struct bytes *bytes) {
+    return (struct packed){ .data = bytes->size ? bytes->data : "", .size = bytes->size };
+}
+
+/* Fills text_ends and tokens; the text is text_size_max bytes at most. */
+static int unpack(struct store_generation *generation, struct packed sizes, struct packed tokens,
+                  size_t text_size_max) {
+    uint64_t n_least = generation->ended ? 2 : 1;
+    /* Each size takes a byte at least: a last_seq that is nonsense is found before memory is taken for it. */
+    if (generation->last_seq < n_least || generation->last_seq - n_least > sizes.size) {
+        return SQLITE_CORRUPT;
+    }
+    size_t n = (size_t)generation->last_seq;
+    generation->n_text_ends = n;
+    generation->text_ends = mem_alloc(n * sizeof generation->text_ends[0]);
+    if (!store_events_unpack_sizes(sizes.data, sizes.size, text_size_max, generation->text_ends, n,
+                                   generation->ended)) {
+        return SQLITE_CORRUPT;
+    }
+    generation->text_size = generation->text_ends[n - 1];
+    if (tokens.data == NULL) {
+        return SQLITE_OK;
+    }
+    generation->tokens = mem_alloc(n * sizeof generation->tokens[0]);
+    bool is_good =
+        store_events_unpack_tokens(tokens.data, tokens.size, generation->tokens, n, generation->ended);
+    return is_good ? SQLITE_OK : SQLITE_CORRUPT;
+}
+
+static void append_content(struct store_message *message, const struct bytes *text) {
+    message->content = mem_resize(message->content, message->content_size + text->size + 1);
+    if (text->size) {
+        memcpy(message->content + message->content_size, text->data, text->size);
+    }
+    message->content_size += text->size;
+    message->content[message->content_size] = '\0';
+}
+
+/* The text of a stream that grows is in its events; the message has the texts of those before it. */
+static int read_events(struct store_db *db, struct store_message *message,
+                       struct store_generation *generation) {
+    struct store_events events;
+    store_events_init(&events);
+    int result = store_events_read(db, generation->key, generation->last_seq, &events);
+    if (result == SQLITE_OK) {
+        append_content(message, &events.text);
+        result =
+            unpack(generation, buffer_bytes(&events.sizes), buffer_bytes(&events.tokens), events.text.size);
+    }
+    store_events_deinit(&events);
+    return result;
+}
+
+static size_t sum_texts(const struct store_message *message) {
+    size_t sum = 0;
+    for (size_t i = 0; i < message->n_generations; i++) {
+        sum += message->generations[i].text_size;
+    }
+    return sum;
+}
+
+/* The generation before it, if any, has ended and is what it continues. */
+static bool fits_chain(const struct store_message *message, int64_t continues_key) {
+    if (message->n_generations == 0) {
+        return continues_key == 0;
+    }
+    const struct store_generation *before = &message->generations[message->n_generations - 1];
+    return before->ended && before->key == continues_key;
+}
+
+static struct store_generation *add_generation(struct store_message *message) {
+    size_t n = message->n_generations++;
+    message->generations = mem_resize(message->generations, (n + 1) * sizeof message->generations[0]);
+    struct store_generation *generation = &message->generations[n];
+    *generation = (struct store_generation){ 0 };
+    if (n > 0) {
+        id_copy(generation->continues, sizeof generation->continues, message->generations[n - 1].id);
+    }
+    return generation;
+}
+
+static void read_fields(sqlite3_stmt *row, struct store_generation *generation) {
+    generation->key = sqlite3_column_int64(row, 6);
+    store_db_copy_text(row, 7, generation->id, sizeof generation->id);
+    generation->last_seq = (uint64_t)sqlite3_column_int64(row, 9);
+    generation->ended = sqlite3_column_int(row, 10) != 0;
+    generation->reason = copy_column(row, 11);
+    generation->error = copy_column(row, 12);
+    generation->usage = copy_column(row, 13);
+    generation->timings = copy_column(row, 14);
+    generation->model = copy_column(row, 15);
+    generation->settings = copy_column(row, 16);
+    generation->n_prompt_tokens = (uint32_t)sqlite3_column_int64(row, 17);
+    generation->context_size = (uint32_t)sqlite3_column_int64(row, 18);
+}
+
+static int read_generation(struct store_db *db, sqlite3_stmt *row, struct store_message *message) {
+    if (message->n_generations == STORE_GENERATIONS_MAX) {
+        return SQLITE_TOOBIG;
+    }
+    if (!fits_chain(message, sqlite3_column_int64(row, 8))) {
+        return SQLITE_CORRUPT;
+    }
+    size_t left = message->content_size - sum_texts(message);
+    struct store_generation *generation = add_generation(message);
+    read_fields(row, generation);
+    return generation->ended ? unpack(generation, column_bytes(row, 19), column_bytes(row, 20), left)
+                             : read_events(db, message, generation);
+}
+
+/* ---- Its messages ---- */
+
+static void read_message(sqlite3_stmt *row, struct store_message *message) {
+    *message = (struct store_message){ 0 };
+    store_db_copy_text(row, 1, message->id, sizeof message->id);
+    store_db_copy_text(row, 2, message->parent, sizeof message->parent);
+    message->role = (enum store_role)sqlite3_column_int(row, 3);
+    message->content = copy_column(row, 4);
+    message->content_size = (size_t)sqlite3_column_bytes(row, 4);
+    message->created_ms = sqlite3_column_int64(row, 5);
+}
+
+struct message_rows {
+    struct store_conversation *conversation;
+    size_t capacity;
+    int64_t key; /* of the message at hand */
+};
+
+/* The content of the message at hand is all of its generations' texts, and nothing else. */
+static int check_last(const struct store_conversation *conversation) {
+    if (conversation->n_messages == 0) {
+        return SQLITE_OK;
+    }
+    const struct store_message *message = &conversation->messages[conversation->n_messages - 1];
+    bool is_good = message->n_generations == 0 || sum_texts(message) == message->content_size;
+    return is_good ? SQLITE_OK : SQLITE_CORRUPT;
+}
+
+/* The message of a row: the one at hand, or a new one. */
+static int take_message(sqlite3_stmt *row, struct message_rows *rows, struct store_message **out) {
+    struct store_conversation *conversation = rows->conversation;
+    size_t n = conversation->n_messages;
+    int64_t key = sqlite3_column_int64(row, 0);
+    if (n > 0 && rows->key == key) {
+        *out = &conversation->messages[n - 1];
+        return SQLITE_OK;
+    }
+    int result = n < STORE_MESSAGES_MAX ? check_last(conversation) : SQLITE_TOOBIG;
+    if (result != SQLITE_OK) {
+        return result;
+    }
+    conversation->messages = mem_grow_array(conversation->messages, n, &rows->capacity,
+                                            sizeof conversation->messages[0], STORE_MESSAGES_MAX);
+    *out = &conversation->messages[conversation->n_messages++];
+    rows->key = key;
+    read_message(row, *out);
+    return SQLITE_OK;
+}
+
+static int read_row(struct store_db *db, sqlite3_stmt *row, struct message_rows *rows) {
+    struct store_message *message = NULL;
+    int result = take_message(row, rows, &message);
+    bool has_generation = sqlite3_column_type(row, 6) != SQLITE_NULL;
+    return result == SQLITE_OK && has_generation ? read_generation(db, row, message) : result;
+}
+
+static int read_messages(struct store_db *db, int64_t key, struct store_conversation *conversation) {
+    struct message_rows rows = { .conversation = conversation };
+    sqlite3_stmt *row = store_db_use(db, SQL_LOAD_MESSAGES);
+    sqlite3_bind_int64(row, 1, key);
+    int result = sqlite3_step(row);
+    while (result == SQLITE_ROW) {
+        result = read_row(db, row, &rows);
+        if (result == SQLITE_OK) {
+            result = sqlite3_step(row);
+        }
+    }
+    sqlite3_reset(row);
+    return result == SQLITE_DONE ? check_last(conversation) : result;
 }
 
 /* ---- One conversation ---- */
@@ -38,98 +251,6 @@ struct load_job {
     const char *name;
     struct store_conversation *found;
 };
-
-static char *copy_column(sqlite3_stmt *row, int column) {
-    const void *text = sqlite3_column_blob(row, column);
-    size_t size = (size_t)sqlite3_column_bytes(row, column);
-    return sqlite3_column_type(row, column) == SQLITE_NULL ? NULL : mem_copy_bytes(text, size);
-}
-
-/* Fills text_ends from `sizes`. */
-static int unpack(struct store_message *message, const void *sizes, size_t n_bytes) {
-    struct store_generation *generation = &message->generation;
-    uint64_t n_least = generation->ended ? 2 : 1;
-    /* Each size takes a byte at least: a last_seq that is nonsense is found before memory is taken for it. */
-    if (generation->last_seq < n_least || generation->last_seq - n_least > n_bytes) {
-        return SQLITE_CORRUPT;
-    }
-    generation->n_text_ends = (size_t)generation->last_seq;
-    generation->text_ends = mem_alloc(generation->n_text_ends * sizeof generation->text_ends[0]);
-    bool is_good = store_end_unpack(sizes, n_bytes, message->content_size, generation->text_ends,
-                                    generation->n_text_ends, generation->ended);
-    return is_good ? SQLITE_OK : SQLITE_CORRUPT;
-}
-
-/* The text of a stream that goes on is in its events. */
-static int read_events(struct store_db *db, struct store_message *message) {
-    struct bytes text, sizes;
-    bytes_init(&text, STORE_CONTENT_BYTES_MAX);
-    bytes_init(&sizes, STORE_CONTENT_BYTES_MAX);
-    int result =
-        store_end_read_events(db, message->generation.key, message->generation.last_seq, &text, &sizes);
-    if (result == SQLITE_OK) {
-        free(message->content);
-        message->content = mem_copy_bytes(text.data, text.size);
-        message->content_size = text.size;
-        result = unpack(message, sizes.data, sizes.size);
-    }
-    bytes_deinit(&text);
-    bytes_deinit(&sizes);
-    return result;
-}
-
-static int read_generation(struct store_db *db, sqlite3_stmt *row, struct store_message *message) {
-    struct store_generation *generation = &message->generation;
-    message->has_generation = true;
-    generation->key = sqlite3_column_int64(row, 5);
-    store_db_copy_text(row, 6, generation->id, sizeof generation->id);
-    generation->last_seq = (uint64_t)sqlite3_column_int64(row, 7);
-    generation->ended = sqlite3_column_int(row, 8) != 0;
-    generation->reason = copy_column(row, 9);
-    generation->error = copy_column(row, 10);
-    generation->usage = copy_column(row, 11);
-    generation->timings = copy_column(row, 12);
-    generation->model = copy_column(row, 13);
-    generation->n_prompt_tokens = (uint32_t)sqlite3_column_int64(row, 14);
-    generation->context_size = (uint32_t)sqlite3_column_int64(row, 15);
-    if (!generation->ended) {
-        return read_events(db, message);
-    }
-    const void *sizes = sqlite3_column_blob(row, 16);
-    return unpack(message, sizes, (size_t)sqlite3_column_bytes(row, 16));
-}
-
-static int read_message(struct store_db *db, sqlite3_stmt *row, struct store_message *message) {
-    *message = (struct store_message){ 0 };
-    store_db_copy_text(row, 0, message->id, sizeof message->id);
-    store_db_copy_text(row, 1, message->parent, sizeof message->parent);
-    message->role = (enum store_role)sqlite3_column_int(row, 2);
-    message->content = copy_column(row, 3);
-    message->content_size = (size_t)sqlite3_column_bytes(row, 3);
-    message->created_ms = sqlite3_column_int64(row, 4);
-    return sqlite3_column_type(row, 5) == SQLITE_NULL ? SQLITE_OK : read_generation(db, row, message);
-}
-
-static int read_messages(struct store_db *db, int64_t key, struct store_conversation *conversation) {
-    size_t capacity = 0;
-    sqlite3_stmt *rows = store_db_use(db, SQL_LOAD_MESSAGES);
-    sqlite3_bind_int64(rows, 1, key);
-    int result = sqlite3_step(rows);
-    while (result == SQLITE_ROW) {
-        if (conversation->n_messages == STORE_MESSAGES_MAX) {
-            result = SQLITE_TOOBIG;
-            break;
-        }
-        conversation->messages = mem_grow_array(conversation->messages, conversation->n_messages, &capacity,
-                                                sizeof conversation->messages[0], STORE_MESSAGES_MAX);
-        result = read_message(db, rows, &conversation->messages[conversation->n_messages++]);
-        if (result == SQLITE_OK) {
-            result = sqlite3_step(rows);
-        }
-    }
-    sqlite3_reset(rows);
-    return result == SQLITE_DONE ? SQLITE_OK : result;
-}
 
 static void forget_load(struct store_job *base) {
     struct load_job *job = (struct load_job *)base;
@@ -152,6 +273,7 @@ static enum job_outcome run_load(struct store_db *db, struct store_job *base) {
         job->found->title = copy_column(row, 1);
         job->found->created_ms = sqlite3_column_int64(row, 2);
         job->found->updated_ms = sqlite3_column_int64(row, 3);
+        job->found->settings = copy_column(row, 4);
         id_copy(job->found->name, sizeof job->found->name, job->name);
         result = read_messages(db, key, job->found);
     }

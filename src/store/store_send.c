@@ -88,6 +88,17 @@ static int find_parent(struct store_db *db, struct send_job *job) {
     return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
+static int check_unended(struct store_db *db, struct send_job *job) {
+    int64_t n = 0;
+    int result = store_write_count_unended(db, job->conversation_key, &n);
+    if (n > 0 && !job->send.queues) {
+        job->sent.status = STATUS_BUSY;
+    } else if (n >= STORE_QUEUE_MAX) {
+        job->sent.status = STATUS_FULL;
+    }
+    return result;
+}
+
 /* Everything that may refuse the send, before anything is written. */
 static int check_send(struct store_db *db, struct send_job *job) {
     struct store_sent *sent = &job->sent;
@@ -102,7 +113,7 @@ static int check_send(struct store_db *db, struct send_job *job) {
     }
     result = find_duplicate(db, job);
     if (result == SQLITE_OK && sent->status == STATUS_OK && !sent->duplicate) {
-        result = store_write_find_unended(db, job->conversation_key, &sent->status);
+        result = check_unended(db, job);
     }
     if (result == SQLITE_OK && sent->status == STATUS_OK && !sent->duplicate) {
         result = find_parent(db, job);
@@ -152,13 +163,6 @@ static int insert_conversation(struct store_db *db, struct send_job *job) {
     return store_db_run(insert);
 }
 
-static int touch_conversation(struct store_db *db, struct send_job *job) {
-    sqlite3_stmt *touch = store_db_use(db, SQL_CONVERSATION_TOUCH);
-    sqlite3_bind_int64(touch, 1, job->conversation_key);
-    sqlite3_bind_int64(touch, 2, job->send.wall_ms);
-    return store_db_run(touch);
-}
-
 /* Inserts below job->parent_key and moves it to the new message, so that the next one is its child. */
 static int insert_message(struct store_db *db, struct send_job *job, const char *id, enum store_role role,
                           const char *content, const char *client_msg_id) {
@@ -179,7 +183,6 @@ static int insert_message(struct store_db *db, struct send_job *job, const char 
     }
     insert = store_db_use(db, SQL_MESSAGE_WORDS_INSERT);
     sqlite3_bind_int64(insert, 1, job->parent_key);
-    store_db_bind_text(insert, 2, content);
     return store_db_run(insert);
 }
 
@@ -187,7 +190,8 @@ static int write_send(struct store_db *db, struct send_job *job) {
     const struct store_send *send = &job->send;
     struct store_sent *sent = &job->sent;
     bool is_new = job->conversation_key == 0;
-    int result = is_new ? insert_conversation(db, job) : touch_conversation(db, job);
+    int result = is_new ? insert_conversation(db, job)
+                        : store_write_touch_conversation(db, job->conversation_key, job->send.wall_ms);
     if (result == SQLITE_OK && is_new && send->system_text) {
         result = insert_message(db, job, send->system_message_id, STORE_ROLE_SYSTEM, send->system_text, NULL);
         id_copy(sent->parent_id, ID_HEX_BYTES, send->system_message_id);
@@ -200,9 +204,12 @@ static int write_send(struct store_db *db, struct send_job *job) {
         result = insert_message(db, job, send->assistant_message_id, STORE_ROLE_ASSISTANT, "", NULL);
     }
     if (result == SQLITE_OK) {
-        result =
-            store_write_insert_generation(db, send->generation_id, job->conversation_key, job->parent_key,
-                                          send->model, send->settings, &sent->generation_key);
+        struct store_new_generation row = { .id = send->generation_id,
+                                            .conversation_key = job->conversation_key,
+                                            .message_key = job->parent_key,
+                                            .model = send->model,
+                                            .settings = send->settings };
+        result = store_write_insert_generation(db, &row, &sent->generation_key);
     }
     id_copy(sent->user_message_id, ID_HEX_BYTES, send->user_message_id);
     id_copy(sent->assistant_message_id, ID_HEX_BYTES, send->assistant_message_id);
@@ -259,6 +266,7 @@ enum status store_send(struct store *store, const struct store_send *send, store
         .generation_id = store_job_pack(&at, send->generation_id),
         .model = store_job_pack(&at, send->model),
         .settings = store_job_pack(&at, send->settings),
+        .queues = send->queues,
         .wall_ms = send->wall_ms,
     };
     return store_post(store, &job->job);

@@ -29,20 +29,21 @@ static void test_send_makes_a_conversation_with_two_messages(void **state) {
     assert_int_equal(user->role, STORE_ROLE_USER);
     assert_string_equal(user->content, "Hi");
     assert_int_equal(user->content_size, 2);
-    assert_false(user->has_generation);
+    assert_int_equal(user->n_generations, 0);
     assert_string_equal(assistant->id, sent.assistant_message_id);
     assert_string_equal(assistant->parent, user->id);
     assert_int_equal(assistant->role, STORE_ROLE_ASSISTANT);
     assert_string_equal(assistant->content, "");
-    assert_true(assistant->has_generation);
-    assert_string_equal(assistant->generation.id, sent.generation_id);
-    assert_int_equal(assistant->generation.key, sent.generation_key);
-    assert_int_equal(assistant->generation.last_seq, 1);
-    assert_false(assistant->generation.ended);
-    assert_null(assistant->generation.reason);
-    assert_string_equal(assistant->generation.model, "a model");
-    assert_int_equal(assistant->generation.n_text_ends, 1);
-    assert_int_equal(assistant->generation.text_ends[0], 0);
+    assert_int_equal(assistant->n_generations, 1);
+    assert_string_equal(assistant->generations[0].continues, "");
+    assert_string_equal(assistant->generations[0].id, sent.generation_id);
+    assert_int_equal(assistant->generations[0].key, sent.generation_key);
+    assert_int_equal(assistant->generations[0].last_seq, 1);
+    assert_false(assistant->generations[0].ended);
+    assert_null(assistant->generations[0].reason);
+    assert_string_equal(assistant->generations[0].model, "a model");
+    assert_int_equal(assistant->generations[0].n_text_ends, 1);
+    assert_int_equal(assistant->generations[0].text_ends[0], 0);
     store_conversation_free(found);
 }
 
@@ -215,7 +216,7 @@ static void test_the_append_guard_refuses_a_gap_a_repeat_and_a_stranger(void **s
     assert_int_equal(driver_append(driver, key, 3, "b"), STATUS_OK);
     struct store_conversation *found = driver_load(driver, sent.conversation, NULL);
     assert_string_equal(found->messages[1].content, "ab");
-    assert_int_equal(found->messages[1].generation.last_seq, 3);
+    assert_int_equal(found->messages[1].generations[0].last_seq, 3);
     store_conversation_free(found);
 }
 
@@ -257,7 +258,7 @@ static void test_nothing_follows_the_end(void **state) {
     assert_int_equal(driver_append(driver, sent.generation_key, 4, "b"), STATUS_CONFLICT);
     struct store_conversation *found = driver_load(driver, sent.conversation, NULL);
     assert_string_equal(found->messages[1].content, "a");
-    assert_int_equal(found->messages[1].generation.last_seq, 3);
+    assert_int_equal(found->messages[1].generations[0].last_seq, 3);
     assert_int_equal(found->updated_ms, DRIVER_WALL_MS + 1000);
     store_conversation_free(found);
 }
@@ -265,7 +266,6 @@ static void test_nothing_follows_the_end(void **state) {
 static void test_the_end_keeps_its_fields(void **state) {
     struct driver *driver = *state;
     struct store_sent sent = driver_send(driver, (struct store_send){ 0 });
-    struct driver_answer answer = { 0 };
     struct store_end end = { .generation_key = sent.generation_key,
                              .seq = 2,
                              .reason = "error",
@@ -275,11 +275,9 @@ static void test_the_end_keeps_its_fields(void **state) {
                              .n_prompt_tokens = 4000000000,
                              .context_size = 8192,
                              .wall_ms = DRIVER_WALL_MS };
-    assert_int_equal(store_end_generation(driver->store, &end, driver_on_done, &answer), STATUS_OK);
-    driver_wait(driver, &answer.is_done);
-    assert_int_equal(answer.status, STATUS_OK);
+    assert_int_equal(driver_end_as(driver, end).status, STATUS_OK);
     struct store_conversation *found = driver_load(driver, sent.conversation, NULL);
-    const struct store_generation *generation = &found->messages[1].generation;
+    const struct store_generation *generation = &found->messages[1].generations[0];
     assert_true(generation->ended);
     assert_string_equal(generation->reason, "error");
     assert_string_equal(generation->error, end.error);
@@ -305,9 +303,9 @@ static void expect_stream(struct driver *driver, const char *name, const struct 
     const struct store_message *message = &found->messages[1];
     assert_int_equal(message->content_size, text->size);
     assert_memory_equal(message->content, text->data, text->size);
-    assert_int_equal(message->generation.last_seq, n_ends);
-    assert_int_equal(message->generation.n_text_ends, n_ends);
-    assert_memory_equal(message->generation.text_ends, ends, n_ends * sizeof ends[0]);
+    assert_int_equal(message->generations[0].last_seq, n_ends);
+    assert_int_equal(message->generations[0].n_text_ends, n_ends);
+    assert_memory_equal(message->generations[0].text_ends, ends, n_ends * sizeof ends[0]);
     store_conversation_free(found);
 }
 
@@ -426,9 +424,9 @@ static void test_a_deep_conversation_is_deleted(void **state) {
     char name[ID_CONVERSATION_BYTES];
     strcpy(name, sent.conversation);
     for (int i = 0; i < 510; i++) {
-        struct driver_answer answer = { 0 };
+        struct driver_ended answer = { 0 };
         struct store_end end = { .generation_key = sent.generation_key, .seq = 2, .reason = "stop" };
-        assert_int_equal(store_end_generation(driver->store, &end, driver_on_done, &answer), STATUS_OK);
+        assert_int_equal(store_end_generation(driver->store, &end, driver_on_ended, &answer), STATUS_OK);
         sent = driver_send(driver, (struct store_send){ .conversation = name });
         assert_int_equal(sent.status, STATUS_OK);
         assert_true(answer.is_done);

@@ -25,7 +25,14 @@ enum status driver_open(struct driver *driver, struct fault *fault) {
     struct store_options options = {
         .directory = driver->directory, .wake = on_wake, .ctx = driver, .retry_ms = driver->retry_ms
     };
-    return store_open(&options, &driver->store, fault);
+    enum status status = store_open(&options, &driver->store, fault);
+    if (status == STATUS_OK) {
+        status = store_recover(driver->store, driver->goes_on, fault);
+    }
+    if (status != STATUS_OK) {
+        driver_close(driver);
+    }
+    return status;
 }
 
 void driver_close(struct driver *driver) {
@@ -150,12 +157,48 @@ enum status driver_append(struct driver *driver, int64_t generation_key, uint64_
     return wait_answer(driver, store_append_tokens(driver->store, &batch, driver_on_done, &answer), &answer);
 }
 
+void driver_on_ended(void *ctx, enum status status, int64_t continuation_key) {
+    struct driver_ended *ended = ctx;
+    assert_false(ended->is_done);
+    *ended = (struct driver_ended){ .is_done = true, .status = status, .continuation_key = continuation_key };
+}
+
+struct driver_ended driver_end_as(struct driver *driver, struct store_end end) {
+    struct driver_ended ended = { 0 };
+    end.reason = end.reason ? end.reason : "stop";
+    end.wall_ms = end.wall_ms ? end.wall_ms : DRIVER_WALL_MS + 1000;
+    assert_int_equal(store_end_generation(driver->store, &end, driver_on_ended, &ended), STATUS_OK);
+    driver_wait(driver, &ended.is_done);
+    return ended;
+}
+
 enum status driver_end(struct driver *driver, int64_t generation_key, uint64_t seq) {
-    struct driver_answer answer = { 0 };
-    struct store_end end = {
-        .generation_key = generation_key, .seq = seq, .reason = "stop", .wall_ms = DRIVER_WALL_MS + 1000
-    };
-    return wait_answer(driver, store_end_generation(driver->store, &end, driver_on_done, &answer), &answer);
+    struct driver_ended ended =
+        driver_end_as(driver, (struct store_end){ .generation_key = generation_key, .seq = seq });
+    assert_int_equal(ended.continuation_key, 0);
+    return ended.status;
+}
+
+struct continued {
+    bool is_done;
+    struct store_continued made;
+};
+
+static void on_continued(void *ctx, const struct store_continued *made) {
+    *(struct continued *)ctx = (struct continued){ .is_done = true, .made = *made };
+}
+
+struct store_continued driver_continue(struct driver *driver, struct store_continue wanted) {
+    struct continued continued = { 0 };
+    char id[ID_HEX_BYTES];
+    id_make_hex(id);
+    wanted.generation_id = wanted.generation_id ? wanted.generation_id : id;
+    wanted.model = wanted.model ? wanted.model : "another model";
+    wanted.settings = wanted.settings ? wanted.settings : "{\"seed\":2}";
+    wanted.wall_ms = wanted.wall_ms ? wanted.wall_ms : DRIVER_WALL_MS + 2000;
+    assert_int_equal(store_continue(driver->store, &wanted, on_continued, &continued), STATUS_OK);
+    driver_wait(driver, &continued.is_done);
+    return continued.made;
 }
 
 enum status driver_delete(struct driver *driver, const char *name) {

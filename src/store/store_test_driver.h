@@ -24,12 +24,14 @@ struct driver {
     char path[64]; /* of the database */
     int wake_fd;
     int64_t retry_ms;
+    bool goes_on; /* what store_recover is told */
 };
 
 /* For cmocka_unit_test_setup_teardown: *state is a struct driver with an open store. */
 int driver_setup(void **state);
 int driver_teardown(void **state);
 
+/* driver_open opens and recovers. */
 enum status driver_open(struct driver *driver, struct fault *fault);
 void driver_close(struct driver *driver);
 void driver_reopen(struct driver *driver);
@@ -46,6 +48,13 @@ struct driver_answer {
     enum status status;
 };
 void driver_on_done(void *ctx, enum status status);
+
+struct driver_ended {
+    bool is_done;
+    enum status status;
+    int64_t continuation_key;
+};
+void driver_on_ended(void *ctx, enum status status, int64_t continuation_key);
 
 struct driver_sent {
     bool is_done;
@@ -64,6 +73,10 @@ void driver_fill_send(struct store_send *send, struct driver_ids *ids);
 struct store_sent driver_send(struct driver *driver, struct store_send send);
 enum status driver_append(struct driver *driver, int64_t generation_key, uint64_t seq, const char *text);
 enum status driver_end(struct driver *driver, int64_t generation_key, uint64_t seq);
+
+/* driver_end_as gives what is missing: the reason "stop", the wall time. */
+struct driver_ended driver_end_as(struct driver *driver, struct store_end end);
+struct store_continued driver_continue(struct driver *driver, struct store_continue wanted);
 enum status driver_delete(struct driver *driver, const char *name);
 enum status driver_put_setting(struct driver *driver, const char *name, const char *json);
 int64_t driver_begin_detached(struct driver *driver);

@@ -7,26 +7,33 @@
 #include <assert.h>
 #include <string.h>
 
-int store_write_find_unended(struct store_db *db, int64_t conversation_key, enum status *status) {
-    sqlite3_stmt *find = store_db_use(db, SQL_GENERATION_FIND_UNENDED);
-    sqlite3_bind_int64(find, 1, conversation_key);
-    int64_t found = 0;
-    int result = store_db_find_number(find, &found);
-    *status = found ? STATUS_BUSY : STATUS_OK;
-    return result;
+int store_write_count_unended(struct store_db *db, int64_t conversation_key, int64_t *n) {
+    sqlite3_stmt *count = store_db_use(db, SQL_GENERATION_COUNT_UNENDED);
+    sqlite3_bind_int64(count, 1, conversation_key);
+    return store_db_find_number(count, n);
 }
 
-int store_write_insert_generation(struct store_db *db, const char *id, int64_t conversation_key,
-                                  int64_t message_key, const char *model, const char *settings,
-                                  int64_t *key) {
-    sqlite3_stmt *insert = store_db_use(db, SQL_GENERATION_INSERT);
-    store_db_bind_text(insert, 1, id);
-    if (conversation_key) {
-        sqlite3_bind_int64(insert, 2, conversation_key);
-        sqlite3_bind_int64(insert, 3, message_key);
+int store_write_touch_conversation(struct store_db *db, int64_t conversation_key, int64_t wall_ms) {
+    sqlite3_stmt *touch = store_db_use(db, SQL_CONVERSATION_TOUCH);
+    sqlite3_bind_int64(touch, 1, conversation_key);
+    sqlite3_bind_int64(touch, 2, wall_ms);
+    return store_db_run(touch);
+}
+
+static void bind_key(sqlite3_stmt *statement, int index, int64_t key) {
+    if (key) {
+        sqlite3_bind_int64(statement, index, key);
     }
-    store_db_bind_text(insert, 4, model);
-    store_db_bind_text(insert, 5, settings);
+}
+
+int store_write_insert_generation(struct store_db *db, const struct store_new_generation *row, int64_t *key) {
+    sqlite3_stmt *insert = store_db_use(db, SQL_GENERATION_INSERT);
+    store_db_bind_text(insert, 1, row->id);
+    bind_key(insert, 2, row->conversation_key);
+    bind_key(insert, 3, row->message_key);
+    bind_key(insert, 4, row->continues_key);
+    store_db_bind_text(insert, 5, row->model);
+    store_db_bind_text(insert, 6, row->settings);
     int result = store_db_run(insert);
     *key = sqlite3_last_insert_rowid(db->sqlite);
     return result;
@@ -43,8 +50,8 @@ struct begin_job {
 
 static enum job_outcome run_begin(struct store_db *db, struct store_job *base) {
     struct begin_job *job = (struct begin_job *)base;
-    int result =
-        store_write_insert_generation(db, job->generation_id, 0, 0, NULL, NULL, &job->generation_key);
+    struct store_new_generation row = { .id = job->generation_id };
+    int result = store_write_insert_generation(db, &row, &job->generation_key);
     return store_job_finish(db, base, result);
 }
 
@@ -141,31 +148,38 @@ enum status store_append_tokens(struct store *store, const struct store_tokens *
 
 struct end_job {
     struct store_job job;
-    store_on_done callback;
+    store_on_ended callback;
     struct store_end end;
+    struct store_ended ended;
 };
 
 static enum job_outcome run_end(struct store_db *db, struct store_job *base) {
-    const struct end_job *job = (struct end_job *)base;
-    bool is_detached = false;
-    int result = store_end_apply(db, &job->end, &base->status, &is_detached);
-    base->is_durable = !is_detached; /* nothing of a detached generation is left that a disk could lose */
+    struct end_job *job = (struct end_job *)base;
+    int result = store_end_apply(db, &job->end, &job->ended);
+    base->status = job->ended.status;
+    /* Nothing of a detached generation is left that a disk could lose. */
+    base->is_durable = !job->ended.is_detached;
     return store_job_finish(db, base, result);
 }
 
-static void answer_end(struct store_job *base) {
-    ((struct end_job *)base)->callback(base->ctx, base->status);
+static void forget_end(struct store_job *base) {
+    ((struct end_job *)base)->ended = (struct store_ended){ .status = STATUS_OK };
 }
 
-static const struct job_kind end_kind = {
-    .writes = true, .is_durable = true, .run = run_end, .answer = answer_end
-};
+static void answer_end(struct store_job *base) {
+    struct end_job *job = (struct end_job *)base;
+    job->callback(base->ctx, base->status, job->ended.continuation_key);
+}
 
-enum status store_end_generation(struct store *store, const struct store_end *end, store_on_done callback,
+enum status store_end_generation(struct store *store, const struct store_end *end, store_on_ended callback,
                                  void *ctx) {
+    static const struct job_kind kind = {
+        .writes = true, .is_durable = true, .run = run_end, .forget = forget_end, .answer = answer_end
+    };
     size_t n = store_job_text_bytes(end->reason) + store_job_text_bytes(end->error) +
-               store_job_text_bytes(end->usage) + store_job_text_bytes(end->timings);
-    struct end_job *job = store_job_new(&end_kind, ctx, sizeof *job, n);
+               store_job_text_bytes(end->usage) + store_job_text_bytes(end->timings) +
+               store_job_text_bytes(end->continuation_id);
+    struct end_job *job = store_job_new(&kind, ctx, sizeof *job, n);
     char *at = (char *)(job + 1);
     job->callback = callback;
     job->end = *end;
@@ -173,6 +187,7 @@ enum status store_end_generation(struct store *store, const struct store_end *en
     job->end.error = store_job_pack(&at, end->error);
     job->end.usage = store_job_pack(&at, end->usage);
     job->end.timings = store_job_pack(&at, end->timings);
+    job->end.continuation_id = store_job_pack(&at, end->continuation_id);
     return store_post(store, &job->job);
 }
 
@@ -192,21 +207,33 @@ static enum job_outcome run_delete(struct store_db *db, struct store_job *base) 
     const struct named_job *job = (struct named_job *)base;
     sqlite3_stmt *find = store_db_use(db, SQL_CONVERSATION_FIND);
     store_db_bind_text(find, 1, job->name);
-    int64_t key = 0;
+    int64_t key = 0, n_unended = 0;
     int result = store_db_find_number(find, &key);
     if (result == SQLITE_OK && key == 0) {
         return store_job_refuse(base, STATUS_NOT_FOUND);
     }
     if (result == SQLITE_OK) {
-        result = store_write_find_unended(db, key, &base->status);
+        result = store_write_count_unended(db, key, &n_unended);
     }
-    if (result == SQLITE_OK && base->status != STATUS_OK) {
-        return JOB_DONE;
+    if (result == SQLITE_OK && n_unended > 0) {
+        return store_job_refuse(base, STATUS_BUSY);
     }
     for (size_t i = 0; result == SQLITE_OK && i < sizeof deletes / sizeof deletes[0]; i++) {
         sqlite3_stmt *statement = store_db_use(db, deletes[i]);
         sqlite3_bind_int64(statement, 1, key);
         result = store_db_run(statement);
+    }
+    return store_job_finish(db, base, result);
+}
+
+static enum job_outcome run_set_settings(struct store_db *db, struct store_job *base) {
+    const struct named_job *job = (struct named_job *)base;
+    sqlite3_stmt *set = store_db_use(db, SQL_CONVERSATION_SET_SETTINGS);
+    store_db_bind_text(set, 1, job->name);
+    store_db_bind_text(set, 2, job->value);
+    int result = store_db_run(set);
+    if (result == SQLITE_OK && sqlite3_changes(db->sqlite) == 0) {
+        return store_job_refuse(base, STATUS_NOT_FOUND);
     }
     return store_job_finish(db, base, result);
 }
@@ -240,6 +267,14 @@ enum status store_delete_conversation(struct store *store, const char *name, sto
         .writes = true, .is_durable = true, .run = run_delete, .answer = answer_named
     };
     return post_named(store, &kind, name, NULL, callback, ctx);
+}
+
+enum status store_set_conversation_settings(struct store *store, const char *name, const char *json,
+                                            store_on_done callback, void *ctx) {
+    static const struct job_kind kind = {
+        .writes = true, .is_durable = true, .run = run_set_settings, .answer = answer_named
+    };
+    return post_named(store, &kind, name, json, callback, ctx);
 }
 
 enum status store_put_setting(struct store *store, const char *name, const char *json, store_on_done callback,

@@ -5,11 +5,22 @@
 #include "base/status.h"
 #include "store/store_db.h"
 
-/* store_write_find_unended: *status is STATUS_BUSY when a generation of the conversation has not ended. */
-int store_write_find_unended(struct store_db *db, int64_t conversation_key, enum status *status);
+/* store_write_count_unended: how many generations of the conversation have not ended. */
+int store_write_count_unended(struct store_db *db, int64_t conversation_key, int64_t *n);
 
-/* store_write_insert_generation: conversation_key and message_key are 0 for a detached one. */
-int store_write_insert_generation(struct store_db *db, const char *id, int64_t conversation_key,
-                                  int64_t message_key, const char *model, const char *settings, int64_t *key);
+/* store_write_touch_conversation: something of it changed. */
+int store_write_touch_conversation(struct store_db *db, int64_t conversation_key, int64_t wall_ms);
+
+/* The keys are 0 where there is none: a detached generation has no conversation and no message. */
+struct store_new_generation {
+    const char *id;
+    int64_t conversation_key;
+    int64_t message_key;
+    int64_t continues_key;
+    const char *model;
+    const char *settings;
+};
+
+int store_write_insert_generation(struct store_db *db, const struct store_new_generation *row, int64_t *key);
 
 #endif
