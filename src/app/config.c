@@ -42,6 +42,7 @@ static const struct option_row rows[] = {
     { "threads", KIND_U32, AT(threads), "N", "threads of the engine (it chooses)" },
     { "engine-hang-ms", KIND_U32, AT(engine_hang_ms), "N",
       "kill an engine that is silent for so long (30000)" },
+    { "queue", KIND_U32, AT(queue), "N", "answers that are made or wait at a time; more are refused (256)" },
     { "token", KIND_TEXT, AT(token), "TEXT", "every request must carry it" },
     { "allow-host", KIND_LIST, AT(allow_hosts), "NAME", "more names for this server, separated by ','" },
     { "allow-origin", KIND_LIST, AT(allow_origins), "ORIGIN",
@@ -320,11 +321,14 @@ static enum status check(const struct config *config, struct fault *fault) {
     if (config->engine_hang_ms < 100) {
         return fault_set(fault, STATUS_INVALID, "--engine-hang-ms must be at least 100");
     }
+    if (config->queue < 1) {
+        return fault_set(fault, STATUS_INVALID, "--queue must be at least 1");
+    }
     return STATUS_OK;
 }
 
 enum status config_read(int argc, char **argv, struct config *out, struct fault *fault) {
-    *out = (struct config){ .port = 8000, .engine_hang_ms = 30000 };
+    *out = (struct config){ .port = 8000, .engine_hang_ms = 30000, .queue = 256 };
     const char *path = getenv("RUNNEL_CONFIG");
     enum status status = apply_flags(NULL, argc, argv, &path, fault);
     char *usual = home_path("XDG_CONFIG_HOME", ".config", "runnel/config.json");

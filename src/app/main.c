@@ -124,10 +124,9 @@ static enum status check_model(struct app *app, struct fault *fault) {
 }
 
 static enum status open_store(struct app *app, struct fault *fault) {
-    enum status status = store_open(
+    return store_open(
         &(struct store_options){ .directory = app->config.data, .wake = on_store_wake, .ctx = app },
         &app->store, fault);
-    return status == STATUS_OK ? store_recover(app->store, false, fault) : status;
 }
 
 /* The folder of --model is a model folder too, unless it is one already. */
@@ -152,6 +151,7 @@ static void open_chat(struct app *app) {
         .context_size = app->config.context,
         .n_threads = app->config.threads,
         .engine_hang_ms = app->config.engine_hang_ms,
+        .n_turns_max = app->config.queue,
     };
     size_t n = 0;
     for (; app->config.models[n] && n < MODELS_FOLDERS_MAX - 2; n++) {
@@ -305,7 +305,8 @@ static enum status open_all(struct app *app, struct fault *fault) {
     open_chat(app);
     open_api(app);
     watch_signals(app);
-    return listen_to_clients(app, fault);
+    status = listen_to_clients(app, fault);
+    return status == STATUS_OK ? chat_start(app->chat, fault) : status;
 }
 
 /* Clients hold conversations, the chat watches its engines in the loop: clients, store, chat, loop. */

@@ -29,6 +29,7 @@ struct chat *chat_open(const struct chat_options *options) {
     list_init(&chat->turns);
     list_init(&chat->sends);
     list_init(&chat->loads);
+    leave_open(chat);
     load_settings(chat);
     chat->models = models_open(chat, options);
     return chat;
@@ -43,6 +44,7 @@ void chat_close(struct chat *chat) {
         turn_drop(turn_of_node(chat->turns.next));
     }
     assert(chat_is_idle(chat));
+    leave_close(chat);
     models_close(chat->models);
     settings_deinit(&chat->settings);
     free(chat);
@@ -147,6 +149,7 @@ enum status chat_change_settings(struct chat *chat, const json_t *object, struct
     if (names_model) {
         models_choose(chat->models, chat->settings.model_path);
     }
+    leave_check(chat);
     return STATUS_OK;
 }
 
@@ -197,6 +200,7 @@ static void on_loaded(void *ctx, enum status status, struct store_conversation *
         status = STATUS_OK;
     } else if (status == STATUS_OK) {
         conversation = conversation_restore(&call->chat->hub, stored);
+        resume_conversation(call->chat, conversation);
     }
     store_conversation_free(stored);
     list_remove(&call->node);
@@ -277,7 +281,7 @@ struct chat_call *chat_open_generation(struct chat *chat, const char *generation
 }
 
 struct conversation *chat_find_running(const struct chat *chat, const char *generation_id) {
-    const struct turn *turn = turn_find(chat, generation_id);
+    const struct turn *turn = turn_find_answer(chat, generation_id);
     return turn ? turn_conversation(turn) : NULL;
 }
 
@@ -300,10 +304,7 @@ bool chat_is_running(const struct chat *chat, const char *conversation) {
 
 bool chat_cancel(struct chat *chat, struct conversation *conversation) {
     bool is_running = conversation->turn != NULL;
-    if (is_running) {
-        turn_cancel(conversation->turn);
-        return true;
-    }
+    turns_cancel(conversation);
     /* A message that is on its way to the disk has no reply yet. */
     LIST_EACH(node, &chat->sends) {
         struct chat_call *send = CONTAINER_OF(node, struct chat_call, node);
@@ -316,7 +317,7 @@ bool chat_cancel(struct chat *chat, struct conversation *conversation) {
 }
 
 bool chat_cancel_generation(struct chat *chat, const char *generation_id) {
-    struct turn *turn = turn_find(chat, generation_id);
+    struct turn *turn = turn_find_answer(chat, generation_id);
     if (turn) {
         turn_cancel(turn);
     }
@@ -340,6 +341,37 @@ struct chat_call *chat_list(struct chat *chat, const struct store_list *list, ch
     enum status status = store_list_conversations(chat->store, list, on_listed, call);
     if (status) {
         on_listed(call, status, NULL, 0);
+        return NULL;
+    }
+    return call;
+}
+
+/* ---- Detaching ---- */
+
+static void on_detach_stored(void *ctx, enum status status) {
+    struct chat_call *call = ctx;
+    struct chat *chat = call->chat;
+    struct conversation *conversation = hub_find(&chat->hub, call->conversation);
+    if (status == STATUS_OK && conversation) {
+        conversation_set_settings(conversation, call->text);
+        leave_check(chat);
+    }
+    if (!call->is_abandoned) {
+        call->callback.done(call->ctx, status);
+    }
+    call_free(call);
+}
+
+struct chat_call *chat_set_detach(struct chat *chat, const char *name, const int64_t *seconds,
+                                  chat_on_done callback, void *ctx) {
+    struct chat_call *call = call_new(chat, ctx);
+    call->callback.done = callback;
+    id_copy(call->conversation, sizeof call->conversation, name);
+    call->text = seconds ? mem_format("{\"detach_seconds\":%lld}", (long long)*seconds) : NULL;
+    enum status status =
+        store_set_conversation_settings(chat->store, call->conversation, call->text, on_detach_stored, call);
+    if (status) {
+        on_detach_stored(call, status);
         return NULL;
     }
     return call;
@@ -388,7 +420,7 @@ static bool delete_when_idle(struct chat_call *call) {
     struct conversation *conversation = hub_find(&chat->hub, call->conversation);
     if (conversation && conversation->turn) {
         turn_add_delete(conversation->turn, call);
-        turn_cancel(conversation->turn);
+        turns_cancel(conversation);
         return true;
     }
     struct chat_call *send = find_send(chat, call->conversation);

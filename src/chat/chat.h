@@ -19,7 +19,7 @@
 #include <stdbool.h>
 
 #define CHAT_TEXT_BYTES_MAX (1u << 20)
-#define CHAT_TURNS_MAX      256
+#define CHAT_TURNS_MAX      256 /* replies at a time, unless the options say otherwise */
 
 struct chat;
 struct chat_call;
@@ -53,16 +53,21 @@ struct chat_options {
     uint32_t context_size; /* --context; 0: the settings' */
     uint32_t n_threads;
     uint32_t engine_hang_ms;
+    uint32_t n_turns_max; /* replies that are made or wait; beyond it they are refused; 0: CHAT_TURNS_MAX */
 };
 
 struct chat *chat_open(const struct chat_options *options);
+/* chat_start ends what the last life of the program left open, or goes on with it, as the settings say. Once, before the loop runs and
+ * before any other call that needs the disk. Blocks. */
+MUST_CHECK enum status chat_start(struct chat *chat, struct fault *fault);
 void chat_close(struct chat *chat); /* after its store; NULL is fine */
 void chat_listen(struct chat *chat, const struct chat_listener *listener);
 
 /* chat_drain takes the answers of the store: after each turn of the loop. */
 void chat_drain(struct chat *chat);
 
-/* chat_stop ends every reply as "interrupted"; chat_is_idle says when that is on disk. */
+/* chat_stop ends every reply as "interrupted". Those that go on by themselves have their next generation then, as the newest stream of
+ * their message: it begins with the next start. chat_is_idle says when that is on disk. */
 void chat_stop(struct chat *chat);
 bool chat_is_idle(const struct chat *chat);
 bool chat_is_stopping(const struct chat *chat);
@@ -95,8 +100,12 @@ struct chat_call *chat_list(struct chat *chat, const struct store_list *list, ch
                             void *ctx);
 bool chat_is_running(const struct chat *chat, const char *conversation);
 
-/* chat_delete cancels what runs, then deletes. */
+/* chat_set_detach: for this conversation only, the setting detach_seconds; NULL: the setting again. (D2) */
 typedef void (*chat_on_done)(void *ctx, enum status status);
+struct chat_call *chat_set_detach(struct chat *chat, const char *name, const int64_t *seconds,
+                                  chat_on_done callback, void *ctx);
+
+/* chat_delete cancels what runs and what waits, then deletes. */
 struct chat_call *chat_delete(struct chat *chat, const char *name, chat_on_done callback, void *ctx);
 
 /* ---- Replies ---- */
@@ -118,23 +127,32 @@ struct chat_sent {
     size_t user_index; /* of the user's message in the conversation; the answer's is one more */
 };
 
-/* chat_send stores a person's message and begins the reply. The callback comes when the message is safe on disk (P4 D2, P10). */
+/* chat_send stores a person's message and begins the reply. The callback comes when the message is safe on disk (P4 D2, P10). While
+ * another reply of the conversation is made: STATUS_BUSY, or, with the setting when_busy = queue, it waits for its end; STATUS_FULL
+ * when STORE_QUEUE_MAX do. */
 typedef void (*chat_on_sent)(void *ctx, const struct chat_sent *sent);
 struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, chat_on_sent callback,
                             void *ctx);
+
+/* chat_continue goes on with an answer that has ended (the newest generation of the last message), with the model that is configured now.
+ * NOT_FOUND, BUSY, CONFLICT: it is whole, or not the last. Again: duplicate, with the id of the first time. user_message_id is
+ * the answer's, user_index the place before it. */
+struct chat_call *chat_continue(struct chat *chat, const char *generation_id, chat_on_sent callback,
+                                void *ctx);
 
 /* chat_complete begins a reply to given messages, outside any conversation of the store: `conversation` of the callback is detached and holds just
  * the answer at index 0. `model_path`: as models_resolve gave it. */
 struct chat_call *chat_complete(struct chat *chat, json_t *messages, const char *model_path,
                                 const struct settings *settings, chat_on_sent callback, void *ctx);
 
-/* chat_cancel stops the reply that runs in it, or that begins once its message is stored; the end comes through the watchers (P9).
- * False: there is none. */
+/* chat_cancel stops the reply that runs in it, those that wait behind it, and those that begin once their message is stored; the ends
+ * come through the watchers (P9). False: there is none. */
 bool chat_cancel(struct chat *chat, struct conversation *conversation);
-/* chat_cancel_generation stops this one, also while it waits behind another of its conversation. False: no turn makes it. */
+/* chat_cancel_generation stops the answer that this generation is of, also while it waits behind another of its conversation, and when
+ * another one goes on with it. False: no turn makes it. */
 bool chat_cancel_generation(struct chat *chat, const char *generation_id);
 
-/* chat_find_running: the conversation whose reply has this generation id, if it runs. Borrowed. */
+/* chat_find_running: the conversation whose reply, running or waiting, has this generation id or goes on with it. Borrowed. */
 struct conversation *chat_find_running(const struct chat *chat, const char *generation_id);
 
 /* chat_find_only_running: the one conversation in which a reply runs; NULL: there is none, or more than one. Detached ones do not

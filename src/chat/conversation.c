@@ -46,18 +46,26 @@ static void restore_answer(struct message *message, const struct store_message *
         struct stream *stream = stream_restore(&from->generations[i], text, from->generations[i].text_size);
         text += from->generations[i].text_size;
         if (i == 0) {
-            message->first = stream;
+            message->first = message->stream = stream;
         } else {
-            message->stream->next = stream;
+            message_continue(message, stream);
         }
-        message->stream = stream;
     }
+}
+
+void conversation_set_settings(struct conversation *conversation, const char *text) {
+    json_t *settings = text ? json_loads(text, 0, NULL) : NULL;
+    const json_t *detach = json_object_get(settings, "detach_seconds");
+    conversation->has_detach = json_is_integer(detach);
+    conversation->detach_seconds = json_integer_value(detach);
+    json_decref(settings);
 }
 
 struct conversation *conversation_restore(struct hub *hub, const struct store_conversation *stored) {
     struct conversation *conversation =
         conversation_new(hub, stored->name, stored->title, stored->created_ms);
     conversation->updated_ms = stored->updated_ms;
+    conversation_set_settings(conversation, stored->settings);
     for (size_t i = 0; i < stored->n_messages; i++) {
         const struct store_message *from = &stored->messages[i];
         struct message *message = add(conversation, from->id, from->parent, from->created_ms);

@@ -60,6 +60,9 @@ struct conversation {
     struct turn *turn; /* the reply being made, others may wait behind it; NULL: none */
     struct phase phase;
     uint64_t phase_version;
+    bool has_detach; /* of its own; else the setting */
+    int64_t detach_seconds;
+    uint64_t unwatched_ms;  /* clock_now_ms when the last watcher left; 0: there was none yet */
     uint64_t queue_version; /* rises when what waits behind the answer changes */
     bool is_gone;           /* deleted: watchers are told and let go */
     struct list_node watchers;
@@ -74,6 +77,9 @@ struct conversation *conversation_ref(struct conversation *conversation);
 
 /* conversation_unref frees it with the last reference. NULL is fine. */
 void conversation_unref(struct conversation *conversation);
+
+/* conversation_set_settings takes what the conversation has of its own: JSON, NULL: nothing. */
+void conversation_set_settings(struct conversation *conversation, const char *text);
 
 /* conversation_add_text and conversation_add_answer add a message and tell the watchers. The stream becomes the message's. */
 struct message *conversation_add_text(struct conversation *conversation, const char *id, const char *parent,

@@ -13,6 +13,9 @@ struct conversation;
 
 struct hub {
     struct list_node conversations;
+    /* The last watcher of one of them left. It must not end anything from inside. NULL: nobody asks. */
+    void (*on_unwatched)(void *ctx, struct conversation *conversation);
+    void *ctx;
 };
 
 void hub_init(struct hub *hub);

@@ -225,6 +225,25 @@ enum status models_resolve(const struct models *models, const char *id_or_path, 
     return STATUS_OK;
 }
 
+bool models_find(const struct models *models, const char *file_name, char out[PATH_MAX]) {
+    const char *path = configured(models);
+    if (path && strcmp(models_file_name(path), file_name) == 0) {
+        snprintf(out, PATH_MAX, "%s", path);
+        return true;
+    }
+    size_t n;
+    struct model_file *files = models_list(models, &n);
+    bool is_found = false;
+    for (size_t i = 0; i < n && !is_found; i++) {
+        is_found = strcmp(models_file_name(files[i].path), file_name) == 0;
+        if (is_found) {
+            snprintf(out, PATH_MAX, "%s", files[i].path);
+        }
+    }
+    free(files);
+    return is_found;
+}
+
 static const char *state_text(const struct models *models) {
     if (models->engine == NULL) {
         return "none";

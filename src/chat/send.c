@@ -32,9 +32,7 @@ static const char *explain(enum status status) {
     case STATUS_CONFLICT:
         return "this client_msg_id was used with another text";
     case STATUS_FULL:
-        return "too much is going on: try again in a moment";
-    case STATUS_UNAVAILABLE:
-        return "the server is stopping";
+        return "too many messages wait to be answered: try again in a moment";
     default:
         return "the message could not be stored: look at the disk's free space and the log";
     }
@@ -63,6 +61,7 @@ static size_t add_messages(struct chat_call *call, const struct store_sent *sent
                           call->wall_ms);
     struct stream *stream =
         stream_new(sent->generation_id, sent->generation_key, models_file_name(call->model_path));
+    stream->settings = settings_turn_text(&call->settings);
     conversation_add_answer(conversation, sent->assistant_message_id, sent->user_message_id, stream,
                             call->wall_ms);
     return conversation->n_messages - 1;
@@ -70,8 +69,8 @@ static size_t add_messages(struct chat_call *call, const struct store_sent *sent
 
 /* What was asked for while the message was on its way to the disk. */
 static void catch_up(struct chat_call *call, struct conversation *conversation) {
-    if (call->is_cancelled && conversation->turn) {
-        turn_cancel(conversation->turn);
+    if (call->is_cancelled) {
+        turns_cancel(conversation);
     }
     chat_delete_waiting(&call->deletes);
 }
@@ -80,9 +79,7 @@ static void begin(struct chat_call *call, const struct store_sent *sent, bool is
     struct conversation *conversation = find_or_new(call, sent);
     size_t index = add_messages(call, sent, conversation);
     struct message *message = conversation->messages[index];
-    json_t *messages =
-        prompt_messages(conversation, conversation_find_message(conversation, message->parent));
-    turn_begin(call->chat, conversation, message, call->model_path, &call->settings, messages);
+    turn_begin(call->chat, conversation, message, call->model_path, &call->settings, NULL);
     chat_tell(call->chat, conversation, is_new ? CONVERSATION_CREATED : CONVERSATION_RUNNING);
     catch_up(call, conversation);
     answer(call, &(struct chat_sent){ .status = STATUS_OK,
@@ -118,13 +115,14 @@ static void on_duplicate_opened(void *ctx, enum status status, struct conversati
 static void begin_failed(struct chat_call *call, const struct store_sent *sent) {
     struct conversation *conversation = find_or_new(call, sent);
     size_t index = add_messages(call, sent, conversation);
-    turn_begin_failed(call->chat, conversation, conversation->messages[index]);
+    turn_begin_failed(call->chat, conversation, conversation->messages[index], "storage", explain(STATUS_IO));
     conversation_unref(conversation);
 }
 
 static void on_stored(void *ctx, const struct store_sent *sent) {
     struct chat_call *call = ctx;
     list_remove(&call->node);
+    call->chat->n_begins--;
     if (sent->status && sent->generation_key && !sent->duplicate) {
         begin_failed(call, sent);
     }
@@ -141,9 +139,8 @@ static void on_stored(void *ctx, const struct store_sent *sent) {
 }
 
 static struct chat_call *store(struct chat_call *call) {
-    json_t *sampling = settings_sampling_json(&call->settings);
-    char *settings = json_text(sampling);
-    json_decref(sampling);
+    char *settings = settings_turn_text(&call->settings);
+    bool queues = call->chat->settings.when_busy == WHEN_BUSY_QUEUE;
     bool is_new = call->conversation[0] == '\0';
     enum status status = store_send(call->chat->store,
                                     &(struct store_send){
@@ -159,6 +156,7 @@ static struct chat_call *store(struct chat_call *call) {
                                         .generation_id = call->generation_id,
                                         .model = models_file_name(call->model_path),
                                         .settings = settings,
+                                        .queues = queues,
                                         .wall_ms = call->wall_ms,
                                     },
                                     on_stored, call);
@@ -167,6 +165,7 @@ static struct chat_call *store(struct chat_call *call) {
         refuse(call, status, explain(status));
         return NULL;
     }
+    call->chat->n_begins++;
     list_append(&call->chat->sends, &call->node);
     return call;
 }
@@ -185,23 +184,29 @@ static bool is_blank(const char *text) {
     return text[strspn(text, " \t\r\n")] == '\0';
 }
 
-/* What can be said before anything is stored. */
-static enum status check(struct chat *chat, const struct chat_send *send, char model_path[PATH_MAX],
-                         struct fault *fault) {
+/* Those that are on their way to the disk count too: the limit is not passed by many who ask at once. */
+enum status chat_check_room(const struct chat *chat, struct fault *fault) {
+    uint32_t n_max = chat->options.n_turns_max ? chat->options.n_turns_max : CHAT_TURNS_MAX;
     if (chat->is_stopping) {
         return fault_set(fault, STATUS_UNAVAILABLE, "the server is stopping");
     }
+    if (chat->n_turns + chat->n_begins >= n_max) {
+        return fault_set(fault, STATUS_FULL, "%u answers are being written already: try again later", n_max);
+    }
+    return STATUS_OK;
+}
+
+/* What can be said before anything is stored. */
+static enum status check(struct chat *chat, const struct chat_send *send, char model_path[PATH_MAX],
+                         struct fault *fault) {
     if (is_blank(send->text)) {
         return fault_set(fault, STATUS_INVALID, "the message is empty");
     }
     if (strlen(send->text) > CHAT_TEXT_BYTES_MAX) {
         return fault_set(fault, STATUS_TOO_LARGE, "the message is larger than 1 MiB");
     }
-    if (chat->n_turns >= CHAT_TURNS_MAX) {
-        return fault_set(fault, STATUS_FULL, "%d answers are being written already: try again later",
-                         CHAT_TURNS_MAX);
-    }
-    return models_resolve(chat->models, NULL, model_path, fault);
+    enum status status = chat_check_room(chat, fault);
+    return status ? status : models_resolve(chat->models, NULL, model_path, fault);
 }
 
 static void prepare(struct chat_call *call, const struct chat_send *send) {
@@ -248,6 +253,7 @@ struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, cha
 
 static void on_begun(void *ctx, enum status status, int64_t generation_key) {
     struct chat_call *call = ctx;
+    call->chat->n_begins--;
     if (status) {
         refuse(call, status, explain(status));
         return;
@@ -280,15 +286,17 @@ struct chat_call *chat_complete(struct chat *chat, json_t *messages, const char 
     settings_copy(&call->settings, settings);
     id_make_hex(call->assistant_message_id);
     id_make_hex(call->generation_id);
-    enum status status = chat->is_stopping                 ? STATUS_UNAVAILABLE
-                         : chat->n_turns >= CHAT_TURNS_MAX ? STATUS_FULL
-                                                           : STATUS_OK;
-    if (status == STATUS_OK) {
-        status = store_begin_detached(chat->store, call->generation_id, on_begun, call);
+    struct fault fault;
+    enum status status = chat_check_room(chat, &fault);
+    if (status) {
+        refuse(call, status, fault.text);
+        return NULL;
     }
+    status = store_begin_detached(chat->store, call->generation_id, on_begun, call);
     if (status) {
         refuse(call, status, explain(status));
         return NULL;
     }
+    chat->n_begins++;
     return call;
 }

@@ -53,6 +53,12 @@ struct stream *stream_restore(const struct store_generation *generation, const c
     if (generation->n_text_ends) {
         memcpy(stream->ends, generation->text_ends, generation->n_text_ends * sizeof *stream->ends);
     }
+    if (generation->n_text_ends && generation->tokens) {
+        stream->tokens = mem_resize(NULL, stream->capacity * sizeof *stream->tokens);
+        memcpy(stream->tokens, generation->tokens, generation->n_text_ends * sizeof *stream->tokens);
+    }
+    memcpy(stream->continues, generation->continues, sizeof stream->continues);
+    stream->settings = mem_copy_string(generation->settings);
     stream->last_seq = generation->n_text_ends;
     stream->n_prompt_tokens = generation->n_prompt_tokens;
     stream->context_size = generation->context_size;

@@ -1,5 +1,6 @@
 /* watcher.c - the walk of a watcher through a conversation: the one way in which text reaches a client (P2, P7). */
 #include "chat/conversation.h"
+#include "chat/hub.h"
 
 #include <assert.h>
 #include <string.h>
@@ -22,11 +23,17 @@ void watcher_init(struct watcher *watcher, struct conversation *conversation, vo
 }
 
 void watcher_deinit(struct watcher *watcher) {
-    if (watcher->conversation) {
-        list_remove(&watcher->node);
-        conversation_unref(watcher->conversation);
-        watcher->conversation = NULL;
+    struct conversation *conversation = watcher->conversation;
+    if (conversation == NULL) {
+        return;
     }
+    list_remove(&watcher->node);
+    watcher->conversation = NULL;
+    const struct hub *hub = conversation->hub;
+    if (hub && hub->on_unwatched && list_is_empty(&conversation->watchers)) {
+        hub->on_unwatched(hub->ctx, conversation);
+    }
+    conversation_unref(conversation);
 }
 
 const char *watcher_seek(struct watcher *watcher, const struct cursor *cursor, const char *epoch) {

@@ -1,0 +1,155 @@
+/* turn_queue.c - which answer is made next: the order inside a conversation, the wait for the model. */
+#include "base/mem.h"
+#include "chat/turn_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- Inside a conversation ---- */
+
+void turn_add(struct turn *turn) {
+    struct turn **end = &turn->conversation->turn;
+    while (*end) {
+        end = &(*end)->behind;
+    }
+    *end = turn;
+    list_append(&turn->chat->turns, &turn->node);
+    turn->chat->n_turns++;
+    turn->conversation->queue_version++;
+}
+
+void turn_remove(struct turn *turn) {
+    struct turn **at = &turn->conversation->turn;
+    while (*at != turn) {
+        at = &(*at)->behind;
+    }
+    *at = turn->behind;
+    list_remove(&turn->node);
+    turn->chat->n_turns--;
+    turn->conversation->queue_version++;
+}
+
+void turn_come(struct turn *turn) {
+    assert(turn->conversation->turn == turn && turn->state == TURN_BEHIND);
+    if (turn->messages == NULL) {
+        const struct conversation *conversation = turn->conversation;
+        turn->messages =
+            prompt_messages(conversation, conversation_find_message(conversation, turn->answer->parent));
+    }
+    turn->state = TURN_WAITING;
+    turn_advance(turn);
+}
+
+/* ---- Waiting for the model ---- */
+
+static void show_loading(struct turn *turn, const struct engine *engine) {
+    struct phase phase = { .kind = PHASE_LOADING, .progress = engine_load_progress(engine) };
+    snprintf(phase.stage, sizeof phase.stage, "%s", engine_load_stage(engine));
+    conversation_set_phase(turn->conversation, &phase);
+}
+
+/* How many wait before it, and itself. */
+static void show_queued(struct turn *turn) {
+    uint32_t position = 1;
+    LIST_EACH(node, &turn->chat->turns) {
+        const struct turn *other = turn_of_node(node);
+        if (other == turn) {
+            break;
+        }
+        position += other->state == TURN_WAITING;
+    }
+    const struct phase *shown = &turn->conversation->phase;
+    if (shown->kind != PHASE_QUEUED || shown->position != position) {
+        conversation_set_phase(turn->conversation,
+                               &(struct phase){ .kind = PHASE_QUEUED, .position = position });
+    }
+}
+
+static void give_or_wait(struct turn *turn, struct engine *engine) {
+    enum status status = turn_give(turn, engine);
+    if (status == STATUS_FULL || status == STATUS_BUSY) {
+        show_queued(turn);
+    } else if (status) {
+        turn_fail(turn, "context_full", "the conversation is too long to be given to the model");
+    }
+}
+
+/* The engine has the turn's model: give, show or fail. */
+static void advance_same_model(struct turn *turn, struct engine *engine) {
+    switch (engine_state(engine)) {
+    case ENGINE_READY:
+        give_or_wait(turn, engine);
+        return;
+    case ENGINE_FAILED:
+        if (turn->load_tried) {
+            turn_fail(turn, engine_fault_code(engine), engine_fault_text(engine));
+            return;
+        }
+        turn->load_tried = true;
+        engine_retry(engine);
+        return;
+    case ENGINE_WAITING:
+        if (turn->is_patient) {
+            show_loading(turn, engine);
+        } else {
+            engine_retry(engine);
+        }
+        return;
+    default:
+        turn->load_tried = true;
+        show_loading(turn, engine);
+    }
+}
+
+/* Somebody who came first waits for another model: two who alternate must not keep it out for ever. */
+static bool must_let_in(const struct turn *turn) {
+    LIST_EACH(node, &turn->chat->turns) {
+        const struct turn *other = turn_of_node(node);
+        if (other == turn) {
+            break;
+        }
+        if (other->state == TURN_WAITING && strcmp(other->model_path, turn->model_path) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void turn_advance(struct turn *turn) {
+    struct engine *engine = turn_engine(turn);
+    bool is_same = engine && engine_state(engine) != ENGINE_STOPPED &&
+                   strcmp(engine_model_path(engine), turn->model_path) == 0;
+    if (is_same && !must_let_in(turn)) {
+        advance_same_model(turn, engine);
+        return;
+    }
+    /* Another model is at work, or on its way for a turn that came first. */
+    bool is_busy = engine && (engine_running(engine) > 0 || engine_state(engine) == ENGINE_STARTING ||
+                              engine_state(engine) == ENGINE_LOADING);
+    if (is_same || is_busy) {
+        show_queued(turn);
+        return;
+    }
+    turn->load_tried = true;
+    struct fault fault;
+    if (models_load(turn->chat->models, turn->model_path, &fault) != STATUS_OK) {
+        turn_fail(turn, "model", fault.text);
+        return;
+    }
+    show_loading(turn, turn_engine(turn));
+}
+
+void turns_advance(struct chat *chat) {
+    if (chat->is_advancing) {
+        return;
+    }
+    chat->is_advancing = true;
+    LIST_EACH(node, &chat->turns) {
+        struct turn *turn = turn_of_node(node);
+        if (turn->state == TURN_WAITING) {
+            turn_advance(turn);
+        }
+    }
+    chat->is_advancing = false;
+}
