@@ -1,0 +1,76 @@
+#include "store/store_file.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool has_log(const char *path) {
+    struct stat info;
+    char *log_path = mem_format("%s-wal", path);
+    bool has_log = stat(log_path, &info) == 0 && info.st_size > 0;
+    free(log_path);
+    return has_log;
+}
+
+/* As a URI, because only there can be said that nobody changes the file: without a log SQLite would make one. */
+static char *make_uri(const char *path) {
+    char *uri = mem_alloc(strlen(path) * 3 + sizeof "file:?immutable=1");
+    char *at = stpcpy(uri, "file:");
+    for (; *path; path++) {
+        at += strchr("?#%", *path) ? sprintf(at, "%%%02X", (unsigned char)*path) : sprintf(at, "%c", *path);
+    }
+    strcpy(at, "?immutable=1");
+    return uri;
+}
+
+static int open_plain(const char *path, sqlite3 **out) {
+    char *uri = make_uri(path);
+    int result =
+        sqlite3_open_v2(uri, out, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+    free(uri);
+    return result;
+}
+
+/* Exclusive: the index of the log is then in memory, and not in a file beside it. */
+static int open_with_log(const char *path, sqlite3 **out) {
+    int result = sqlite3_open_v2(path, out, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (result == SQLITE_OK) {
+        sqlite3_db_config(*out, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+        result = sqlite3_exec(*out, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL);
+    }
+    return result;
+}
+
+enum status store_file_open(const char *path, sqlite3 **out, struct fault *fault) {
+    struct stat info;
+    *out = NULL;
+    if (stat(path, &info) != 0) {
+        return fault_set(fault, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO, "%s cannot be read: %s", path,
+                         strerror(errno));
+    }
+    if (!S_ISREG(info.st_mode)) {
+        return fault_set(fault, STATUS_INVALID, "%s is no file", path);
+    }
+    int result = has_log(path) ? open_with_log(path, out) : open_plain(path, out);
+    if (result == SQLITE_OK) {
+        sqlite3_extended_result_codes(*out, 1);
+        result = sqlite3_exec(*out, "PRAGMA query_only = ON; PRAGMA cell_size_check = ON", NULL, NULL, NULL);
+    }
+    if (result != SQLITE_OK) {
+        enum status status = fault_set(fault, STATUS_IO, "%s cannot be read: %s", path,
+                                       *out ? sqlite3_errmsg(*out) : sqlite3_errstr(result));
+        store_file_close(*out);
+        *out = NULL;
+        return status;
+    }
+    return STATUS_OK;
+}
+
+void store_file_close(sqlite3 *sqlite) {
+    sqlite3_close(sqlite);
+}
