@@ -105,13 +105,13 @@ class Native(Socket):
         if frame["type"] not in ("snapshot", "start", "tokens", "end", "ack") or conversation is None:
             return
         if conversation not in self.traced:
-            self.traced[conversation] = self.trace.open(self.name)
+            self.traced[conversation] = self.trace.open(self.name, is_part=True)
         self.trace.native(self.traced[conversation], frame)
 
     def watch(self, conversation, cursor=None):
         if self.trace:
             place = (cursor["generation"], cursor["after_seq"]) if cursor else None
-            self.traced[conversation] = self.trace.open(self.name, cursor=place)
+            self.traced[conversation] = self.trace.open(self.name, cursor=place, is_part=True)
         self.send(type="watch", conversation=conversation, **({"cursor": cursor} if cursor else {}))
 
     def begin(self, text, conversation=None, client_msg_id=None, **fields):
@@ -169,7 +169,7 @@ class Watch(Socket):
     def __init__(self, server, conversation, query="", **arguments):
         super().__init__(server, f"/ws/conversation/watch/{conversation}{query}", **arguments)
         if self.trace:
-            self.traced = self.trace.open(self.name, "watch")
+            self.traced = self.trace.open(self.name, "watch", is_part=True)
 
     def record(self, frame):
         self.trace.watch(self.traced, frame)

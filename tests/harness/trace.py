@@ -26,12 +26,14 @@ class Record:
 
 @dataclasses.dataclass
 class Connection:
-    """`protocol`: native, watch, sse or events. `cursor`: (generation, after_seq), None for one that asks for the whole."""
+    """`protocol`: native, watch, sse or events; socket: all that came over one. `cursor`: (generation, after_seq), None for one that asks
+    for the whole. `is_part`: a conversation among others of a socket, which has a connection of its own here."""
 
     number: int
     client: str
     protocol: str
     cursor: tuple | None
+    is_part: bool = False
 
 
 class Trace:
@@ -43,8 +45,8 @@ class Trace:
 
     # ---- Writing ----
 
-    def open(self, client, protocol="native", cursor=None):
-        connection = Connection(next(self.numbers), client, protocol, cursor)
+    def open(self, client, protocol="native", cursor=None, is_part=False):
+        connection = Connection(next(self.numbers), client, protocol, cursor, is_part)
         self.connections[connection.number] = connection
         self.add(connection.number, "open")
         return connection.number
