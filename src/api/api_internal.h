@@ -137,9 +137,10 @@ bool rest_chat_take_send(struct net_conn *net, const json_t *body, char conversa
 void rest_chat_handle(struct api *api, struct net_conn *net);          /* POST /api/chat [W14] */
 void rest_chat_stream_handle(struct api *api, struct net_conn *net);   /* POST, GET /api/chat/stream [W15] */
 void rest_chat_cancel_handle(struct api *api, struct net_conn *net);   /* [W16] */
+void rest_chat_continue_handle(struct api *api, struct net_conn *net); /* [W28] */
 void rest_generations_handle(struct api *api, struct net_conn *net);   /* [W26] [W27] */
 void rest_conversations_handle(struct api *api, struct net_conn *net); /* [W17] */
-void rest_conversation_handle(struct api *api, struct net_conn *net);  /* GET, DELETE [W18] [W19] */
+void rest_conversation_handle(struct api *api, struct net_conn *net);  /* [W18] [W19] [W30] */
 void rest_config_handle(struct api *api, struct net_conn *net);        /* [W20] */
 void rest_model_status_handle(struct api *api, struct net_conn *net);  /* [W21] */
 void rest_model_load_handle(struct api *api, struct net_conn *net);    /* [W22] */

@@ -48,6 +48,11 @@ bool net_conn_query(const struct net_conn *conn, const char *name, char *out, si
     return true;
 }
 
+bool chat_is_stopping(const struct chat *chat) {
+    (void)chat;
+    return false;
+}
+
 bool net_conn_is_answered(const struct net_conn *conn) {
     return conn->status != 0;
 }

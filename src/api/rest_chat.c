@@ -1,4 +1,4 @@
-/* rest_chat.c - [W14] an answer as one piece, and [W16] the end of one. */
+/* rest_chat.c - [W14] an answer as one piece, [W16] the end of one, and [W28] going on with one. */
 #include "api/api_internal.h"
 
 #include <stdlib.h>
@@ -122,12 +122,10 @@ static void on_cancel_change(void *ctx) {
     read_until_end(ctx, reply_end);
 }
 
-/* The answer at `index` has not ended. What was cut off meanwhile and goes on by itself is what was meant, too: so its newest. */
+/* The answer at `index` has not ended. */
 static void cancel(struct rest_chat *self, struct conversation *conversation, size_t index) {
-    char newest[ID_HEX_BYTES];
-    memcpy(newest, conversation->messages[index]->stream->id, sizeof newest);
     read_message(self, conversation, index, on_cancel_change);
-    chat_cancel_generation(self->call.conn.api->chat, newest);
+    chat_cancel_generation(self->call.conn.api->chat, self->message->stream->id);
     on_cancel_change(self);
 }
 
@@ -196,6 +194,39 @@ void rest_chat_cancel_handle(struct api *api, struct net_conn *net) {
         reply_error(net, 400,
                     generation ? "\"generation_id\" is no id of a generation"
                                : "\"conversation_id\" is no id of a conversation");
+    }
+    json_decref(body);
+}
+
+/* ---- [W28] ---- */
+
+static void on_continued(void *ctx, const struct chat_sent *sent) {
+    struct api_call *self = ctx;
+    self->call = NULL;
+    if (sent->status) {
+        reply_status(self->conn.net, sent->status, sent->fault);
+        return;
+    }
+    reply_json(self->conn.net, 200,
+               json_pack("{s:b, s:s, s:s, s:s, s:b}", "success", true, "conversation_id",
+                         sent->conversation->name, "message_id", sent->user_message_id, "generation_id",
+                         sent->generation_id, "duplicate", (int)sent->duplicate));
+}
+
+void rest_chat_continue_handle(struct api *api, struct net_conn *net) {
+    json_t *body = reply_body_object(net);
+    const char *generation = NULL;
+    struct fault fault;
+    if (body == NULL) {
+        return;
+    }
+    if (json_take_string(body, "generation_id", &generation, &fault) != STATUS_OK) {
+        reply_error(net, 400, fault.text);
+    } else if (generation == NULL || !id_is_hex(generation)) {
+        reply_error(net, 400, "\"generation_id\" is no id of a generation");
+    } else {
+        struct api_call *self = api_call_begin(sizeof *self, api, net);
+        self->call = chat_continue(api->chat, generation, on_continued, self);
     }
     json_decref(body);
 }

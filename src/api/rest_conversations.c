@@ -1,4 +1,4 @@
-/* rest_conversations.c - [W17] [W18] [W19]: the list, one, and its end. */
+/* rest_conversations.c - [W17] [W18] [W19] [W30]: the list, one, its end, and what it has of its own. */
 #include "api/api_internal.h"
 #include "base/utf8.h"
 
@@ -130,12 +130,14 @@ static bool wants_text(const struct net_conn *net) {
 static json_t *conversation_json(const struct api *api, const struct conversation *conversation,
                                  const struct bytes *transcript) {
     json_t *messages = json_array();
-    for (size_t i = 0; i < conversation->n_messages; i++) {
+    size_t n_shown = conversation_shown(conversation);
+    for (size_t i = 0; i < n_shown; i++) {
         json_array_append_new(messages, encode_message(conversation->messages[i]));
     }
-    return json_pack("{s:s%, s:o, s:s, s:s, s:s}", "content", transcript->size ? transcript->data : "",
+    return json_pack("{s:s%, s:o, s:s, s:s, s:s, s:o}", "content", transcript->size ? transcript->data : "",
                      transcript->size, "messages", messages, "id", conversation->name, "title",
-                     conversation->title, "epoch", chat_epoch(api->chat));
+                     conversation->title, "epoch", chat_epoch(api->chat), "detach_seconds",
+                     conversation->has_detach ? json_integer(conversation->detach_seconds) : json_null());
 }
 
 static void on_opened(void *ctx, enum status status, struct conversation *conversation) {
@@ -173,6 +175,50 @@ static void on_deleted(void *ctx, enum status status) {
     reply_json(self->conn.net, 200, json_pack("{s:b}", "success", true));
 }
 
+/* ---- [W30] ---- */
+
+struct change {
+    struct api_call call;
+    bool has_seconds;
+    int64_t seconds;
+};
+
+static void on_changed(void *ctx, enum status status) {
+    struct change *self = ctx;
+    self->call.call = NULL;
+    if (status) {
+        reply_status(self->call.conn.net, status,
+                     status == STATUS_NOT_FOUND ? "there is no such conversation"
+                                                : "it could not be stored: look at the log");
+        return;
+    }
+    json_t *seconds = self->has_seconds ? json_integer(self->seconds) : json_null();
+    reply_json(self->call.conn.net, 200, json_pack("{s:b, s:o}", "success", true, "detach_seconds", seconds));
+}
+
+static void change(struct api *api, struct net_conn *net, const char *name) {
+    json_t *body = reply_body_object(net);
+    if (body == NULL) {
+        return;
+    }
+    const json_t *value = json_object_get(body, "detach_seconds");
+    int64_t seconds = 0;
+    struct fault fault;
+    if (value == NULL) {
+        reply_error(net, 400, "\"detach_seconds\" is missing");
+    } else if (json_take_int(body, "detach_seconds", -1, SETTINGS_DETACH_SECONDS_MAX, &seconds, &fault) !=
+               STATUS_OK) {
+        reply_error(net, 400, fault.text);
+    } else {
+        struct change *self = api_call_begin(sizeof *self, api, net);
+        self->has_seconds = !json_is_null(value);
+        self->seconds = seconds;
+        self->call.call =
+            chat_set_detach(api->chat, name, self->has_seconds ? &self->seconds : NULL, on_changed, self);
+    }
+    json_decref(body);
+}
+
 void rest_conversation_handle(struct api *api, struct net_conn *net) {
     char name[ID_CONVERSATION_BYTES];
 
@@ -180,6 +226,10 @@ void rest_conversation_handle(struct api *api, struct net_conn *net) {
                                                                                     : net_conn_path(net) + 18;
     if (!id_parse_conversation(given, name)) {
         reply_error(net, 400, "this is no id of a conversation");
+        return;
+    }
+    if (net_conn_method(net) == NET_POST) {
+        change(api, net, name);
         return;
     }
     struct api_call *self = api_call_begin(sizeof *self, api, net);

@@ -59,7 +59,7 @@ struct native_call {
     struct list_node node;
     struct native *native;
     struct chat_call *call;
-    char generation[ID_HEX_BYTES]; /* empty: none was named */
+    char generation[ID_HEX_BYTES]; /* of a continue */
     char client_msg_id[ID_CLIENT_BYTES_MAX + 1];
     char conversation[ID_CONVERSATION_BYTES]; /* empty: a new one */
 };
@@ -129,7 +129,7 @@ static void begin_queue(struct native_watch *watch) {
     const struct conversation *conversation = watch->watcher.conversation;
     bool waits = conversation_shown(conversation) < conversation->n_messages;
     watch->queue_version = conversation->queue_version - waits;
-    watch->n_queue_lag = NATIVE_QUEUE_LAG_MAX;
+    watch->n_queue_lag = waits ? NATIVE_QUEUE_LAG_MAX : 0;
 }
 
 static bool is_queue_due(const struct native_watch *watch) {
@@ -302,17 +302,22 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
     remove_call(call);
 }
 
+static enum status take_client_msg_id(const json_t *request, const char **out, struct fault *fault) {
+    enum status status = json_take_string(request, "client_msg_id", out, fault);
+    if (status == STATUS_OK && (*out == NULL || !id_is_client(*out))) {
+        return fault_set(fault, STATUS_INVALID,
+                         "\"client_msg_id\" must be 1 to %d characters of A-Z a-z 0-9 - _",
+                         ID_CLIENT_BYTES_MAX);
+    }
+    return status;
+}
+
 static enum status take_send(const json_t *request, struct chat_send *send, struct fault *fault) {
-    enum status status = json_take_string(request, "client_msg_id", &send->client_msg_id, fault);
+    enum status status = take_client_msg_id(request, &send->client_msg_id, fault);
     status = status ? status : json_take_string(request, "text", &send->text, fault);
     status = status ? status : json_take_string(request, "parent", &send->parent, fault);
     if (status) {
         return status;
-    }
-    if (send->client_msg_id == NULL || !id_is_client(send->client_msg_id)) {
-        return fault_set(fault, STATUS_INVALID,
-                         "\"client_msg_id\" must be 1 to %d characters of A-Z a-z 0-9 - _",
-                         ID_CLIENT_BYTES_MAX);
     }
     if (send->text == NULL) {
         return fault_set(fault, STATUS_INVALID, "\"text\" is missing");
@@ -370,46 +375,18 @@ static enum status on_send(struct native *native, const json_t *request, struct 
     return status;
 }
 
-/* One that ended may have been cut off, and another goes on with its answer: that is what was meant. */
-static void stop_newest(struct chat *chat, const struct conversation *conversation, const char *generation) {
-    size_t index;
-    const struct message *message = conversation_find_generation(conversation, generation, &index);
-    if (message) {
-        chat_cancel_generation(chat, message->stream->id);
-    }
-}
-
 static void on_stop_opened(void *ctx, enum status status, struct conversation *conversation) {
     struct native_call *call = ctx;
-    struct chat *chat = call->native->conn.api->chat;
     call->call = NULL;
-    if (status == STATUS_OK && call->generation[0]) {
-        stop_newest(chat, conversation, call->generation);
-    } else if (status == STATUS_OK) {
-        chat_cancel(chat, conversation);
+    if (status == STATUS_OK) {
+        chat_cancel(call->native->conn.api->chat, conversation);
     }
     remove_call(call);
 }
 
-static enum status open_to_stop(struct native *native, const char *conversation, const char *generation,
-                                struct fault *fault) {
-    enum status status = check_room(native, false, fault);
-    if (status) {
-        return status;
-    }
-    struct native_call *call = add_call(native, conversation);
-    snprintf(call->generation, sizeof call->generation, "%s", generation ? generation : "");
-    struct chat *chat = native->conn.api->chat;
-    struct chat_call *pending = generation ? chat_open_generation(chat, generation, on_stop_opened, call)
-                                           : chat_open_conversation(chat, conversation, on_stop_opened, call);
-    if (pending) {
-        call->call = pending;
-    }
-    return STATUS_OK;
-}
-
 /* Of a generation that ended, or of nothing: silence (N8). */
 static enum status on_stop(struct native *native, const json_t *request, struct fault *fault) {
+    struct chat *chat = native->conn.api->chat;
     const char *generation = NULL;
     char conversation[ID_CONVERSATION_BYTES];
     enum status status = take_conversation(request, conversation, fault);
@@ -417,12 +394,67 @@ static enum status on_stop(struct native *native, const json_t *request, struct 
     if (status) {
         return status;
     }
-    if (generation == NULL && conversation[0] == '\0') {
+    if (generation) {
+        chat_cancel_generation(chat, generation);
+        return STATUS_OK;
+    }
+    if (conversation[0] == '\0') {
         return fault_set(fault, STATUS_INVALID, "\"stop\" needs \"generation\" or \"conversation\"");
     }
-    bool is_done =
-        generation && (!id_is_hex(generation) || chat_cancel_generation(native->conn.api->chat, generation));
-    return is_done ? STATUS_OK : open_to_stop(native, conversation, generation, fault);
+    status = check_room(native, false, fault);
+    if (status == STATUS_OK) {
+        struct native_call *call = add_call(native, conversation);
+        struct chat_call *pending = chat_open_conversation(chat, conversation, on_stop_opened, call);
+        if (pending) {
+            call->call = pending;
+        }
+    }
+    return status;
+}
+
+/* ---- Going on ---- */
+
+static void on_continued(void *ctx, const struct chat_sent *sent) {
+    struct native_call *call = ctx;
+    struct native *native = call->native;
+    call->call = NULL;
+    if (sent->status) {
+        fail(native, sent->status, sent->fault,
+             &(struct native_about){
+                 .type = "continue", .client_msg_id = call->client_msg_id, .generation = call->generation });
+    } else {
+        ws_frame_send(&native->conn, native_frame_ack(sent, call->client_msg_id));
+    }
+    remove_call(call);
+}
+
+static enum status take_continue(const json_t *request, const char **client_msg_id, const char **generation,
+                                 struct fault *fault) {
+    enum status status = take_client_msg_id(request, client_msg_id, fault);
+    status = status ? status : json_take_string(request, "generation", generation, fault);
+    if (status == STATUS_OK && (*generation == NULL || !id_is_hex(*generation))) {
+        return fault_set(fault, STATUS_INVALID, "\"generation\" is no generation id");
+    }
+    return status;
+}
+
+/* [N13] What makes it idempotent is the generation that it goes on with. */
+static enum status on_continue(struct native *native, const json_t *request, struct fault *fault) {
+    const char *client_msg_id = NULL;
+    const char *generation = NULL;
+    enum status status = take_continue(request, &client_msg_id, &generation, fault);
+    status = status ? status : check_room(native, false, fault);
+    if (status) {
+        return status;
+    }
+    struct native_call *call = add_call(native, "");
+    snprintf(call->client_msg_id, sizeof call->client_msg_id, "%s", client_msg_id);
+    snprintf(call->generation, sizeof call->generation, "%s", generation);
+    struct chat_call *pending = chat_continue(native->conn.api->chat, generation, on_continued, call);
+    if (pending) {
+        call->call = pending;
+    }
+    return STATUS_OK;
 }
 
 /* ---- Receiving ---- */
@@ -444,8 +476,8 @@ static const struct {
     const char *type;
     enum status (*on_request)(struct native *native, const json_t *request, struct fault *fault);
 } requests[] = {
-    { "hello", on_second_hello }, { "watch", on_watch }, { "unwatch", on_unwatch },
-    { "send", on_send },          { "stop", on_stop },   { "ping", on_ping },
+    { "hello", on_second_hello }, { "watch", on_watch },       { "unwatch", on_unwatch }, { "send", on_send },
+    { "stop", on_stop },          { "continue", on_continue }, { "ping", on_ping },
 };
 
 static void on_request(struct native *native, const json_t *request) {

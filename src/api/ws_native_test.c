@@ -194,6 +194,24 @@ static void queue_message(const char *user, const char *answer, const char *gene
     conversation_notify(world->conversation);
 }
 
+/* [N13] */
+static void test_a_continue_is_acked_with_the_new_generation(void **state) {
+    (void)state;
+    greet();
+    world->next_sent.user_message_id = "a1";
+    world->next_sent.generation_id = WORLD_NEXT;
+    world_say("{\"type\":\"continue\",\"generation\":\"" WORLD_GENERATION "\",\"client_msg_id\":\"m-1\"}");
+    assert_string_equal(world->sent_text, WORLD_GENERATION);
+    world_expect("{\"type\":\"ack\",\"client_msg_id\":\"m-1\",\"conversation\":\"" WORLD_NAME
+                 "\",\"message\":\"a1\",\"generation\":\"" WORLD_NEXT "\",\"duplicate\":false}");
+    world->next_sent = (struct chat_sent){ .status = STATUS_CONFLICT, .fault = "it is whole" };
+    world_say("{\"type\":\"continue\",\"generation\":\"" WORLD_GENERATION "\",\"client_msg_id\":\"m-2\"}");
+    world_expect(
+        "{\"type\":\"error\",\"code\":\"conflict\",\"about\":{\"type\":\"continue\",\"client_msg_id\":"
+        "\"m-2\",\"generation\":\"" WORLD_GENERATION "\"}}");
+    world_expect_nothing();
+}
+
 #define QUEUED "22222222222222222222222222222222"
 
 /* [N14] */
@@ -346,6 +364,9 @@ static void test_wrong_requests_are_errors_and_the_socket_stays_open(void **stat
         { SEND("\"text\":\"Hi\",\"settings\":{\"system_prompt\":\"x\"}"), "bad_request" },
         { SEND("\"text\":\"Hi\",\"settings\":[]"), "bad_request" },
         { "{\"type\":\"stop\"}", "bad_request" },
+        { "{\"type\":\"continue\",\"client_msg_id\":\"m\"}", "bad_request" },
+        { "{\"type\":\"continue\",\"client_msg_id\":\"m\",\"generation\":\"x\"}", "bad_request" },
+        { "{\"type\":\"continue\",\"generation\":\"" WORLD_GENERATION "\"}", "bad_request" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         world_say(wrong[i][0]);
@@ -545,6 +566,7 @@ int main(void) {
         TEST(test_an_answer_that_goes_on_has_a_seam),
         TEST(test_a_snapshot_has_the_whole_text_and_the_newest_generation),
         TEST(test_a_cursor_before_the_seam_goes_on_over_it),
+        TEST(test_a_continue_is_acked_with_the_new_generation),
         TEST(test_what_waits_is_told_by_queue_and_walked_in_its_turn),
         TEST(test_a_snapshot_ends_with_what_is_written_and_the_queue_follows),
         TEST(test_the_queue_is_told_within_a_few_frames),

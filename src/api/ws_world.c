@@ -209,7 +209,8 @@ bool chat_cancel(struct chat *chat, struct conversation *conversation) {
 
 bool chat_cancel_generation(struct chat *chat, const char *generation_id) {
     (void)chat;
-    bool runs = !world->stream->is_ended && strcmp(generation_id, world->stream->id) == 0;
+    bool runs = !world->stream->is_ended &&
+                message_find_generation(conversation_last(world->conversation), generation_id) != NULL;
     world->n_cancelled += runs;
     return runs;
 }
@@ -255,13 +256,6 @@ struct chat_call *chat_open_conversation(struct chat *chat, const char *name, ch
     return ask(call);
 }
 
-struct chat_call *chat_open_generation(struct chat *chat, const char *generation_id, chat_on_opened callback,
-                                       void *ctx) {
-    size_t index;
-    bool is_known = conversation_find_generation(world->conversation, generation_id, &index);
-    return chat_open_conversation(chat, is_known ? WORLD_NAME : WORLD_UNKNOWN, callback, ctx);
-}
-
 struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, chat_on_sent callback,
                             void *ctx) {
     (void)chat;
@@ -272,6 +266,16 @@ struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, cha
     snprintf(world->sent_conversation, sizeof world->sent_conversation, "%s",
              send->conversation ? send->conversation : "");
     world->sent_temperature = send->settings ? send->settings->temperature : -1;
+    return ask(call);
+}
+
+struct chat_call *chat_continue(struct chat *chat, const char *generation_id, chat_on_sent callback,
+                                void *ctx) {
+    (void)chat;
+    struct chat_call *call = mem_alloc(sizeof *call);
+    call->sent = callback;
+    call->ctx = ctx;
+    snprintf(world->sent_text, sizeof world->sent_text, "%s", generation_id);
     return ask(call);
 }
 
