@@ -52,7 +52,7 @@ static void sleep_ms(int ms) {
 
 static void act(const struct script_fault *fault, struct channel *channel) {
     static const char garbage[] = "this is not JSON\n";
-    LOG_INFO("fault", "token=%d action=%d", fault->token, (int)fault->action);
+    LOG_INFO("fault", "point=%d number=%d action=%d", (int)fault->point, fault->number, (int)fault->action);
     switch (fault->action) {
     case SCRIPT_CRASH:
         crash(fault->signal);
@@ -79,11 +79,12 @@ static void act(const struct script_fault *fault, struct channel *channel) {
     }
 }
 
-enum faults_outcome faults_do(const struct script *script, struct channel *channel, int token,
-                              const char *message, size_t *next) {
+enum faults_outcome faults_do(const struct script *script, struct channel *channel, enum script_point point,
+                              int number, const char *message, size_t *next) {
     for (; *next < script->n_faults; (*next)++) {
         const struct script_fault *fault = &script->faults[*next];
-        bool is_meant = fault->token == token && (fault->when == NULL || strstr(message, fault->when));
+        bool is_meant = fault->point == point && fault->number == number &&
+                        (fault->when == NULL || strstr(message, fault->when));
         if (!is_meant) {
             continue;
         }
@@ -95,6 +96,7 @@ enum faults_outcome faults_do(const struct script *script, struct channel *chann
         }
         act(fault, channel);
         if (fault->action == SCRIPT_ERROR) {
+            *next = 0;
             return FAULTS_ERROR;
         }
     }

@@ -44,14 +44,18 @@ static void begin_load(struct fake *fake, const struct command *command) {
     }
 }
 
+static void fail_load(struct fake *fake, const char *code, const char *text) {
+    struct engine_error error;
+    engine_error_set(&error, code, "%s", text);
+    events_failed(&fake->program.events, "load", &error);
+    fake->state = FAKE_GONE;
+}
+
 static void finish_load(struct fake *fake) {
     const struct script *script = &fake->script;
     struct events *events = &fake->program.events;
     if (script->load_error_code) {
-        struct engine_error error;
-        engine_error_set(&error, script->load_error_code, "%s", script->load_error_text);
-        events_failed(events, "load", &error);
-        fake->state = FAKE_GONE;
+        fail_load(fake, script->load_error_code, script->load_error_text);
         return;
     }
     speeches_init(&fake->speeches, events, script);
@@ -64,20 +68,33 @@ static void finish_load(struct fake *fake) {
                           "slots", script->slots, "memory", "weights_bytes", 0, "kv_bytes", 0));
 }
 
+/* Does what the script says for this point of the load; false: a gate is closed, or the load failed. */
+static bool may_go_on(struct fake *fake, enum script_point point, int number) {
+    enum faults_outcome outcome =
+        faults_do(&fake->script, &fake->program.channel, point, number, "", &fake->next_fault);
+    if (outcome == FAULTS_ERROR) {
+        fail_load(fake, ERROR_INTERNAL, "the script says that the load fails");
+    }
+    return outcome == FAULTS_DONE;
+}
+
 /* Tells the progress that is due; returns the time until there is more to tell. */
 static int advance_load(struct fake *fake) {
     const struct script *script = &fake->script;
     uint64_t step_ns = (uint64_t)script->load_ms * NS_PER_MS / (uint64_t)script->load_steps;
-    for (; fake->load_step < script->load_steps; fake->load_step++) {
+    while (fake->load_step < script->load_steps) {
         uint64_t due = fake->load_began_ns + step_ns * (uint64_t)(fake->load_step + 1);
         uint64_t now = clock_now_ns();
         if (now < due) {
             return (int)((due - now + NS_PER_MS - 1) / NS_PER_MS);
         }
-        events_load(&fake->program.events, "weights", (fake->load_step + 1.0) / script->load_steps);
+        if (!may_go_on(fake, SCRIPT_AT_LOAD, fake->load_step + 1)) {
+            return fake->state == FAKE_GONE ? 0 : GATE_LOOK_MS;
+        }
+        events_load(&fake->program.events, "weights", ++fake->load_step * 1.0 / script->load_steps);
     }
-    if (faults_do(script, &fake->program.channel, 0, "", &fake->next_fault) == FAULTS_WAIT) {
-        return GATE_LOOK_MS;
+    if (!may_go_on(fake, SCRIPT_AT_TOKEN, 0)) {
+        return fake->state == FAKE_GONE ? 0 : GATE_LOOK_MS;
     }
     finish_load(fake);
     return 0;

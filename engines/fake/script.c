@@ -22,6 +22,15 @@ static const struct {
     { "sleep", SCRIPT_SLEEP }, { "gate", SCRIPT_GATE },       { "error", SCRIPT_ERROR },
 };
 
+static const struct {
+    const char *key;
+    enum script_point point;
+} points[] = {
+    { "token", SCRIPT_AT_TOKEN },
+    { "prefill", SCRIPT_AT_PREFILL },
+    { "load", SCRIPT_AT_LOAD },
+};
+
 static int hex_digit(char c) {
     const char *digits = "0123456789abcdef";
     const char *found = c ? strchr(digits, c) : NULL;
@@ -86,18 +95,34 @@ static enum status read_action(const json_t *item, enum script_action *out, stru
     return fault_set(fault, STATUS_INVALID, "at: do not know how to do \"%s\"", name);
 }
 
+/* A fault has one of "token", "prefill" and "load"; without any it is token 1. */
+static enum status read_point(const json_t *item, struct script_fault *out, struct fault *fault) {
+    int n_found = 0;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < sizeof points / sizeof points[0]; i++) {
+        if (json_object_get(item, points[i].key)) {
+            out->point = points[i].point;
+            status = take_int(item, points[i].key, INT32_MAX, &out->number, fault);
+            n_found++;
+        }
+    }
+    return status == STATUS_OK && n_found > 1
+               ? fault_set(fault, STATUS_INVALID, "at: one of \"token\", \"prefill\" and \"load\"")
+               : status;
+}
+
 static enum status read_fault(const json_t *item, struct script_fault *out, struct fault *fault) {
-    *out = (struct script_fault){ .signal = SIGSEGV, .code = 1, .token = 1 };
+    *out = (struct script_fault){ .signal = SIGSEGV, .code = 1, .number = 1 };
     enum status status = read_action(item, &out->action, fault);
     const struct {
         const char *key;
         int max, *out;
-    } numbers[] = { { "token", INT32_MAX, &out->token },
-                    { "signal", 64, &out->signal },
-                    { "code", 255, &out->code },
-                    { "ms", MS_MAX, &out->ms } };
+    } numbers[] = { { "signal", 64, &out->signal }, { "code", 255, &out->code }, { "ms", MS_MAX, &out->ms } };
     for (size_t i = 0; status == STATUS_OK && i < sizeof numbers / sizeof numbers[0]; i++) {
         status = take_int(item, numbers[i].key, numbers[i].max, numbers[i].out, fault);
+    }
+    if (status == STATUS_OK) {
+        status = read_point(item, out, fault);
     }
     out->gate = json_get_text(item, "gate", NULL);
     out->when = json_get_text(item, "when", NULL);

@@ -1,7 +1,7 @@
 /* script.h - what the fake engine says, and what goes wrong when (docs/engine-protocol.md, "The fake engine").
  *
  * Memory  script_read allocates; script_deinit frees. A zeroed script may be freed.
- * Units   token numbers in `at` count from 1; 0 is the load.
+ * Units   numbers in `at` count from 1; token 0 is the end of the load.
  * Limits  the constants below.
  */
 #ifndef RUNNEL_ENGINES_FAKE_SCRIPT_H
@@ -27,8 +27,16 @@ enum script_action {
     SCRIPT_ERROR,
 };
 
+/* What the number of a fault counts. */
+enum script_point {
+    SCRIPT_AT_TOKEN,   /* of the whole answer, the prefix included */
+    SCRIPT_AT_PREFILL, /* chunks of this generation */
+    SCRIPT_AT_LOAD,    /* load events */
+};
+
 struct script_fault {
-    int token;
+    enum script_point point;
+    int number;
     enum script_action action;
     int signal;
     int code;         /* exit */

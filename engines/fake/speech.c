@@ -1,11 +1,11 @@
 #include "speech.h"
 
 #include "faults.h"
+#include "voice.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "common/piece.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +20,14 @@ struct speech {
     struct command *command;
     enum speech_state state;
     struct piece piece;
-    const char *message; /* the last one, which echo repeats */
-    const char *rest;    /* of the message, when echoing */
+    struct voice voice;
+    const char *message; /* the last one */
     int position;        /* last one told */
-    int n_prompt;
+    int n_prompt;        /* the prefix counts */
     int n_cached;
     int n_done; /* of the prompt */
-    int n_said;
+    int n_chunks;
+    int n_said; /* by this speech */
     size_t next_fault;
     bool waits; /* at a gate */
     const char *reason;
@@ -111,6 +112,18 @@ static void end(struct speeches *speeches, struct speech *speech) {
     events_end(speeches->events, speech->command->id, &report);
 }
 
+/* Says all that is still held back, as an item of no token ([E14]). */
+static void flush(struct speeches *speeches, struct speech *speech) {
+    piece_clear_text(&speech->piece);
+    piece_finish(&speech->piece);
+    if (speech->piece.text.size > 0) {
+        events_step_begin(speeches->events, clock_now_ns());
+        events_step_add(speeches->events, speech->command->id, -1, speech->piece.text.data,
+                        speech->piece.text.size);
+        events_step_send(speeches->events);
+    }
+}
+
 static int count_prompt(const struct script *script, const struct generate *generate) {
     int n = script->prompt_tokens;
     for (size_t i = 0; script->prompt_tokens == 0 && i < generate->n_messages; i++) {
@@ -119,12 +132,34 @@ static int count_prompt(const struct script *script, const struct generate *gene
     return n > 0 ? n : 1;
 }
 
+/* Moves behind the prefix and looks whether there is room. Sets `reason` when there is nothing to say. */
+static void prepare(const struct script *script, struct speech *speech) {
+    const struct generate *generate = &speech->command->generate;
+    bool stopped;
+    int n_conversation = speech->n_prompt;
+    if (voice_take_prefix(&speech->voice, generate, &speech->piece, &stopped, &speech->error)) {
+        speech->reason = "error";
+        return;
+    }
+    speech->n_prompt += speech->voice.n_said;
+    if (n_conversation >= script->context_size || speech->n_prompt > script->context_size) {
+        engine_error_set(
+            &speech->error, ERROR_CONTEXT_FULL,
+            "the prompt has %d tokens and the context only %d: shorten it or load with a larger context",
+            speech->n_prompt, script->context_size);
+        speech->reason = "error";
+    } else if (stopped || speech->n_prompt == script->context_size) {
+        speech->reason = stopped ? "stop" : "length";
+    }
+}
+
 void speeches_add(struct speeches *speeches, struct command *command) {
     struct speech *speech = mem_alloc(sizeof *speech);
     const struct generate *generate = &command->generate;
     speech->command = command;
     speech->queued_ns = clock_now_ns();
-    speech->message = speech->rest = generate->messages[generate->n_messages - 1].content;
+    speech->message = generate->messages[generate->n_messages - 1].content;
+    voice_init(&speech->voice, speeches->script, generate);
     speech->n_prompt = count_prompt(speeches->script, generate);
     piece_init(&speech->piece, generate->stop, generate->n_stop);
     struct speech **tail = &speeches->first;
@@ -133,18 +168,16 @@ void speeches_add(struct speeches *speeches, struct command *command) {
     }
     *tail = speech;
     speeches->n_queued++;
-    if (speech->n_prompt >= speeches->script->context_size) {
-        engine_error_set(
-            &speech->error, ERROR_CONTEXT_FULL,
-            "the prompt has %d tokens and the context only %d: shorten it or load with a larger context",
-            speech->n_prompt, speeches->script->context_size);
-        speech->reason = "error";
-    } else if (speeches->n_queued > SPEECHES_QUEUED_MAX) {
+    prepare(speeches->script, speech);
+    if (speech->reason == NULL && speeches->n_queued > SPEECHES_QUEUED_MAX) {
         engine_error_set(&speech->error, ERROR_INTERNAL, "more than %d generations wait",
                          SPEECHES_QUEUED_MAX);
         speech->reason = "error";
     }
     if (speech->reason) {
+        if (strcmp(speech->reason, "length") == 0) {
+            flush(speeches, speech);
+        }
         end(speeches, speech);
     }
 }
@@ -154,14 +187,7 @@ void speeches_cancel(struct speeches *speeches, const char *id) {
         if (speech->state == SPEECH_ENDED || (id && strcmp(speech->command->id, id) != 0)) {
             continue;
         }
-        piece_clear_text(&speech->piece);
-        piece_finish(&speech->piece);
-        if (speech->piece.text.size > 0) {
-            events_step_begin(speeches->events, clock_now_ns());
-            events_step_add(speeches->events, speech->command->id, -1, speech->piece.text.data,
-                            speech->piece.text.size);
-            events_step_send(speeches->events);
-        }
+        flush(speeches, speech);
         speech->reason = "cancelled";
         end(speeches, speech);
     }
@@ -209,9 +235,24 @@ static void start_queued(struct speeches *speeches) {
     }
 }
 
+/* Does what the script says for this point; false: the speech may not go on, it waits at a gate or ends. */
+static bool may_go_on(struct speeches *speeches, struct speech *speech, enum script_point point, int number) {
+    enum faults_outcome outcome = faults_do(speeches->script, speeches->events->channel, point, number,
+                                            speech->message, &speech->next_fault);
+    speech->waits = outcome == FAULTS_WAIT;
+    if (outcome == FAULTS_ERROR) {
+        engine_error_set(&speech->error, ERROR_INTERNAL, "the script says that %s %d fails",
+                         point == SCRIPT_AT_PREFILL ? "chunk" : "token", number);
+        speech->reason = "error";
+    }
+    return outcome == FAULTS_DONE;
+}
+
 static void prefill(struct speeches *speeches, struct speech *speech, uint64_t now) {
     const struct script *script = speeches->script;
-    while (speech->state == SPEECH_PREFILL && now >= speech->chunk_due_ns) {
+    while (speech->state == SPEECH_PREFILL && now >= speech->chunk_due_ns &&
+           may_go_on(speeches, speech, SCRIPT_AT_PREFILL, speech->n_chunks + 1)) {
+        speech->n_chunks++;
         int left = speech->n_prompt - speech->n_done;
         speech->n_done += left < script->prefill_chunk ? left : script->prefill_chunk;
         speech->chunk_due_ns += (uint64_t)script->prefill_ms * NS_PER_MS;
@@ -221,23 +262,9 @@ static void prefill(struct speeches *speeches, struct speech *speech, uint64_t n
         events_prefill(speeches->events, speech->command->id, speech->n_done, speech->n_prompt,
                        speech->n_cached);
     }
-}
-
-/* The bytes of the token that comes next; false: the speech is over. */
-static bool next_token(const struct script *script, struct speech *speech, const char **data, size_t *size) {
-    if (script->echo) {
-        *size = script_next_word(&speech->rest, data);
-        return *size > 0;
+    if (speech->state == SPEECH_PREFILL && speech->reason) {
+        end(speeches, speech);
     }
-    bool ignores_end = speech->command->generate.ignore_eos;
-    size_t n_max = script->count ? (size_t)script->count : script->n_tokens;
-    if (script->n_tokens == 0 || (!ignores_end && (size_t)speech->n_said >= n_max)) {
-        return false;
-    }
-    const struct script_token *token = &script->tokens[(size_t)speech->n_said % script->n_tokens];
-    *data = token->data;
-    *size = token->size;
-    return true;
 }
 
 /* Why the speech ends with the token just said; NULL: it goes on. */
@@ -256,16 +283,13 @@ static void say(struct speeches *speeches, struct speech *speech, uint64_t now) 
     const char *data;
     size_t size;
     struct piece *piece = &speech->piece;
-    int token = (int)((size_t)speech->n_said % (script->n_tokens ? script->n_tokens : 1));
-    if (speech->command->generate.max_tokens == 0) {
-        speech->reason = "length";
-        return;
-    }
-    if (!next_token(script, speech, &data, &size)) {
+    int token;
+    bool says_nothing = speech->command->generate.max_tokens == 0;
+    if (says_nothing || !voice_next(&speech->voice, &data, &size, &token)) {
         piece_clear_text(piece);
         piece_finish(piece);
         token = -1;
-        speech->reason = "stop";
+        speech->reason = says_nothing ? "length" : "stop";
     } else {
         bool stopped = piece_add(piece, data, size);
         speech->n_said++;
@@ -284,20 +308,11 @@ static void say(struct speeches *speeches, struct speech *speech, uint64_t now) 
 
 /* Whether the speech may say its next token now: gates and faults come first. */
 static bool is_ready(struct speeches *speeches, struct speech *speech) {
-    const struct script *script = speeches->script;
-    if (speech->n_said == 0 && !faults_gate_is_open(script->start_gate)) {
+    if (speech->n_said == 0 && !faults_gate_is_open(speeches->script->start_gate)) {
         speech->waits = true;
         return false;
     }
-    enum faults_outcome outcome = faults_do(script, speeches->events->channel, speech->n_said + 1,
-                                            speech->message, &speech->next_fault);
-    speech->waits = outcome == FAULTS_WAIT;
-    if (outcome == FAULTS_ERROR) {
-        engine_error_set(&speech->error, ERROR_INTERNAL, "the script says that token %d fails",
-                         speech->n_said + 1);
-        speech->reason = "error";
-    }
-    return outcome == FAULTS_DONE;
+    return may_go_on(speeches, speech, SCRIPT_AT_TOKEN, speech->voice.n_said + 1);
 }
 
 /* One step: a token of everyone who may speak, in one line, and then the ends. */
@@ -322,9 +337,9 @@ static uint64_t next_due_ns(const struct speeches *speeches) {
     uint64_t due = 0;
     uint64_t gate_due = clock_now_ns() + GATE_LOOK_MS * NS_PER_MS;
     for (const struct speech *speech = speeches->first; speech; speech = speech->next) {
-        uint64_t own = speech->state == SPEECH_PREFILL ? speech->chunk_due_ns
-                       : speech->waits                 ? gate_due
-                                                       : speeches->next_step_ns;
+        uint64_t own = speech->waits                     ? gate_due
+                       : speech->state == SPEECH_PREFILL ? speech->chunk_due_ns
+                                                         : speeches->next_step_ns;
         if (speech->state != SPEECH_QUEUED && (due == 0 || own < due)) {
             due = own;
         }

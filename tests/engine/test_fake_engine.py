@@ -303,6 +303,56 @@ def test_it_dies_just_before_the_token_that_the_script_names(fake, action, code)
     assert fake.wait_exit() in expected
 
 
+@pytest.mark.parametrize("action", [{"do": "crash"}, {"do": "exit", "code": 3}])
+def test_it_dies_at_a_chunk_of_the_prefill(fake, action):
+    at = [{"prefill": 3, **action, "when": "bad"}]
+    fake.load(script(tokens=["a"], prompt_tokens=1000, prefill_chunk=100, token_ms=0, at=at))
+    fake.send(generate("g1", "good"))
+    assert fake.end_of("g1")["reason"] == "stop"
+    fake.send(generate("g2", "bad"))
+    assert fake.until_ev("end", id="g2") is None
+    assert [event["done"] for event in fake.prefills("g2")] == [0, 100, 200]
+    assert fake.wait_exit() in (-signal.SIGSEGV, 3)
+
+
+def test_it_dies_at_a_step_of_the_load(fake):
+    fake.send({"op": "load", "model": script(load_steps=4, at=[{"load": 3, "do": "crash"}])})
+    assert fake.until_ev("ready") is None
+    assert [event["progress"] for event in fake.events if event["ev"] == "load"] == [0.25, 0.5]
+    assert fake.wait_exit() == -signal.SIGSEGV
+
+
+def test_an_error_at_a_step_of_the_load_is_a_failed_load(fake):
+    fake.send({"op": "load", "model": script(at=[{"load": 2, "do": "error"}])})
+    assert fake.until_ev("failed")["error"]["code"] == "internal"
+    assert fake.wait_exit() == 0
+
+
+def test_gates_hold_the_load_and_the_prefill_while_pings_are_answered(fake, tmp_path):
+    load, prefill = tmp_path / "load", tmp_path / "prefill"
+    at = [{"load": 2, "do": "gate", "gate": str(load)}, {"prefill": 2, "do": "gate", "gate": str(prefill)}]
+    model = script(tokens=["a"], prompt_tokens=30, prefill_chunk=10, token_ms=0, load_steps=3, at=at)
+    fake.send({"op": "load", "model": model}, {"op": "ping", "n": 1}, generate("g1"))
+    fake.until_ev("pong", n=1)
+    assert [event["progress"] for event in fake.events if event["ev"] == "load"] in ([], [1 / 3])
+    load.touch()
+    fake.until_ev("prefill", done=10)
+    fake.send({"op": "ping", "n": 2})
+    fake.until_ev("pong", n=2)
+    assert fake.prefills("g1")[-1]["done"] == 10
+    prefill.touch()
+    assert fake.end_of("g1")["reason"] == "stop"
+    check_order(fake.events, "g1")
+
+
+def test_an_error_in_the_prefill_ends_that_generation(fake):
+    at = [{"prefill": 2, "do": "error", "when": "bad"}]
+    fake.load(script(tokens=["a"], prompt_tokens=30, prefill_chunk=10, token_ms=0, at=at))
+    fake.send(generate("g1", "bad"), generate("g2", "good"))
+    bad, good = fake.end_of("g1", "g2")
+    assert bad["error"]["code"] == "internal" and not fake.items("g1") and good["reason"] == "stop"
+
+
 def test_a_hanging_engine_answers_nothing_any_more(fake):
     fake.load(script(tokens=["a", "b"], token_ms=0, at=[{"token": 2, "do": "hang"}]))
     fake.send(generate("g1"), {"op": "ping", "n": 1})

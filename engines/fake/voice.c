@@ -1,0 +1,89 @@
+#include "voice.h"
+
+#include <string.h>
+
+void voice_init(struct voice *voice, const struct script *script, const struct generate *generate) {
+    *voice = (struct voice){ .script = script,
+                             .rest = generate->messages[generate->n_messages - 1].content,
+                             .ignores_end = generate->ignore_eos };
+}
+
+bool voice_next(struct voice *voice, const char **data, size_t *size, int *token) {
+    const struct script *script = voice->script;
+    *token = script->n_tokens ? (int)((size_t)voice->n_said % script->n_tokens) : 0;
+    if (script->echo) {
+        *size = script_next_word(&voice->rest, data);
+        voice->n_said += *size > 0;
+        return *size > 0;
+    }
+    size_t n_max = script->count ? (size_t)script->count : script->n_tokens;
+    if (script->n_tokens == 0 || (!voice->ignores_end && (size_t)voice->n_said >= n_max)) {
+        return false;
+    }
+    *data = script->tokens[*token].data;
+    *size = script->tokens[*token].size;
+    voice->n_said++;
+    return true;
+}
+
+/* A token of the prefix stands for its own bytes; a word of an echo has no id that could be looked up. */
+static bool add_token(struct voice *voice, int token, struct piece *piece) {
+    const struct script *script = voice->script;
+    const char *data = "";
+    size_t size = 0;
+    if (script->echo) {
+        size = script_next_word(&voice->rest, &data);
+    } else {
+        data = script->tokens[token].data;
+        size = script->tokens[token].size;
+    }
+    voice->n_said++;
+    return piece_add_said(piece, data, size);
+}
+
+static enum status take_tokens(struct voice *voice, const struct generate *generate, struct piece *piece,
+                               bool *stopped, struct engine_error *error) {
+    size_t n_vocab = voice->script->n_tokens;
+    for (size_t i = 0; i < generate->n_prefix_tokens; i++) {
+        int token = generate->prefix_tokens[i];
+        if (token < 0) {
+            *stopped = piece_finish_said(piece) || *stopped;
+        } else if (!voice->script->echo && (size_t)token >= n_vocab) {
+            engine_error_set(error, ERROR_BAD_REQUEST,
+                             "prefix.tokens[%zu] is %d, and this script has %zu tokens", i, token, n_vocab);
+            return STATUS_INVALID;
+        } else {
+            *stopped = add_token(voice, token, piece) || *stopped;
+        }
+    }
+    return STATUS_OK;
+}
+
+/* Moves to the first token that says something beyond the text. */
+static void skip_text(struct voice *voice, size_t n_bytes) {
+    struct utf8_joiner joiner = { 0 };
+    struct bytes whole;
+    const char *data;
+    size_t size;
+    int token;
+    bytes_init(&whole, SCRIPT_FILE_BYTES_MAX);
+    for (size_t n = 0; n < n_bytes && voice_next(voice, &data, &size, &token); n += whole.size) {
+        bytes_clear(&whole);
+        utf8_joiner_add(&joiner, data, size, &whole);
+    }
+    bytes_deinit(&whole);
+}
+
+enum status voice_take_prefix(struct voice *voice, const struct generate *generate, struct piece *piece,
+                              bool *stopped, struct engine_error *error) {
+    *stopped = false;
+    if (generate->prefix_text == NULL) {
+        return take_tokens(voice, generate, piece, stopped, error);
+    }
+    size_t size = strlen(generate->prefix_text);
+    skip_text(voice, size);
+    *stopped = piece_add_said(piece, generate->prefix_text, size);
+    *stopped =
+        piece_finish_said(piece) || *stopped; /* a text is what people saw: nothing of it is held back */
+    return STATUS_OK;
+}
