@@ -151,6 +151,7 @@ void rest_browse_handle(struct api *api, struct net_conn *net);
 void rest_upload_head(struct api *api,
                       struct net_conn *net); /* [W24]: from on_head, to take the body in pieces */
 void rest_upload_handle(struct api *api, struct net_conn *net);
+void rest_backup_handle(struct api *api, struct net_conn *net);       /* [W29] */
 void rest_system_usage_handle(struct api *api, struct net_conn *net); /* [W25] */
 void rest_logs_handle(struct api *api, struct net_conn *net);
 void rest_health_handle(struct api *api, struct net_conn *net);

@@ -38,6 +38,7 @@ static const struct route routes[] = {
     { "/api/browse", GET, rest_browse_handle, false, NULL },
     { "/api/upload", POST, rest_upload_handle, false, rest_upload_head },
     { "/api/system/usage", GET, rest_system_usage_handle, false, NULL },
+    { "/api/backup", POST, rest_backup_handle, false, NULL },
     { "/api/logs/frontend", POST, rest_logs_handle, false, NULL },
     { "/health", GET, rest_health_handle, false, NULL },
     { "/v1/models", GET, openai_models_handle, false, NULL },

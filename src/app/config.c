@@ -59,7 +59,10 @@ static const struct option_row rows[] = {
 #define N_ROWS (sizeof rows / sizeof rows[0])
 
 void config_print_help(void) {
-    printf("usage: runnel [OPTION…]\n\nA chat server for language models on your own machine.\n\n");
+    printf("usage: runnel [OPTION…]             a chat server for language models on your own machine\n"
+           "       runnel check [FILE]          is the database (or a backup of it) whole?\n"
+           "       runnel salvage               a new database of all that can be read in a damaged one\n"
+           "       runnel backup [FILE]         a copy of the database, also while the server runs\n\n");
     for (size_t i = 0; i < N_ROWS; i++) {
         char left[40];
         snprintf(left, sizeof left, "--%s %s", rows[i].name, rows[i].argument ? rows[i].argument : "");

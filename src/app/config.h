@@ -27,7 +27,7 @@ struct config {
     uint32_t threads; /* 0: the engine chooses */
     uint32_t engine_hang_ms;
     uint32_t queue; /* answers at a time */
-    char *token; /* NULL: none */
+    char *token;    /* NULL: none */
     char *allow_hosts[CONFIG_LIST_MAX + 1];
     char *allow_origins[CONFIG_LIST_MAX + 1];
     bool no_open;

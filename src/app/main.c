@@ -1,9 +1,12 @@
 /* main.c - opens the parts in order, runs the loop, closes them in reverse.
  *
+ * The first word may be a command (command.h) instead.
+ *
  * Exit codes: 0 stopped as asked; 2 wrong options, or a file that cannot be used; 3 something is taken (port, data directory) or the
  * database cannot be opened.
  */
 #include "api/api.h"
+#include "app/command.h"
 #include "app/config.h"
 #include "base/clock.h"
 #include "base/fault_point.h"
@@ -281,6 +284,7 @@ static void serve(struct app *app) {
     char url[64];
     snprintf(url, sizeof url, "http://%s:%u", app->config.host, net_port(app->net));
     LOG_INFO("ready", "url=%s version=%s pid=%d", url, RUNNEL_VERSION, (int)getpid());
+    store_publish_url(app->store, url);
     printf("ready %s\n", url);
     fflush(stdout);
     open_browser(app, url);
@@ -348,6 +352,7 @@ static enum status arm_faults(const struct app *app, struct fault *fault) {
 int main(int argc, char **argv) {
     struct app app = { 0 };
     struct fault fault;
+    struct command command = command_take(&argc, argv);
     if (config_read(argc, argv, &app.config, &fault) != STATUS_OK) {
         return fail(&app, &fault, EXIT_USAGE);
     }
@@ -359,6 +364,12 @@ int main(int argc, char **argv) {
     enum log_level level = LOG_LEVEL_INFO;
     log_parse_level(app.config.log, &level);
     log_set_level(level);
+    if (command.name) {
+        log_set_level(LOG_LEVEL_ERROR); /* its own lines are for people */
+        int code = command_run(&command, &app.config);
+        config_deinit(&app.config);
+        return code;
+    }
     if (arm_faults(&app, &fault) != STATUS_OK) {
         return fail(&app, &fault, EXIT_USAGE);
     }

@@ -108,6 +108,9 @@ struct chat_call *chat_set_detach(struct chat *chat, const char *name, const int
 /* chat_delete cancels what runs and what waits, then deletes. */
 struct chat_call *chat_delete(struct chat *chat, const char *name, chat_on_done callback, void *ctx);
 
+/* chat_backup makes a copy of the whole database (store_backup). One that was abandoned is made all the same. */
+struct chat_call *chat_backup(struct chat *chat, store_on_backed_up callback, void *ctx);
+
 /* ---- Replies ---- */
 struct chat_send {
     const char *conversation;  /* NULL: a new one */

@@ -33,6 +33,7 @@ struct chat_call {
         chat_on_listed listed;
         chat_on_done done;
         chat_on_sent sent;
+        store_on_backed_up backed_up;
     } callback;
     void *ctx;
     /* What is asked, until it is done. */

@@ -1,10 +1,13 @@
 #include "store/store_backup.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "store/store_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +23,20 @@ struct store_backup {
     sqlite3 *copy;
     sqlite3_backup *work;
 };
+
+char *store_backup_make_path(const char *database_path) {
+    char real[PATH_MAX], when[CLOCK_ISO_BYTES];
+    if (realpath(database_path, real) == NULL) {
+        return NULL;
+    }
+    *strrchr(real, '/') = '\0';
+    char *folder = mem_format("%s/backups", real);
+    mkdir(folder, 0700); /* when it cannot be made, neither can the file */
+    clock_format_dashes(clock_wall_ms(), when);
+    char *path = mem_format("%s/runnel-%s.db", folder, when);
+    free(folder);
+    return path;
+}
 
 static enum status refuse(const struct store_backup *backup, int result, struct fault *fault) {
     return fault_set(fault, (result & 0xFF) == SQLITE_CORRUPT ? STATUS_CORRUPT : STATUS_IO,
@@ -145,5 +162,16 @@ enum status store_backup_copy(sqlite3 *source, const char *path, uint64_t *size_
         status = store_backup_finish(backup, size_bytes, fault);
     }
     store_backup_free(backup);
+    return status;
+}
+
+enum status store_backup_copy_file(const char *database_path, const char *path, uint64_t *size_bytes,
+                                   struct fault *fault) {
+    sqlite3 *source = NULL;
+    enum status status = store_file_open(database_path, &source, fault);
+    if (status == STATUS_OK) {
+        status = store_backup_copy(source, path, size_bytes, fault);
+    }
+    store_file_close(source);
     return status;
 }

@@ -16,6 +16,10 @@
 
 struct store_backup;
 
+/* store_backup_make_path is backups/runnel-2026-11-22-21-05-10-123.db beside the database, from the root on, because it is told to other
+ * processes; the folder is made. The caller's to free. NULL: there is no such database. */
+char *store_backup_make_path(const char *database_path);
+
 /* store_backup_begin: STATUS_CONFLICT: there is a file of that name. The source may be in no transaction. */
 MUST_CHECK enum status store_backup_begin(sqlite3 *source, const char *path, struct store_backup **out,
                                           struct fault *fault);
@@ -33,5 +37,9 @@ void store_backup_free(struct store_backup *backup);
 /* store_backup_copy does it all. Blocks. */
 MUST_CHECK enum status store_backup_copy(sqlite3 *source, const char *path, uint64_t *size_bytes,
                                          struct fault *fault);
+
+/* store_backup_copy_file: the same of a database that nobody has open; the caller has the lock of its folder. */
+MUST_CHECK enum status store_backup_copy_file(const char *database_path, const char *path,
+                                              uint64_t *size_bytes, struct fault *fault);
 
 #endif

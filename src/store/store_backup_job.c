@@ -1,15 +1,10 @@
 /* store_backup_job.c - store_backup: the steps are the store thread's, the wait for the disk is the sync thread's. */
-#include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "store/store.h"
 #include "store/store_backup.h"
 #include "store/store_job.h"
 
-#include <limits.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 struct backup_job {
     struct store_job job;
@@ -18,21 +13,6 @@ struct backup_job {
     char *path;
     uint64_t size_bytes;
 };
-
-/* <directory>/backups/runnel-2026-11-22-21-05-10-123.db, from the root on, because it is told to other processes. */
-static char *make_path(const char *database_path) {
-    char real[PATH_MAX], when[CLOCK_ISO_BYTES];
-    if (realpath(database_path, real) == NULL) {
-        return NULL;
-    }
-    *strrchr(real, '/') = '\0';
-    char *folder = mem_format("%s/backups", real);
-    mkdir(folder, 0700); /* when it cannot be made, neither can the file */
-    clock_format_dashes(clock_wall_ms(), when);
-    char *path = mem_format("%s/runnel-%s.db", folder, when);
-    free(folder);
-    return path;
-}
 
 static void fail(struct backup_job *job, enum status status, const char *why) {
     LOG_ERROR("store_backup", "path=%s error=%s", job->path ? job->path : "", why);
@@ -45,7 +25,7 @@ static bool step(struct store_db *db, struct store_job *base, bool gives_up) {
     enum status status = gives_up ? STATUS_CLOSED : STATUS_OK;
     bool is_last = false;
     if (status == STATUS_OK && job->backup == NULL) {
-        job->path = make_path(db->path);
+        job->path = store_backup_make_path(db->path);
         status = job->path ? store_backup_begin(db->sqlite, job->path, &job->backup, &fault)
                            : fault_set(&fault, STATUS_IO, "the folder cannot be named");
     }

@@ -186,7 +186,21 @@ static enum status put_in_place(const struct work *work, struct fault *fault) {
     return STATUS_OK;
 }
 
+static void say_nothing(void *ctx, const char *line) {
+    (void)ctx;
+    (void)line;
+}
+
+static bool is_good(const struct work *work) {
+    struct store_check check = { .say = say_nothing };
+    return store_check_file(work->path, &check, NULL) == STATUS_OK;
+}
+
 static enum status run(const struct work *work, struct fault *fault) {
+    if (is_good(work)) {
+        return fault_set(fault, STATUS_CONFLICT,
+                         "%s is good: there is nothing to salvage, and nothing was changed", work->path);
+    }
     enum status status = keep_damaged(work, fault);
     if (status != STATUS_OK) {
         return status;

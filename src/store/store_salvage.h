@@ -18,7 +18,7 @@ struct store_salvage {
     void *ctx;
 };
 
-/* store_salvage_directory takes the lock (STATUS_BUSY). STATUS_NOT_FOUND: there is no database. STATUS_CORRUPT: nothing of it can be read;
+/* store_salvage_directory takes the lock (STATUS_BUSY). STATUS_NOT_FOUND: there is no database. STATUS_CONFLICT: it is good. STATUS_CORRUPT: nothing of it can be read;
  * nothing was changed. */
 MUST_CHECK enum status store_salvage_directory(const char *directory, const struct store_salvage *salvage,
                                                struct fault *fault);

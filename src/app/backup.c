@@ -1,0 +1,136 @@
+#include "app/backup.h"
+
+#include "app/http.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "store/store_backup.h"
+#include "store/store_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define COPY_BYTES 65536
+
+/* ---- By the server ---- */
+
+static enum status copy_bytes(int from, int to) {
+    char *piece = mem_alloc(COPY_BYTES);
+    ssize_t n;
+    while ((n = read(from, piece, COPY_BYTES)) > 0 && write(to, piece, (size_t)n) == n) {
+    }
+    free(piece);
+    return n == 0 && fsync(to) == 0 ? STATUS_OK : STATUS_IO;
+}
+
+/* To another disk; the name is taken only when nobody has it. */
+static enum status copy_file(const char *from_path, const char *to_path) {
+    int from = open(from_path, O_RDONLY | O_CLOEXEC);
+    int to = open(to_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    enum status status = from < 0 || to < 0 ? STATUS_IO : copy_bytes(from, to);
+    int error = errno;
+    if (from >= 0) {
+        close(from);
+    }
+    if (to >= 0) {
+        close(to);
+        if (status != STATUS_OK) {
+            unlink(to_path);
+        }
+    }
+    errno = error;
+    return status;
+}
+
+static enum status move_to(const char *file, struct backup_made *made, struct fault *fault) {
+    bool is_there = link(made->path, file) == 0;
+    if (!is_there && errno != EEXIST) {
+        is_there = copy_file(made->path, file) == STATUS_OK;
+    }
+    if (!is_there) {
+        return fault_set(fault, errno == EEXIST ? STATUS_CONFLICT : STATUS_IO,
+                         "%s cannot be made: %s; the backup is %s", file, strerror(errno), made->path);
+    }
+    unlink(made->path);
+    free(made->path);
+    made->path = mem_copy_string(file);
+    return STATUS_OK;
+}
+
+static enum status take_answer(int code, const struct bytes *body, const char *url, struct backup_made *made,
+                               struct fault *fault) {
+    json_t *answer = NULL;
+    enum status status = json_parse_object(body->data ? body->data : "", body->size, &answer, NULL);
+    const char *path = json_string_value(json_object_get(answer, "path"));
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    if (status == STATUS_OK && code == 200 && path) {
+        made->path = mem_copy_string(path);
+        made->size_bytes = (uint64_t)json_integer_value(json_object_get(answer, "size"));
+    } else {
+        status = fault_set(fault, code == 401 ? STATUS_DENIED : STATUS_UNAVAILABLE,
+                           "the server at %s made no backup (%d): %.150s%s", url, code,
+                           error ? error : "no reason given", code == 401 ? "; give its --token" : "");
+    }
+    json_decref(answer);
+    return status;
+}
+
+static enum status ask_server(const char *url, const char *token, const char *file, struct backup_made *made,
+                              struct fault *fault) {
+    if (url[0] == '\0') {
+        return fault_set(fault, STATUS_BUSY,
+                         "the server has not begun to listen yet, or another command is at work: try again");
+    }
+    struct bytes body;
+    int code = 0;
+    bytes_init(&body, HTTP_ANSWER_BYTES_MAX);
+    enum status status = http_post(url, "/api/backup", token, "{}", &code, &body, fault);
+    if (status == STATUS_OK) {
+        status = take_answer(code, &body, url, made, fault);
+    }
+    bytes_deinit(&body);
+    return status == STATUS_OK && file ? move_to(file, made, fault) : status;
+}
+
+/* ---- By this process ---- */
+
+static enum status copy_here(const char *data, const char *file, struct backup_made *made,
+                             struct fault *fault) {
+    char *path = mem_format("%s/runnel.db", data);
+    made->path = file ? mem_copy_string(file) : store_backup_make_path(path);
+    enum status status =
+        made->path ? store_backup_copy_file(path, made->path, &made->size_bytes, fault)
+                   : fault_set(fault, STATUS_NOT_FOUND, "%s cannot be read: %s", path, strerror(errno));
+    free(path);
+    return status;
+}
+
+enum status backup_make(const char *data, const char *token, const char *file, struct backup_made *made,
+                        struct fault *fault) {
+    char url[STORE_LOCK_URL_BYTES];
+    struct stat info;
+    int lock = -1;
+    enum status status;
+    if (file && lstat(file, &info) == 0) {
+        return fault_set(fault, STATUS_CONFLICT, "%s is there already; nothing was changed", file);
+    }
+    if (store_lock_find_owner(data, url)) {
+        status = ask_server(url, token, file, made, fault);
+    } else {
+        status = store_lock_borrow(data, &lock, fault);
+        if (status == STATUS_OK) {
+            status = copy_here(data, file, made, fault);
+        }
+    }
+    if (lock >= 0) {
+        close(lock);
+    }
+    if (status != STATUS_OK) {
+        free(made->path);
+        made->path = NULL;
+    }
+    return status;
+}
