@@ -7,111 +7,51 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* The kernel's own send buffer grows to megabytes; a slow watcher would look fast for minutes (P7). */
 #define CONN_SEND_BUFFER_BYTES (128 << 10)
 
-static const enum lws_token_indexes header_tokens[NET_HEADER_COUNT] = {
-    [NET_HEADER_HOST] = WSI_TOKEN_HOST,
-    [NET_HEADER_ORIGIN] = WSI_TOKEN_ORIGIN,
-    [NET_HEADER_ACCEPT] = WSI_TOKEN_HTTP_ACCEPT,
-    [NET_HEADER_ACCEPT_ENCODING] = WSI_TOKEN_HTTP_ACCEPT_ENCODING,
-    [NET_HEADER_AUTHORIZATION] = WSI_TOKEN_HTTP_AUTHORIZATION,
-    [NET_HEADER_CONTENT_ENCODING] = WSI_TOKEN_HTTP_CONTENT_ENCODING,
-    [NET_HEADER_CONTENT_TYPE] = WSI_TOKEN_HTTP_CONTENT_TYPE,
-    [NET_HEADER_IF_NONE_MATCH] = WSI_TOKEN_HTTP_IF_NONE_MATCH,
+static const char *const header_names[NET_HEADER_COUNT] = {
+    [NET_HEADER_HOST] = "host",
+    [NET_HEADER_ORIGIN] = "origin",
+    [NET_HEADER_ACCEPT] = "accept",
+    [NET_HEADER_ACCEPT_ENCODING] = "accept-encoding",
+    [NET_HEADER_AUTHORIZATION] = "authorization",
+    [NET_HEADER_CONTENT_ENCODING] = "content-encoding",
+    [NET_HEADER_CONTENT_TYPE] = "content-type",
+    [NET_HEADER_IF_NONE_MATCH] = "if-none-match",
+    [NET_HEADER_LAST_EVENT_ID] = "last-event-id",
+    [NET_HEADER_X_API_KEY] = "x-api-key",
 };
 
-static const char *const custom_headers[NET_HEADER_COUNT] = {
-    [NET_HEADER_LAST_EVENT_ID] = "last-event-id:",
-    [NET_HEADER_X_API_KEY] = "x-api-key:",
-};
-
-static char *copy_token(struct lws *wsi, enum lws_token_indexes token) {
-    int length = lws_hdr_total_length(wsi, token);
-    if (length <= 0) {
-        return NULL;
-    }
-    char *text = mem_alloc((size_t)length + 1);
-    if (lws_hdr_copy(wsi, text, length + 1, token) < 0) {
-        text[0] = '\0';
-    }
-    return text;
-}
-
-static char *copy_custom(struct lws *wsi, const char *name) {
-    int name_length = (int)strlen(name);
-    int length = lws_hdr_custom_length(wsi, name, name_length);
-    if (length < 0) {
-        return NULL;
-    }
-    char *text = mem_alloc((size_t)length + 1);
-    if (lws_hdr_custom_copy(wsi, text, length + 1, name, name_length) < 0) {
-        text[0] = '\0';
-    }
-    return text;
-}
-
-static void copy_headers(struct net_conn *conn) {
-    for (int i = 0; i < NET_HEADER_COUNT; i++) {
-        conn->headers[i] = custom_headers[i] ? copy_custom(conn->wsi, custom_headers[i])
-                                             : copy_token(conn->wsi, header_tokens[i]);
-    }
-}
-
-/* The query arguments: lws has split and decoded them, so an '&' in one is its own. Each is ended by a NUL,
- * the last by two. */
-static char *copy_query(struct lws *wsi) {
-    struct bytes query;
-    bytes_init(&query, NET_HEAD_BYTES_MAX);
-    char argument[NET_HEAD_BYTES_MAX];
-    for (int i = 0; lws_hdr_copy_fragment(wsi, argument, sizeof argument, WSI_TOKEN_HTTP_URI_ARGS, i) > 0;
-         i++) {
-        bytes_add(&query, argument, strlen(argument) + 1);
-    }
-    char *copy = mem_copy_bytes(query.size ? query.data : "", query.size);
-    bytes_deinit(&query);
-    return copy;
-}
-
-static enum net_method method_of(int lws_method) {
-    switch (lws_method) {
-    case LWSHUMETH_GET:
-        return NET_GET;
-    case LWSHUMETH_HEAD:
-        return NET_HEAD;
-    case LWSHUMETH_POST:
-        return NET_POST;
-    case LWSHUMETH_DELETE:
-        return NET_DELETE;
-    case LWSHUMETH_PUT:
-        return NET_PUT;
-    default:
-        return NET_OTHER;
-    }
-}
-
-struct net_conn *conn_new(struct net *net, struct lws *wsi, bool is_websocket) {
+struct net_conn *conn_new(struct net *net, struct link *link, const struct head *head) {
     struct net_conn *conn = mem_alloc(sizeof *conn);
     conn->net = net;
-    conn->wsi = wsi;
-    conn->is_websocket = is_websocket;
+    conn->link = link;
+    conn->is_websocket = head->is_upgrade;
     conn->number = ++net->n_conns_ever;
     conn->n_body_max = NET_BODY_BYTES_MAX;
+    conn->n_body_announced = head->n_body;
+    conn->has_chunked_body = head->is_chunked;
+    conn->expects_continue = head->expects_continue;
+    conn->is_http_1_0 = head->is_http_1_0;
+    conn->must_close = head->closes || head->is_chunked || head->is_upgrade;
     conn->last_write_ms = clock_now_ms();
     bytes_init(&conn->body, NET_BODY_BYTES_MAX);
     bytes_init(&conn->head_out, NET_HEAD_BYTES_MAX);
-    char *path = NULL;
-    int path_length = 0;
-    int method = lws_http_get_uri_and_method(wsi, &path, &path_length);
-    conn->method = method_of(method);
+    conn->method = head->method;
     conn->is_head_method = conn->method == NET_HEAD;
-    conn->path = path && path_length > 0 ? mem_copy_bytes(path, (size_t)path_length) : mem_copy_string("/");
-    conn->query = copy_query(wsi);
-    copy_headers(conn);
+    conn->path = head_path(head);
+    conn->query = head_query(head);
+    if (head->is_upgrade) {
+        memcpy(conn->websocket_key, head->websocket_key.at, WEBSOCKET_KEY_BYTES);
+    }
+    for (int i = 0; i < NET_HEADER_COUNT; i++) {
+        conn->headers[i] = head_field(head, header_names[i]);
+    }
     list_append(&net->conns, &conn->node);
     net->n_conns++;
-    lws_set_opaque_user_data(wsi, conn);
     return conn;
 }
 
@@ -122,6 +62,11 @@ void conn_free(struct net_conn *conn) {
     conn->net->handlers.on_close(conn->net->ctx, conn);
     if (conn->wsi) {
         lws_set_opaque_user_data(conn->wsi, NULL);
+    }
+    if (conn->link) {
+        conn->link->conn = NULL;
+    } else {
+        conn->net->n_sockets--;
     }
     list_remove(&conn->node);
     conn->net->n_conns--;
@@ -139,21 +84,46 @@ void conn_free(struct net_conn *conn) {
     free(conn);
 }
 
-void conn_request_write(struct net_conn *conn) {
-    if (conn->waiting_since_ms == 0) {
+void conn_is_waiting(struct net_conn *conn) {
+    if (conn && conn->waiting_since_ms == 0) {
         conn->waiting_since_ms = clock_now_ms();
     }
-    lws_callback_on_writable(conn->wsi);
 }
 
-int conn_write_raw(struct net_conn *conn, const char *bytes, size_t n_bytes, enum lws_write_protocol how) {
+void conn_made_progress(struct net_conn *conn) {
+    if (conn && conn->waiting_since_ms) {
+        conn->waiting_since_ms = clock_now_ms();
+    }
+}
+
+void conn_request_write(struct net_conn *conn) {
+    conn_is_waiting(conn);
+    if (conn->wsi) {
+        lws_callback_on_writable(conn->wsi);
+    } else {
+        link_want_write(conn->link);
+    }
+}
+
+void conn_kill(struct net_conn *conn) {
+    if (conn->wsi) {
+        lws_set_timeout(conn->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+    } else {
+        link_kill(conn->link);
+    }
+}
+
+int conn_write_raw(struct net_conn *conn, const char *bytes, size_t n_bytes) {
+    conn->last_write_ms = clock_now_ms();
+    if (conn->wsi == NULL) {
+        return link_write(conn->link, bytes, n_bytes);
+    }
     struct bytes *scratch = &conn->net->scratch;
     bytes_clear(scratch);
     char *room = bytes_reserve(scratch, LWS_PRE + n_bytes);
     assert(room);
     memcpy(room + LWS_PRE, bytes, n_bytes);
-    conn->last_write_ms = clock_now_ms();
-    return lws_write(conn->wsi, (unsigned char *)room + LWS_PRE, n_bytes, how);
+    return lws_write(conn->wsi, (unsigned char *)room + LWS_PRE, n_bytes, LWS_WRITE_TEXT);
 }
 
 struct frame *conn_outbox_take(struct net_conn *conn) {
@@ -167,11 +137,11 @@ struct frame *conn_outbox_take(struct net_conn *conn) {
 
 void conn_tick(struct net_conn *conn, uint64_t now_ms) {
     bool is_live = conn->state == CONN_OPEN || conn->state == CONN_STREAMING;
-    if (conn->waiting_since_ms && now_ms - conn->waiting_since_ms > NET_SLOW_MS) {
+    if (conn->waiting_since_ms && now_ms - conn->waiting_since_ms > conn->net->slow_ms) {
         LOG_INFO("conn_slow", "conn=%llu waited_ms=%llu", (unsigned long long)conn->number,
                  (unsigned long long)(now_ms - conn->waiting_since_ms));
         /* Its buffers are full: a close frame would wait as well. */
-        lws_set_timeout(conn->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+        conn_kill(conn);
         return;
     }
     if (is_live && conn->waiting_since_ms == 0 && now_ms - conn->last_write_ms >= NET_SILENCE_MS) {
@@ -276,11 +246,12 @@ void net_conn_close(struct net_conn *conn, enum net_close code, const char *reas
         conn_request_write(conn);
     } else if (!conn->is_websocket && conn->state != CONN_DONE) {
         conn->state = CONN_DONE;
-        lws_set_timeout(conn->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+        conn_kill(conn);
     }
 }
 
 void conn_bound_send_buffer(struct net_conn *conn) {
     int size = CONN_SEND_BUFFER_BYTES;
-    setsockopt(lws_get_socket_fd(conn->wsi), SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    int fd = conn->wsi ? lws_get_socket_fd(conn->wsi) : conn->link->fd;
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }

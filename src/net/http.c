@@ -1,7 +1,6 @@
-/* http.c - one request and its answer over libwebsockets.
+/* http.c - one request and its answer.
  *
- * The library parses and frames; this file keeps the body within its limit, writes the head by hand (one
- * write for all of it), and sends at most one piece per writable callback, as the library requires.
+ * The link brings its head and its body; this file keeps the body within its limit, and writes at most one piece per turn of the loop.
  */
 #include "base/log.h"
 #include "base/mem.h"
@@ -12,11 +11,8 @@
 #include <string.h>
 
 #define HTTP_PIECE_BYTES (64u << 10)
-/* So much of a body that nobody wants is read before the socket is closed: else the client could see a reset
- * instead of the answer. */
-#define HTTP_DRAIN_BYTES_MAX (64u << 20)
 
-static const char *reason_of(int status) {
+const char *http_reason(int status) {
     switch (status) {
     case 200:
         return "OK";
@@ -36,6 +32,8 @@ static const char *reason_of(int status) {
         return "Not Found";
     case 405:
         return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
     case 409:
         return "Conflict";
     case 411:
@@ -44,16 +42,26 @@ static const char *reason_of(int status) {
         return "Content Too Large";
     case 415:
         return "Unsupported Media Type";
+    case 417:
+        return "Expectation Failed";
     case 421:
         return "Misdirected Request";
     case 422:
         return "Unprocessable Content";
+    case 426:
+        return "Upgrade Required";
     case 429:
         return "Too Many Requests";
+    case 431:
+        return "Request Header Fields Too Large";
     case 500:
         return "Internal Server Error";
+    case 501:
+        return "Not Implemented";
     case 503:
         return "Service Unavailable";
+    case 505:
+        return "HTTP Version Not Supported";
     case 507:
         return "Insufficient Storage";
     default:
@@ -61,37 +69,29 @@ static const char *reason_of(int status) {
     }
 }
 
-static bool is_body_arriving(const struct net_conn *conn) {
+bool http_is_body_arriving(const struct net_conn *conn) {
     return conn->n_body_seen < conn->n_body_announced;
 }
 
-/* The answer is complete: libwebsockets takes the next request of this socket, or closes it. */
+/* The answer is written: the link takes the next request of this socket, or closes it. A body that nobody read to its end is no
+ * place to look for the next request. */
 static int finish(struct net_conn *conn) {
-    struct lws *wsi = conn->wsi;
-    if (is_body_arriving(conn)) {
-        conn->state = CONN_DRAINING;
-        lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, NET_HEADER_TIME_S);
-        return 0;
-    }
-    bool must_close = conn->must_close;
+    struct link *link = conn->link;
+    bool must_close = conn->must_close || http_is_body_arriving(conn);
     conn->state = CONN_DONE;
     conn_free(conn);
-    return must_close || lws_http_transaction_completed(wsi) ? -1 : 0;
+    link_end_request(link, must_close);
+    return 0;
 }
 
 static void start_sending(struct net_conn *conn, enum conn_state state) {
     conn->state = state;
-    /* The library's time limit for the body is over; slow readers are net's own to watch. */
-    lws_set_timeout(conn->wsi, NO_PENDING_TIMEOUT, 0);
     conn_request_write(conn);
 }
 
-/* An answer that comes before the end of the body closes the socket: libwebsockets 4.1 takes the head of a
- * request that it read together with the end of a body for that request's own body, and never comes back from
- * it (lws_http_action). */
 static void add_head(struct net_conn *conn, int status, const char *content_type, const char *headers) {
-    conn->must_close = conn->must_close || is_body_arriving(conn);
-    bytes_add_format(&conn->head_out, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
+    conn->must_close = conn->must_close || http_is_body_arriving(conn);
+    bytes_add_format(&conn->head_out, "HTTP/1.1 %d %s\r\n", status, http_reason(status));
     if (content_type) {
         bytes_add_format(&conn->head_out, "Content-Type: %s\r\n", content_type);
     }
@@ -119,12 +119,10 @@ void net_reply(struct net_conn *conn, const struct net_reply *reply) {
 
 void net_stream_begin(struct net_conn *conn, const char *content_type, const char *headers) {
     assert(!net_conn_is_answered(conn));
-    char version[16] = "";
-    lws_hdr_copy(conn->wsi, version, sizeof version, WSI_TOKEN_HTTP);
-    conn->is_chunked = strcmp(version, "HTTP/1.0") != 0;
+    conn->must_close = conn->must_close || conn->is_http_1_0;
     add_head(conn, 200, content_type, headers);
-    bytes_add_text(&conn->head_out,
-                   conn->is_chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "Connection: close\r\n\r\n");
+    bytes_add_text(&conn->head_out, conn->is_http_1_0 ? "" : "Transfer-Encoding: chunked\r\n");
+    bytes_add_text(&conn->head_out, conn->must_close ? "Connection: close\r\n\r\n" : "\r\n");
     assert(!conn->head_out.failed);
     conn_bound_send_buffer(conn);
     start_sending(conn, CONN_STREAMING);
@@ -135,7 +133,7 @@ void net_stream_end(struct net_conn *conn) {
     conn_request_write(conn);
 }
 
-static void reply_error(struct net_conn *conn, int status, const char *text) {
+void http_refuse(struct net_conn *conn, int status, const char *text) {
     char *body = mem_format("{\"error\":\"%s\"}\n", text);
     net_reply(conn, &(struct net_reply){ .status = status,
                                          .content_type = "application/json",
@@ -144,84 +142,67 @@ static void reply_error(struct net_conn *conn, int status, const char *text) {
     free(body);
 }
 
-/* libwebsockets does not decode chunked request bodies. */
-static bool is_body_chunked(const struct net_conn *conn) {
-    return lws_hdr_total_length(conn->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
-}
-
-/* RFC 9112 section 6.3: without either header there is no body. libwebsockets expects one all the same, so
- * this socket cannot take another request. */
-static bool is_without_body(struct net_conn *conn) {
-    bool is_expected = conn->method == NET_POST || conn->method == NET_PUT || conn->method == NET_OTHER;
-    return is_expected && lws_hdr_total_length(conn->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0;
-}
-
-static uint64_t announced_length(const struct net_conn *conn) {
-    char text[24] = "";
-    lws_hdr_copy(conn->wsi, text, sizeof text, WSI_TOKEN_HTTP_CONTENT_LENGTH);
-    return strtoull(text, NULL, 10);
-}
-
-int http_on_head(struct net *net, struct lws *wsi) {
-    struct net_conn *conn = conn_new(net, wsi, false);
-    conn->n_body_announced = announced_length(conn);
-    conn->must_close = is_body_chunked(conn) || is_without_body(conn);
-    net->handlers.on_head(net->ctx, conn);
+static bool is_request_whole(struct net_conn *conn) {
+    conn->net->handlers.on_head(conn->net->ctx, conn);
     if (net_conn_is_answered(conn)) {
-        return 0;
+        return false;
     }
-    if (is_body_chunked(conn)) {
-        reply_error(conn, 411, "send the body with a Content-Length header");
-        return 0;
+    if (conn->has_chunked_body) {
+        http_refuse(conn, 411, "send the body with a Content-Length header");
+        return false;
     }
     if (conn->n_body_announced > conn->n_body_max) {
-        reply_error(conn, 413, "the body is too large: the limit is 1 MiB");
-        return 0;
+        http_refuse(conn, 413, "the body is too large: the limit is 1 MiB");
+        return false;
     }
-    conn->state = CONN_BODY;
-    if (!conn->must_close && (conn->method == NET_POST || conn->n_body_announced > 0)) {
-        return 0;
-    }
-    conn->state = CONN_WAITING;
-    lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
-    net->handlers.on_request(net->ctx, conn);
-    return 0;
+    return !http_is_body_arriving(conn);
 }
 
-int http_on_body(struct net_conn *conn, const char *bytes, size_t n_bytes) {
+static void hand_up(struct net_conn *conn) {
+    conn->state = CONN_WAITING;
+    conn->net->handlers.on_request(conn->net->ctx, conn);
+}
+
+void http_on_head(struct net_conn *conn) {
+    if (is_request_whole(conn)) {
+        hand_up(conn);
+    } else if (conn->state == CONN_HEAD) {
+        static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+        conn->state = CONN_BODY;
+        if (conn->expects_continue && conn->link->in.size == 0 &&
+            conn_write_raw(conn, go_on, sizeof go_on - 1) < 0) {
+            conn_kill(conn);
+        }
+    }
+}
+
+int http_on_body(struct net_conn *conn, const char *bytes, size_t n_bytes, size_t *n_taken) {
+    uint64_t left = conn->n_body_announced - conn->n_body_seen;
+    n_bytes = n_bytes < left ? n_bytes : (size_t)left;
+    *n_taken = n_bytes;
     conn->n_body_seen += n_bytes;
     if (conn->state != CONN_BODY || n_bytes == 0) {
-        return conn->state == CONN_DRAINING && conn->n_body_seen > HTTP_DRAIN_BYTES_MAX ? -1 : 0;
+        return 0;
     }
     if (conn->on_piece) {
         conn->piece_failed = conn->piece_failed || conn->on_piece(conn, bytes, n_bytes) != STATUS_OK;
         return 0;
     }
-    /* The announced length was checked against the limit, and the library hands up no more than that. */
+    /* The announced length was checked against the limit. */
     return bytes_add(&conn->body, bytes, n_bytes) == STATUS_OK ? 0 : -1;
 }
 
-int http_on_body_end(struct net_conn *conn) {
-    /* The library says this again when a client did not wait for the answer before it sent more, and would go
-     * on saying so without an end. */
-    if (conn->state == CONN_DRAINING || conn->body_ended) {
-        return -1;
-    }
-    conn->body_ended = true;
+void http_on_body_end(struct net_conn *conn) {
     if (conn->state == CONN_BODY) {
-        conn->state = CONN_WAITING;
-        lws_set_timeout(conn->wsi, NO_PENDING_TIMEOUT, 0);
-        conn->net->handlers.on_request(conn->net->ctx, conn);
+        hand_up(conn);
     }
-    return 0;
 }
 
 static int pump_reply(struct net_conn *conn) {
     size_t left = conn->reply_size - conn->reply_sent;
     size_t n_bytes = left < HTTP_PIECE_BYTES ? left : HTTP_PIECE_BYTES;
     if (n_bytes > 0) {
-        enum lws_write_protocol how = n_bytes == left ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP;
-        if (conn_write_raw(conn, conn->reply_body + conn->reply_sent, n_bytes, how) < 0) {
+        if (conn_write_raw(conn, conn->reply_body + conn->reply_sent, n_bytes) < 0) {
             return -1;
         }
         conn->reply_sent += n_bytes;
@@ -235,25 +216,24 @@ static int pump_reply(struct net_conn *conn) {
 
 /* One chunk of RFC 9112 section 7.1, or the plain bytes for an HTTP/1.0 client. */
 static int write_chunk(struct net_conn *conn, const char *bytes, size_t n_bytes) {
-    if (!conn->is_chunked) {
-        return conn_write_raw(conn, bytes, n_bytes, LWS_WRITE_HTTP);
+    if (conn->is_http_1_0) {
+        return conn_write_raw(conn, bytes, n_bytes);
     }
     struct bytes chunk;
     bytes_init(&chunk, n_bytes + 32);
     bytes_add_format(&chunk, "%zx\r\n", n_bytes);
     bytes_add(&chunk, bytes, n_bytes);
     bytes_add(&chunk, "\r\n", 2);
-    int result = conn_write_raw(conn, chunk.data, chunk.size, LWS_WRITE_HTTP);
+    int result = conn_write_raw(conn, chunk.data, chunk.size);
     bytes_deinit(&chunk);
     return result;
 }
 
 static int end_stream(struct net_conn *conn) {
-    if (!conn->is_chunked) {
-        conn_free(conn);
+    if (!conn->is_http_1_0 && conn_write_raw(conn, "0\r\n\r\n", 5) < 0) {
         return -1;
     }
-    return conn_write_raw(conn, "0\r\n\r\n", 5, LWS_WRITE_HTTP) < 0 ? -1 : finish(conn);
+    return finish(conn);
 }
 
 static int pump_stream(struct net_conn *conn) {
@@ -281,7 +261,7 @@ static int pump_stream(struct net_conn *conn) {
 int http_on_writable(struct net_conn *conn) {
     conn->waiting_since_ms = 0;
     if (conn->head_out.size > 0) {
-        int result = conn_write_raw(conn, conn->head_out.data, conn->head_out.size, LWS_WRITE_HTTP_HEADERS);
+        int result = conn_write_raw(conn, conn->head_out.data, conn->head_out.size);
         bytes_clear(&conn->head_out);
         conn_request_write(conn);
         return result < 0 ? -1 : 0;
@@ -301,10 +281,10 @@ int http_on_writable(struct net_conn *conn) {
 void net_conn_write(struct net_conn *conn, const char *bytes, size_t n_bytes) {
     assert(!conn->wrote);
     conn->wrote = true;
-    int result = conn->is_websocket ? conn_write_raw(conn, bytes, n_bytes, LWS_WRITE_TEXT)
-                                    : write_chunk(conn, bytes, n_bytes);
+    int result =
+        conn->is_websocket ? conn_write_raw(conn, bytes, n_bytes) : write_chunk(conn, bytes, n_bytes);
     if (result < 0) {
         LOG_DEBUG("conn_write_failed", "conn=%llu", (unsigned long long)conn->number);
-        lws_set_timeout(conn->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+        conn_kill(conn);
     }
 }

@@ -1,4 +1,4 @@
-/* net.c - the libwebsockets context: listening, the loop, and the one callback that hands events on. */
+/* net.c - the loop: the libwebsockets context, the epoll of the links inside it, and the one callback that hands events on. */
 #include "net/net.h"
 
 #include "base/clock.h"
@@ -6,31 +6,22 @@
 #include "base/mem.h"
 #include "net/net_internal.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
-#define NET_TICK_MS       1000
-#define NET_HEADER_TABLES 64
-#define NET_KEEPALIVE_S   60
+#define NET_TICK_MS    1000
+#define NET_EVENTS_MAX 64
 
-static int on_http_event(struct net *net, struct lws *wsi, enum lws_callback_reasons reason, void *in,
-                         size_t length) {
+static int on_socket_event(struct net *net, struct lws *wsi, enum lws_callback_reasons reason, void *in,
+                           size_t length) {
     struct net_conn *conn = lws_get_opaque_user_data(wsi);
     switch (reason) {
-    case LWS_CALLBACK_HTTP:
-        return http_on_head(net, wsi);
-    case LWS_CALLBACK_HTTP_BODY:
-        return conn ? http_on_body(conn, in, length) : 0;
-    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-        return conn ? http_on_body_end(conn) : 0;
-    case LWS_CALLBACK_HTTP_WRITEABLE:
-        return conn ? http_on_writable(conn) : 0;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-        return ws_on_upgrade(net, wsi, in);
+        return ws_on_confirm(net, wsi);
+    case LWS_CALLBACK_HTTP: /* it gets no requests */
+        return -1;
     case LWS_CALLBACK_ESTABLISHED:
         return conn ? ws_on_open(conn) : -1;
     case LWS_CALLBACK_RECEIVE:
@@ -38,7 +29,6 @@ static int on_http_event(struct net *net, struct lws *wsi, enum lws_callback_rea
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return conn ? ws_on_writable(conn) : 0;
     case LWS_CALLBACK_CLOSED:
-    case LWS_CALLBACK_CLOSED_HTTP:
     case LWS_CALLBACK_WSI_DESTROY:
         conn_free(conn);
         return 0;
@@ -61,7 +51,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     if (protocol && strcmp(protocol->name, WATCH_PROTOCOL) == 0) {
         return 0;
     }
-    return on_http_event(net, wsi, reason, in, length);
+    return on_socket_event(net, wsi, reason, in, length);
 }
 
 static void on_tick(lws_sorted_usec_list_t *entry) {
@@ -70,6 +60,9 @@ static void on_tick(lws_sorted_usec_list_t *entry) {
     LIST_EACH(node, &net->conns) {
         conn_tick(CONTAINER_OF(node, struct net_conn, node), now_ms);
     }
+    LIST_EACH(link_node, &net->links) {
+        link_tick(CONTAINER_OF(link_node, struct link, node), now_ms);
+    }
     lws_sul_schedule(net->context, 0, &net->tick, on_tick, (lws_usec_t)NET_TICK_MS * 1000);
 }
 
@@ -77,30 +70,25 @@ static void on_library_log(int level, const char *line) {
     LOG_DEBUG("lws", "level=%d %s", level, line);
 }
 
-/* The library logs a port in use and goes on without it; asking the kernel first gives a clear answer. */
-static enum status check_port(const struct net_options *options, struct fault *fault) {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(options->port) };
-    if (inet_pton(AF_INET, options->host, &address.sin_addr) != 1) {
-        return fault_set(fault, STATUS_INVALID,
-                         "--host %s is no IPv4 address: use 127.0.0.1 or an address of this machine",
-                         options->host);
+static void on_pump(lws_sorted_usec_list_t *entry) {
+    link_pump(lws_container_of(entry, struct net, pump));
+}
+
+void net_pump_soon(struct net *net) {
+    lws_sul_schedule(net->context, 0, &net->pump, on_pump, 1);
+}
+
+static void on_epoll(void *ctx) {
+    struct net *net = ctx;
+    struct epoll_event events[NET_EVENTS_MAX];
+    int n = epoll_wait(net->epoll, events, NET_EVENTS_MAX, 0);
+    for (int i = 0; i < n; i++) {
+        if (events[i].data.ptr) {
+            link_on_event(events[i].data.ptr, events[i].events);
+        } else {
+            listen_on_readable(net);
+        }
     }
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    bool is_free = bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 1) == 0;
-    int error = errno;
-    close(fd);
-    if (is_free) {
-        return STATUS_OK;
-    }
-    if (error == EADDRINUSE) {
-        return fault_set(fault, STATUS_BUSY,
-                         "port %u is in use: stop the program that listens there, or start with --port N",
-                         options->port);
-    }
-    return fault_set(fault, STATUS_IO, "cannot listen on %s port %u: %s", options->host, options->port,
-                     strerror(error));
 }
 
 static struct lws_context *create_context(struct net *net) {
@@ -116,8 +104,6 @@ static struct lws_context *create_context(struct net *net) {
         .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DISABLE_IPV6 |
                    LWS_SERVER_OPTION_VALIDATE_UTF8,
         .fd_limit_per_thread = NET_CONNECTIONS_MAX + 64,
-        .max_http_header_data = NET_HEAD_BYTES_MAX,
-        .max_http_header_pool = NET_HEADER_TABLES,
         .timeout_secs = NET_HEADER_TIME_S,
         .retry_and_idle_policy = &no_pings,
         .pt_serv_buf_size = 32 << 10,
@@ -125,22 +111,32 @@ static struct lws_context *create_context(struct net *net) {
     return lws_create_context(&info);
 }
 
-static struct lws_vhost *create_vhost(struct net *net, const char *name, const struct net_options *options) {
+static struct lws_vhost *create_vhost(struct net *net, const char *name) {
     static const struct lws_protocols protocols[] = {
         { .name = "http", .callback = on_event },
         { .name = WATCH_PROTOCOL, .callback = watch_on_event },
         { 0 },
     };
     struct lws_context_creation_info info = {
-        .port = options ? options->port : CONTEXT_PORT_NO_LISTEN,
-        .iface = options ? options->host : NULL,
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
         .protocols = protocols,
         .options = LWS_SERVER_OPTION_DISABLE_IPV6,
         .vhost_name = name,
-        .keepalive_timeout = NET_KEEPALIVE_S,
         .timeout_secs = NET_HEADER_TIME_S,
     };
     return lws_create_vhost(net->context, &info);
+}
+
+static bool open_loop(struct net *net) {
+    net->context = create_context(net);
+    net->files = net->context ? create_vhost(net, "files") : NULL;
+    net->sockets = net->files ? create_vhost(net, "sockets") : NULL;
+    net->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (net->sockets == NULL || net->epoll < 0) {
+        return false;
+    }
+    net->epoll_watch = net->loop.watch_fd(net, net->epoll, on_epoll, NULL, net);
+    return net->epoll_watch != NULL;
 }
 
 enum status net_open(struct net **out, struct fault *fault) {
@@ -148,11 +144,13 @@ enum status net_open(struct net **out, struct fault *fault) {
     lws_set_log_level(LLL_ERR | LLL_WARN, on_library_log);
     struct net *net = mem_alloc(sizeof *net);
     list_init(&net->conns);
+    list_init(&net->links);
+    list_init(&net->closed_links);
+    list_init(&net->ready);
     bytes_init(&net->scratch, NET_FRAME_BYTES_MAX + LWS_PRE);
     watch_init_loop(net);
-    net->context = create_context(net);
-    net->files = net->context ? create_vhost(net, "files", NULL) : NULL;
-    if (net->files == NULL) {
+    net->listener = net->epoll = -1;
+    if (!open_loop(net)) {
         net_close(net);
         return fault_set(fault, STATUS_IO, "the event loop could not be made");
     }
@@ -162,25 +160,21 @@ enum status net_open(struct net **out, struct fault *fault) {
 }
 
 enum status net_listen(struct net *net, const struct net_options *options, struct fault *fault) {
-    enum status status = check_port(options, fault);
-    if (status) {
-        return status;
-    }
     net->handlers = *options->handlers;
     net->ctx = options->ctx;
-    struct lws_vhost *vhost = create_vhost(net, "clients", options);
-    int port = vhost ? lws_get_vhost_listen_port(vhost) : 0;
-    if (port <= 0) {
-        return fault_set(fault, STATUS_IO, "cannot listen on %s port %u", options->host, options->port);
-    }
-    net->port = (uint16_t)port;
-    return STATUS_OK;
+    net->slow_ms = options->slow_ms ? options->slow_ms : NET_SLOW_MS;
+    return listen_open(net, options, fault);
 }
 
 void net_drop_clients(struct net *net) {
     while (!list_is_empty(&net->conns)) {
         conn_free(CONTAINER_OF(net->conns.next, struct net_conn, node));
     }
+    LIST_EACH(node, &net->links) {
+        link_close(CONTAINER_OF(node, struct link, node));
+    }
+    link_sweep(net);
+    listen_close(net);
 }
 
 void net_close(struct net *net) {
@@ -188,6 +182,11 @@ void net_close(struct net *net) {
         return;
     }
     lws_sul_cancel(&net->tick);
+    lws_sul_cancel(&net->pump);
+    net->loop.unwatch(net->epoll_watch);
+    if (net->epoll >= 0) {
+        close(net->epoll);
+    }
     if (net->context) {
         lws_context_destroy(net->context);
     }

@@ -1,7 +1,8 @@
 /* net.h - the event loop, HTTP/1.1 and WebSockets, as bytes.
  *
- * The only part that touches a socket of a client. It is built on libwebsockets and knows neither JSON nor chats: it hands whole
- * requests and whole messages up, and asks for one frame whenever a socket can take one (pull, never push).
+ * The only part that touches a socket of a client. It knows neither JSON nor chats: it hands whole requests and whole messages up, and
+ * asks for one frame whenever a socket can take one (pull, never push). The loop and the WebSockets are libwebsockets'; HTTP is link.c
+ * and head.c, because what that library takes for a request is more than what others do.
  *
  * Owner   a connection belongs to net; it is valid from its first upcall until on_close returns. HTTP: one net_conn per request.
  * Thread  the loop thread, except net_wake (any thread, also signal handlers).
@@ -82,6 +83,7 @@ struct net_options {
     uint16_t port;    /* 0: any free one */
     const struct net_handlers *handlers;
     void *ctx;
+    uint32_t slow_ms; /* 0: NET_SLOW_MS */
 };
 
 /* net_open makes the loop; nothing listens yet. */

@@ -4,22 +4,24 @@
 
 #include "base/bytes.h"
 #include "base/list.h"
+#include "net/head.h"
+#include "net/link.h"
 #include "net/net.h"
 
 #include <libwebsockets.h>
 
-/* HTTP: HEAD → BODY → WAITING → REPLYING or STREAMING (→ DRAINING) → DONE.  WebSocket: HEAD → OPEN → CLOSING.
+/* HTTP: HEAD → BODY → WAITING → REPLYING or STREAMING → DONE.  WebSocket: HEAD → OPEN → CLOSING.
  * HEAD      on_head runs
  * BODY      the body arrives (http_on_body)
  * WAITING   on_request ran, no answer yet
- * REPLYING  a known body is being sent (http_pump_reply)
- * STREAMING net_stream_begin was called (http_pump_stream)
- * DRAINING  the answer is out, the rest of the body is read and thrown away
- * OPEN      a WebSocket between on_open and the first close (ws_pump)
+ * REPLYING  a known body is being sent (pump_reply)
+ * STREAMING net_stream_begin was called (pump_stream)
+ * OPEN      a WebSocket between on_open and the first close (ws_on_writable)
  * CLOSING   a close code is set; the outbox drains, then the code is sent
- * DONE      nothing more to send; libwebsockets finishes the transaction */
+ * DONE      nothing more to send; the link goes on, or ends */
 /* One frame may be a whole snapshot. */
 #define NET_FRAME_BYTES_MAX (96u << 20)
+#define WEBSOCKET_KEY_BYTES 24
 
 enum conn_state {
     CONN_HEAD,
@@ -27,7 +29,6 @@ enum conn_state {
     CONN_WAITING,
     CONN_REPLYING,
     CONN_STREAMING,
-    CONN_DRAINING,
     CONN_OPEN,
     CONN_CLOSING,
     CONN_DONE,
@@ -41,7 +42,8 @@ struct frame {
 
 struct net {
     struct lws_context *context;
-    struct lws_vhost *files; /* where watched descriptors live; it does not listen */
+    struct lws_vhost *files;   /* where watched descriptors live */
+    struct lws_vhost *sockets; /* where WebSockets live; neither listens */
     struct net_handlers handlers;
     void *ctx;
     struct loop loop;
@@ -50,21 +52,38 @@ struct net {
     uint64_t n_conns_ever;
     lws_sorted_usec_list_t tick;
     struct bytes scratch; /* one frame with its LWS_PRE, reused */
+    uint64_t slow_ms;
     uint16_t port;
+
+    int epoll; /* the listening socket and all links, seen by the library's loop as one descriptor */
+    struct loop_watch *epoll_watch;
+    int listener;     /* -1: none */
+    size_t n_sockets; /* links and WebSockets */
+    size_t n_sockets_max;
+    lws_sorted_usec_list_t accept_again;
+    struct list_node links;
+    struct list_node closed_links;
+    struct list_node ready;
+    lws_sorted_usec_list_t pump;
+    struct net_conn *upgrading; /* while the library takes its socket over */
+    char incoming[LINK_READ_BYTES];
 };
 
 struct net_conn {
     struct list_node node;
     struct net *net;
-    struct lws *wsi;
+    struct link *link; /* NULL once it is a WebSocket */
+    struct lws *wsi;   /* NULL before it is one */
     void *ctx;
     uint64_t number;
     enum conn_state state;
     bool is_websocket;
     bool is_head_method;
-    bool must_close; /* after the answer: where the next request begins is not known */
-    bool is_chunked; /* a stream to an HTTP/1.1 client */
-    bool end_wanted; /* net_stream_end was called */
+    bool must_close; /* after the answer */
+    bool has_chunked_body;
+    bool expects_continue;
+    bool is_http_1_0; /* a stream to it has no chunks */
+    bool end_wanted;  /* net_stream_end was called */
     bool write_wanted;
     bool wrote; /* inside on_writable: its one frame is out */
     enum net_method method;
@@ -76,7 +95,6 @@ struct net_conn {
     uint64_t n_body_max;
     uint64_t n_body_announced; /* 0: none, or it is not said */
     uint64_t n_body_seen;
-    bool body_ended;
     enum status (*on_piece)(struct net_conn *conn, const char *bytes, size_t n_bytes);
     bool piece_failed;
 
@@ -93,30 +111,50 @@ struct net_conn {
     uint64_t last_write_ms;
     uint64_t waiting_since_ms; /* 0: nothing waits to be written */
     uint16_t close_code;
+    char websocket_key[WEBSOCKET_KEY_BYTES + 1];
     bool is_draining; /* CLOSING, but what on_writable has goes first */
     char close_reason[64];
 };
 
 /* conn.c */
-struct net_conn *conn_new(struct net *net, struct lws *wsi, bool is_websocket);
-void conn_free(struct net_conn *conn);
+struct net_conn *conn_new(struct net *net, struct link *link, const struct head *head);
+void conn_free(struct net_conn *conn); /* NULL is fine */
 void conn_request_write(struct net_conn *conn);
-/* conn_write_raw sends bytes through the scratch buffer; < 0: the socket is gone. */
-int conn_write_raw(struct net_conn *conn, const char *bytes, size_t n_bytes, enum lws_write_protocol how);
+/* conn_write_raw writes one message of a WebSocket, or bytes; < 0: the socket is gone. */
+int conn_write_raw(struct net_conn *conn, const char *bytes, size_t n_bytes);
 struct frame *conn_outbox_take(struct net_conn *conn);
 void conn_tick(struct net_conn *conn, uint64_t now_ms);
+/* conn_kill ends it without a word, in a later turn of the loop. */
+void conn_kill(struct net_conn *conn);
+/* Something waits for the kernel to take it; the kernel took some. NULL is fine. */
+void conn_is_waiting(struct net_conn *conn);
+void conn_made_progress(struct net_conn *conn);
 /* conn_bound_send_buffer: a WebSocket or a stream begins. */
 void conn_bound_send_buffer(struct net_conn *conn);
 
-/* http.c and ws.c: what the libwebsockets callback does for each. Other than 0 closes the socket. */
-int http_on_head(struct net *net, struct lws *wsi);
-int http_on_body(struct net_conn *conn, const char *bytes, size_t n_bytes);
-int http_on_body_end(struct net_conn *conn);
+/* http.c: what the link does for its request. Other than 0 closes it. */
+void http_on_head(struct net_conn *conn);
+int http_on_body(struct net_conn *conn, const char *bytes, size_t n_bytes, size_t *n_taken);
+void http_on_body_end(struct net_conn *conn);
 int http_on_writable(struct net_conn *conn);
-int ws_on_upgrade(struct net *net, struct lws *wsi, const char *protocol);
+bool http_is_body_arriving(const struct net_conn *conn);
+void http_refuse(struct net_conn *conn, int status, const char *text);
+const char *http_reason(int status);
+
+/* ws.c: ws_on_upgrade is the link's; the others are called by the library, and other than 0 closes the socket. */
+void ws_on_upgrade(struct net_conn *conn);
+int ws_on_confirm(struct net *net, struct lws *wsi);
 int ws_on_open(struct net_conn *conn);
 int ws_on_receive(struct net_conn *conn, const char *bytes, size_t n_bytes);
 int ws_on_writable(struct net_conn *conn);
+
+/* listen.c */
+MUST_CHECK enum status listen_open(struct net *net, const struct net_options *options, struct fault *fault);
+void listen_on_readable(struct net *net);
+void listen_close(struct net *net);
+
+/* net.c: link_pump runs in the next turn of the loop. */
+void net_pump_soon(struct net *net);
 
 /* watch.c: the struct loop over libwebsockets. */
 #define WATCH_PROTOCOL "watch"

@@ -24,10 +24,11 @@ struct server {
     pthread_t thread;
     atomic_bool stop;
     atomic_int n_closed;
-    int n_frames_left; /* of the stream under way */
+    int n_frames_left;      /* of the stream under way */
+    struct net_conn *gated; /* its stream waits behind its first frame for /open */
 };
 
-/* ---- The server: /echo answers with the body, /stream sends three frames, /refused is refused, WebSockets echo ---- */
+/* ---- The server: /echo answers with the body, /stream sends three frames, /gate two of them after /open, /refused is refused, WebSockets echo ---- */
 
 static void reply_text(struct net_conn *conn, int status, const char *text, size_t n_bytes) {
     net_reply(conn, &(struct net_reply){
@@ -41,15 +42,25 @@ static void on_head(void *ctx, struct net_conn *conn) {
     }
 }
 
+static void begin_stream(struct server *server, struct net_conn *conn) {
+    server->n_frames_left = 3;
+    net_stream_begin(conn, "text/event-stream", "Cache-Control: no-store\r\n");
+    net_conn_want_write(conn);
+}
+
 static void on_request(void *ctx, struct net_conn *conn) {
     struct server *server = ctx;
     size_t n_bytes;
     const char *body = net_conn_body(conn, &n_bytes);
     char name[32];
     if (strcmp(net_conn_path(conn), "/stream") == 0) {
-        server->n_frames_left = 3;
-        net_stream_begin(conn, "text/event-stream", "Cache-Control: no-store\r\n");
-        net_conn_want_write(conn);
+        begin_stream(server, conn);
+    } else if (strcmp(net_conn_path(conn), "/gate") == 0) {
+        server->gated = conn;
+        begin_stream(server, conn);
+    } else if (strcmp(net_conn_path(conn), "/open") == 0) {
+        net_conn_want_write(server->gated);
+        reply_text(conn, 200, "", 0);
     } else if (net_conn_query(conn, "name", name, sizeof name)) {
         reply_text(conn, 200, name, strlen(name));
     } else if (strcmp(net_conn_path(conn), "/unchanged") == 0) {
@@ -67,8 +78,11 @@ static void on_request(void *ctx, struct net_conn *conn) {
 static void on_writable(void *ctx, struct net_conn *conn) {
     struct server *server = ctx;
     net_conn_write(conn, "frame\n", 6);
-    if (--server->n_frames_left == 0) {
+    server->n_frames_left--;
+    if (server->n_frames_left == 0) {
         net_stream_end(conn);
+    } else if (server->n_frames_left == 2 && conn == server->gated) {
+        return;
     } else {
         net_conn_want_write(conn);
     }
@@ -313,11 +327,13 @@ static void test_a_body_without_a_length_is_411(void **state) {
 static void test_without_a_length_there_is_no_body(void **state) {
     char *answer = ask(*state, "POST /echo HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\n");
     assert_non_null(strstr(answer, "200 OK"));
-    assert_non_null(strstr(answer, "Content-Length: 0\r\nConnection: close\r\n"));
+    assert_non_null(strstr(answer, "Content-Length: 0\r\n\r\n"));
 }
 
 static void test_an_ampersand_that_was_encoded_belongs_to_its_argument(void **state) {
-    ask(*state, "GET /a?x=1%26name=c&name=a%26b%3D&name=d HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\na&b=");
+    char *answer =
+        ask(*state, "GET /a?x=1%26name=c&name=a%26b%3D&name=d HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\na&b=");
+    assert_non_null(strstr(answer, "\r\n\r\na&b="));
 }
 
 static void test_a_304_has_no_length(void **state) {
@@ -343,17 +359,68 @@ static void test_what_comes_behind_an_unwanted_body_is_left_unread_and_harms_nob
     assert_non_null(strstr(ask(*state, "GET /a?name=b HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\nb"), "200"));
 }
 
-static void test_posts_in_a_row_without_waiting_harm_nobody(void **state) {
-    static const char post[] = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
-    int fd = dial(*state);
-    char *both = mem_format("%s%s", post, post);
-    put(fd, both, strlen(both));
-    free(both);
-    char out[4096];
-    while (read(fd, out, sizeof out) > 0) {
+static size_t count_of(const char *text, const char *wanted) {
+    size_t n = 0;
+    for (const char *at = strstr(text, wanted); at; at = strstr(at + 1, wanted)) {
+        n++;
     }
+    return n;
+}
+
+static void test_requests_sent_ahead_are_answered_in_turn(void **state) {
+    static const char three[] = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+                                "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"
+                                "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\ndef";
+    int fd = dial(*state);
+    put(fd, three, sizeof three - 1);
+    char *answer = get_until(fd, "def");
+    assert_int_equal(count_of(answer, "HTTP/1.1 200 OK"), 3);
+    assert_true(strstr(answer, "abc") < strstr(answer, "frame") &&
+                strstr(answer, "frame") < strstr(answer, "def"));
     close(fd);
-    assert_non_null(strstr(ask(*state, "GET /a?name=b HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\nb"), "200"));
+}
+
+static void test_what_is_sent_while_an_answer_is_on_its_way_is_no_part_of_it(void **state) {
+    int fd = dial(*state);
+    for (const char *byte = "GET /gate HTTP/1.1\r\nHost: a\r\n\r\n"; *byte; byte++) {
+        put(fd, byte, 1);
+    }
+    get_until(fd, "frame\n\r\n"); /* the first of the stream; the others come when the gate opens */
+    const char *next = "GET /a?name=next HTTP/1.1\r\nHost: a\r\n\r\n";
+    put(fd, next, strlen(next));
+    assert_non_null(strstr(ask(*state, "GET /open HTTP/1.1\r\nHost: a\r\n\r\n", "\r\n\r\n"), "200"));
+    char *answer = get_until(fd, "next");
+    assert_int_equal(count_of(answer, "HTTP/1.1 200 OK"), 1);
+    assert_int_equal(count_of(answer, "frame"), 2);
+    close(fd);
+}
+
+static void test_a_body_may_be_asked_for_with_100_continue(void **state) {
+    int fd = dial(*state);
+    const char *head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    put(fd, head, strlen(head));
+    assert_non_null(strstr(get_until(fd, "\r\n\r\n"), "HTTP/1.1 100 Continue"));
+    put(fd, "river", 5);
+    assert_non_null(strstr(get_until(fd, "river"), "HTTP/1.1 200 OK"));
+    close(fd);
+}
+
+static void test_a_bad_head_is_refused_and_the_socket_ends(void **state) {
+    char *answer =
+        ask(*state, "GET /a HTTP/1.1\nHost: a\r\n\r\nGET /a?name=b HTTP/1.1\r\nHost: a\r\n\r\n", NULL);
+    assert_int_equal(strncmp(answer, "HTTP/1.1 400 Bad Request\r\n", 26), 0);
+    assert_int_equal(count_of(answer, "HTTP/1.1"), 1);
+}
+
+static void test_a_client_that_only_sends_no_more_gets_its_answer(void **state) {
+    int fd = dial(*state);
+    const char *request = "GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
+    put(fd, request, strlen(request));
+    shutdown(fd, SHUT_WR);
+    char *body = strstr(get_until(fd, NULL), "\r\n\r\n");
+    assert_non_null(body);
+    assert_int_equal(strlen(body + 4), 3u << 20);
+    close(fd);
 }
 
 static void test_a_stream_is_chunked_and_ends(void **state) {
@@ -377,6 +444,25 @@ static void test_a_websocket_echoes_whole_messages(void **state) {
     put_frame(fd, 0x81, large, 60000);
     assert_int_equal(strlen(get_frame(fd, &opcode)), 60000);
     free(large);
+    close(fd);
+}
+
+static void test_a_message_right_behind_the_opening_arrives(void **state) {
+    int fd = dial(*state);
+    static const char request[] =
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+        "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        "\x81\x85\0\0\0\0river";
+    put(fd, request, sizeof request - 1);
+    char head[1024] = "";
+    for (size_t n = 0; strstr(head, "\r\n\r\n") == NULL; n++) {
+        assert_int_equal(get_exactly(fd, head + n, 1), 1);
+    }
+    assert_null(strstr(head, "xtensions"));
+    unsigned opcode;
+    assert_string_equal(get_frame(fd, &opcode), "hello");
+    assert_string_equal(get_frame(fd, &opcode), "river");
     close(fd);
 }
 
@@ -438,9 +524,14 @@ int main(void) {
         TEST(test_a_304_has_no_length),
         TEST(test_a_refusal_comes_before_the_body),
         TEST(test_what_comes_behind_an_unwanted_body_is_left_unread_and_harms_nobody),
-        TEST(test_posts_in_a_row_without_waiting_harm_nobody),
+        TEST(test_requests_sent_ahead_are_answered_in_turn),
+        TEST(test_what_is_sent_while_an_answer_is_on_its_way_is_no_part_of_it),
+        TEST(test_a_body_may_be_asked_for_with_100_continue),
+        TEST(test_a_bad_head_is_refused_and_the_socket_ends),
+        TEST(test_a_client_that_only_sends_no_more_gets_its_answer),
         TEST(test_a_stream_is_chunked_and_ends),
         TEST(test_a_websocket_echoes_whole_messages),
+        TEST(test_a_message_right_behind_the_opening_arrives),
         TEST(test_a_websocket_upgrade_can_be_refused),
         TEST(test_too_large_a_message_is_closed_with_4009),
         TEST(test_a_binary_message_is_closed_with_1003),

@@ -1,34 +1,50 @@
 /* ws.c - one WebSocket over libwebsockets: whole text messages in, one frame per writable callback out. */
-#include "base/log.h"
+#include "base/mem.h"
 #include "net/net_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* The answer to a refused upgrade goes out at once: the library finishes the transaction right after this callback. */
-static int write_refusal(struct net_conn *conn) {
-    bytes_add(&conn->head_out, conn->reply_body, conn->reply_size);
-    return conn_write_raw(conn, conn->head_out.data, conn->head_out.size, LWS_WRITE_HTTP_HEADERS) < 0 ? -1
-                                                                                                      : 1;
+/* The library gets a head of our own making: it sees no byte of the request but the key, which was checked, and there is no
+ * extension in it that it could agree to. What the client sent behind its head goes with it. */
+static void hand_over(struct net_conn *conn) {
+    struct net *net = conn->net;
+    struct bytes *ahead = &conn->link->in;
+    char *start =
+        mem_format("GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                   "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                   conn->websocket_key);
+    struct bytes first;
+    bytes_init(&first, ahead->size + HEAD_BYTES_MAX);
+    bytes_add_text(&first, start);
+    bytes_add(&first, ahead->data ? ahead->data : "", ahead->size);
+    free(start);
+    int fd = link_release(conn->link);
+    conn->link = NULL;
+    net->upgrading = conn;
+    lws_adopt_socket_vhost_readbuf(net->sockets, fd, first.data, first.size);
+    bytes_deinit(&first);
+    if (net->upgrading) {
+        conn_free(net->upgrading);
+        net->upgrading = NULL;
+    }
 }
 
-int ws_on_upgrade(struct net *net, struct lws *wsi, const char *protocol) {
-    struct net_conn *conn = conn_new(net, wsi, true);
-    if (strcasecmp(protocol, "websocket") != 0) {
-        static const char text[] = "{\"error\":\"only an upgrade to websocket is possible\"}\n";
-        net_reply(conn, &(struct net_reply){ .status = 400,
-                                             .content_type = "application/json",
-                                             .body = text,
-                                             .n_bytes = sizeof text - 1 });
-    } else {
-        net->handlers.on_head(net->ctx, conn);
-    }
+void ws_on_upgrade(struct net_conn *conn) {
+    conn->net->handlers.on_head(conn->net->ctx, conn);
     if (!net_conn_is_answered(conn)) {
-        return 0;
+        hand_over(conn);
     }
-    int result = write_refusal(conn);
-    conn_free(conn);
-    return result;
+}
+
+int ws_on_confirm(struct net *net, struct lws *wsi) {
+    if (net->upgrading == NULL) {
+        return -1;
+    }
+    net->upgrading->wsi = wsi;
+    lws_set_opaque_user_data(wsi, net->upgrading);
+    net->upgrading = NULL;
+    return 0;
 }
 
 int ws_on_open(struct net_conn *conn) {
@@ -82,7 +98,7 @@ int ws_on_writable(struct net_conn *conn) {
     conn->waiting_since_ms = 0;
     struct frame *frame = conn_outbox_take(conn);
     if (frame) {
-        int result = conn_write_raw(conn, frame->bytes + LWS_PRE, frame->n_bytes, LWS_WRITE_TEXT);
+        int result = conn_write_raw(conn, frame->bytes + LWS_PRE, frame->n_bytes);
         free(frame);
         if (conn->outbox_first || conn->write_wanted || conn->state == CONN_CLOSING) {
             conn_request_write(conn);
