@@ -75,16 +75,17 @@ static const char *const sql_texts[SQL_N] = {
         "n_prompt_tokens = ?7, context_size = ?8, text_sizes = ?9, tokens = ?10 WHERE key = ?1 AND last_seq "
         "= ?2 - 1 AND "
         "ended = 0",
-    /* Of those that wait behind another one of their conversation, no engine was asked. */
+    /* Of those that wait behind another one of their conversation, no engine was asked. The + keeps the search on the
+     * index of the unended ones, which are few. */
     [SQL_GENERATION_NEXT_UNENDED] =
         "SELECT g.key, g.last_seq, g.conversation_key, g.attempts, EXISTS (SELECT 1 FROM generation o "
         "WHERE o.conversation_key = g.conversation_key AND o.ended = 0 AND o.message_key < g.message_key) "
-        "FROM generation g WHERE g.ended = 0 AND g.key > ?1 AND g.key <= ?2 ORDER BY g.key LIMIT 1",
+        "FROM generation g WHERE g.ended = 0 AND +g.key > ?1 AND +g.key <= ?2 ORDER BY +g.key LIMIT 1",
     [SQL_GENERATION_LAST] = "SELECT max(key) FROM generation",
     [SQL_GENERATION_ADD_ATTEMPT] = "UPDATE generation SET attempts = attempts + 1 WHERE key = ?1",
     [SQL_GENERATION_LIST_WAITING] =
         "SELECT c.name, g.id FROM generation g JOIN conversation c ON c.key = g.conversation_key "
-        "WHERE g.ended = 0 ORDER BY g.message_key",
+        "WHERE g.ended = 0 ORDER BY +g.message_key",
     [SQL_GENERATION_DELETE] = "DELETE FROM generation WHERE key = ?1",
     [SQL_GENERATION_DELETE_ALL] = "DELETE FROM generation WHERE conversation_key = ?1",
 

@@ -56,8 +56,8 @@ struct packed {
 };
 
 static struct packed column_bytes(sqlite3_stmt *row, int column) {
-    const void *data = sqlite3_column_blob(row, column); /* of an empty one it is NULL too */
     bool is_there = sqlite3_column_type(row, column) != SQLITE_NULL;
+    const void *data = sqlite3_column_blob(row, column); /* of an empty one it is NULL too */
     return (struct packed){ .data = data == NULL && is_there ? "" : data,
                             .size = (size_t)sqlite3_column_bytes(row, column) };
 }

@@ -107,6 +107,16 @@ int64_t driver_number(const struct driver *driver, const char *sql) {
     return number;
 }
 
+void driver_exec(const struct driver *driver, const char *sql) {
+    assert_null(driver->store);
+    sqlite3 *sqlite = NULL;
+    assert_int_equal(sqlite3_open(driver->path, &sqlite), SQLITE_OK);
+    if (sqlite3_exec(sqlite, sql, NULL, NULL, NULL) != SQLITE_OK) {
+        fail_msg("%s", sqlite3_errmsg(sqlite));
+    }
+    assert_int_equal(sqlite3_close(sqlite), SQLITE_OK);
+}
+
 void driver_on_done(void *ctx, enum status status) {
     struct driver_answer *answer = ctx;
     assert_false(answer->is_done);

@@ -42,6 +42,9 @@ void driver_wait(struct driver *driver, const bool *is_done);
 /* driver_number runs a query on the database of a closed store. */
 int64_t driver_number(const struct driver *driver, const char *sql);
 
+/* driver_exec changes the database of a closed store. */
+void driver_exec(const struct driver *driver, const char *sql);
+
 /* An answer that is one status; pass &answer as ctx. */
 struct driver_answer {
     bool is_done;
