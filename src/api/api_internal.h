@@ -126,6 +126,7 @@ json_t *encode_conversation(const char *name, const char *title, int64_t created
 void ws_native_handle(struct api *api, struct net_conn *net); /* GET /ws */
 void ws_chat_handle(struct api *api, struct net_conn *net);   /* GET /ws/chat/stream */
 void ws_watch_handle(struct api *api, struct net_conn *net);  /* GET /ws/conversation/watch/{id} */
+void ws_echo_handle(struct api *api, struct net_conn *net);   /* GET /__echo, with RUNNEL_FAULTS */
 void ws_native_broadcast_conversation(struct api *api, const struct conversation *conversation,
                                       enum conversation_event event);
 void ws_native_broadcast_model(struct api *api);

@@ -44,12 +44,15 @@ static const struct route routes[] = {
     { "/v1/models", GET, openai_models_handle, false, NULL },
     { "/v1/models/", GET, openai_models_handle, false, NULL },
     { "/v1/chat/completions", POST, openai_chat_handle, false, NULL },
+#ifdef RUNNEL_FAULTS
+    { "/__echo", GET, ws_echo_handle, true, NULL },
+#endif
 };
 
 static const struct route page_route = { "/", GET, static_files_handle, false, NULL };
 
 bool router_is_page(const char *path) {
-    static const char *const prefixes[] = { "/api", "/v1", "/ws", "/health" };
+    static const char *const prefixes[] = { "/api", "/v1", "/ws", "/health", "/__echo" };
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         size_t length = strlen(prefixes[i]);
         if (strncmp(path, prefixes[i], length) == 0 && (path[length] == '/' || path[length] == '\0')) {

@@ -49,6 +49,7 @@ static const struct option_row rows[] = {
       "web pages that may use it besides its own, by ','" },
     { "log", KIND_TEXT, AT(log), "LEVEL", "error, warn, info, debug or trace (info)" },
 #ifdef RUNNEL_FAULTS
+    { "slow-ms", KIND_U32, AT(slow_ms), "N", "drop a client that takes nothing for so long (30000)" },
     { "fault", KIND_LIST, AT(faults), "POINT", "fail there: NAME:N[+][:kill|abort|eio|stop], by ','" },
 #endif
     { "no-open", KIND_BOOL, AT(no_open), NULL, "do not open a browser" },

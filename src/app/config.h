@@ -35,6 +35,7 @@ struct config {
     bool version;
 #ifdef RUNNEL_FAULTS
     char *faults[CONFIG_LIST_MAX + 1]; /* base/fault_point.h */
+    uint32_t slow_ms;                  /* 0: NET_SLOW_MS */
 #endif
 };
 

@@ -177,11 +177,13 @@ static void open_api(struct app *app) {
 
 static enum status listen_to_clients(struct app *app, struct fault *fault) {
     struct net_handlers handlers = api_handlers();
-    enum status status = net_listen(
-        app->net,
-        &(struct net_options){
-            .host = app->config.host, .port = app->config.port, .handlers = &handlers, .ctx = app->api },
-        fault);
+    struct net_options options = {
+        .host = app->config.host, .port = app->config.port, .handlers = &handlers, .ctx = app->api
+    };
+#ifdef RUNNEL_FAULTS
+    options.slow_ms = app->config.slow_ms;
+#endif
+    enum status status = net_listen(app->net, &options, fault);
     if (status == STATUS_OK) {
         api_listening(app->api, app->net);
     }

@@ -145,11 +145,11 @@ static void test_a_websocket_opening_is_known_by_two_fields(void **state) {
 static void check_size(size_t n_fields, size_t n_filler, int status) {
     char *text = calloc(1, HEAD_BYTES_MAX * 2);
     assert_non_null(text);
-    size_t n = (size_t)sprintf(text, HOST);
+    size_t n = (size_t)snprintf(text, HEAD_BYTES_MAX, HOST);
     for (size_t i = 0; i < n_fields; i++) {
-        n += (size_t)sprintf(text + n, "F%zu: 1\r\n", i);
+        n += (size_t)snprintf(text + n, HEAD_BYTES_MAX, "F%zu: 1\r\n", i);
     }
-    n += (size_t)sprintf(text + n, "X: ");
+    n += (size_t)snprintf(text + n, HEAD_BYTES_MAX, "X: ");
     memset(text + n, 'x', n_filler);
     memcpy(text + n + n_filler, "\r\n\r\n", 4);
     struct head head;
