@@ -130,12 +130,13 @@ def test_p5_the_page_comes_back_by_itself_after_kill_9(warm, new_page):
     page.get_by_test_id("connection-banner").wait_for()
     warm.start()
     wait_end(page)
-    assert page.get_by_test_id("message-assistant").last.get_attribute("data-end-reason") == "interrupted"
+    assert page.get_by_test_id("message-assistant").get_attribute("data-end-reason") in ("stop", "length")
+    assert page.get_by_test_id("went-on").is_visible()
     shown = " ".join(page.get_by_test_id("answer").last.inner_text().split())
     assert shown.startswith(" ".join(seen.split())[:60]), "text that was seen is gone"
 
 
-def test_p1_a_dead_engine_is_said_and_the_next_message_works(warm, new_page):
+def test_p5_an_answer_goes_on_after_a_dead_engine_and_the_next_message_works(warm, new_page):
     page = new_page()
     page.goto(warm.url)
     page.evaluate(OBSERVE)
@@ -143,7 +144,8 @@ def test_p1_a_dead_engine_is_said_and_the_next_message_works(warm, new_page):
     page.wait_for_function("() => window.states.length >= 8", timeout=100_000)
     os.kill(warm.engine_pid(), signal.SIGSEGV)
     wait_end(page)
-    assert page.get_by_test_id("message-assistant").last.get_attribute("data-end-reason") == "interrupted"
+    assert page.get_by_test_id("message-assistant").get_attribute("data-end-reason") in ("stop", "length")
+    assert page.get_by_test_id("went-on").is_visible()
     assert page.get_by_test_id("answer").last.inner_text()
     warm.post("/api/config", {"max_tokens": 8})
     ask(page, "And now?")
