@@ -159,8 +159,7 @@ struct store_send {
     const char *generation_id;
     const char *model;
     const char *settings; /* JSON: what going on with it needs */
-    bool
-        queues; /* a generation of it that has not ended is no reason to refuse; STORE_QUEUE_MAX of them are */
+    bool queues;          /* unended generations of it are no reason to refuse, up to STORE_QUEUE_MAX */
     int64_t wall_ms;
 };
 
@@ -230,7 +229,8 @@ struct store_end {
     int64_t wall_ms;
 };
 
-/* continuation_key 0: none was made. With STATUS_IO and another one both are committed, only not safe on disk. */
+/* continuation_key 0: none was made. With STATUS_IO and another one both are committed, only not safe on disk; the same end
+ * again, with the same continuation_id, finds them. */
 typedef void (*store_on_ended)(void *ctx, enum status status, int64_t continuation_key);
 MUST_CHECK enum status store_end_generation(struct store *store, const struct store_end *end,
                                             store_on_ended callback, void *ctx);

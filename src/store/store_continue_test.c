@@ -214,6 +214,27 @@ static void test_what_has_ended_is_not_gone_on_with_twice(void **state) {
     store_conversation_free(found);
 }
 
+/* Whoever was told that the disk had failed asks again. */
+static void test_the_same_end_again_finds_what_goes_on_with_it(void **state) {
+    struct driver *driver = *state;
+    struct store_sent sent = driver_send(driver, (struct store_send){ 0 });
+    char id[ID_HEX_BYTES];
+    id_make_hex(id);
+    struct store_end end = {
+        .generation_key = sent.generation_key, .seq = 2, .reason = "interrupted", .continuation_id = id
+    };
+    struct driver_ended first = driver_end_as(driver, end);
+    struct driver_ended again = driver_end_as(driver, end);
+    assert_int_equal(again.status, STATUS_OK);
+    assert_true(again.continuation_key > 0);
+    assert_int_equal(again.continuation_key, first.continuation_key);
+    end.seq = 3;
+    assert_int_equal(driver_end_as(driver, end).status, STATUS_CONFLICT);
+    end.seq = 2;
+    end.continuation_id = NULL;
+    assert_int_equal(driver_end_as(driver, end).status, STATUS_CONFLICT);
+}
+
 static void end_and_die(void *ctx) {
     struct driver *driver = ctx;
     driver_reopen(driver);
@@ -499,6 +520,7 @@ int main(void) {
         TEST(test_a_repeated_send_gets_the_first_generation_of_its_answer),
         TEST(test_an_end_that_cannot_be_gone_on_with_is_no_end),
         TEST(test_what_has_ended_is_not_gone_on_with_twice),
+        TEST(test_the_same_end_again_finds_what_goes_on_with_it),
         TEST(test_a_kill_at_any_write_leaves_both_or_none),
         TEST(test_nothing_goes_on_after_three_without_a_token),
         TEST(test_a_token_gives_new_hope),

@@ -55,6 +55,7 @@ static const char *const sql_texts[SQL_N] = {
         "FROM generation g JOIN conversation c ON c.key = g.conversation_key "
         "JOIN message m ON m.key = g.message_key LEFT JOIN generation n ON n.continues_key = g.key "
         "WHERE g.id = ?1",
+    [SQL_GENERATION_FIND_CONTINUATION] = "SELECT key FROM generation WHERE id = ?1 AND continues_key = ?2",
     [SQL_GENERATION_COUNT_UNENDED] =
         "SELECT count(*) FROM generation WHERE conversation_key = ?1 AND ended = 0",
     [SQL_GENERATION_READ] = "SELECT last_seq, ended, conversation_key, message_key, continues_key, attempts "
@@ -140,8 +141,8 @@ enum status store_db_fault(const struct store_db *db, int result, struct fault *
     case SQLITE_CORRUPT:
     case SQLITE_FORMAT:
         return fault_set(fault, STATUS_CORRUPT,
-                         "%s is damaged or no database (%s); nothing was changed. Move it away, or put a "
-                         "backup in its place",
+                         "%s is damaged or no database (%s); nothing was changed. \"runnel check\" says what is wrong, "
+                         "\"runnel salvage\" saves what can be read; or put a backup in its place",
                          db->path, sqlite3_errstr(result));
     default:
         return fault_set(fault, STATUS_IO, "%s cannot be used: %s", db->path,

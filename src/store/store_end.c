@@ -106,11 +106,23 @@ static int insert_continuation(struct store_db *db, const struct store_end *end,
     return result;
 }
 
+static int find_continuation(struct store_db *db, const struct store_end *end, int64_t *key) {
+    sqlite3_stmt *find = store_db_use(db, SQL_GENERATION_FIND_CONTINUATION);
+    store_db_bind_text(find, 1, end->continuation_id);
+    sqlite3_bind_int64(find, 2, end->generation_key);
+    return store_db_find_number(find, key);
+}
+
 int store_end_apply(struct store_db *db, const struct store_end *end, struct store_ended *ended) {
     struct generation_row row;
     *ended = (struct store_ended){ .status = STATUS_OK };
     int result = read_generation(db, end->generation_key, &row);
     if (result != SQLITE_OK) {
+        return result;
+    }
+    if (row.has_ended && end->seq == row.last_seq && end->continuation_id) {
+        result = find_continuation(db, end, &ended->continuation_key);
+        ended->status = ended->continuation_key ? STATUS_OK : STATUS_CONFLICT;
         return result;
     }
     if (!row.is_there || row.has_ended || end->seq != row.last_seq + 1) {

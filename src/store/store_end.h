@@ -11,7 +11,8 @@ struct store_ended {
     int64_t continuation_key; /* 0: none was made */
 };
 
-/* store_end_apply ends a generation in the running transaction, and makes the one that goes on with it. The result is
+/* store_end_apply ends a generation in the running transaction, and makes the one that goes on with it. When both were made
+ * before by the same end, it finds them: whoever had to be told that they are not safe on disk may ask again. The result is
  * SQLite's. */
 int store_end_apply(struct store_db *db, const struct store_end *end, struct store_ended *ended);
 
