@@ -70,7 +70,8 @@ struct generation *generation_new(const struct model *model, struct command *com
     generation->batch_output = -1;
     prepare_prompt(generation, model);
     generation->sampler = sampler_new(model, &generate->sampling, generate->ignore_eos);
-    for (int i = 0; i < generation->n_prompt; i++) {
+    int n_noted = generation->is_replayed ? generation->n_conversation : generation->n_prompt;
+    for (int i = 0; i < n_noted; i++) {
         sampler_note_token(generation->sampler, generation->prompt[i]);
     }
     return generation;
@@ -118,6 +119,11 @@ static const char *reason_to_end(const struct generation *generation, const stru
 
 void generation_sample(struct generation *generation) {
     generation->sampled = sampler_sample(generation->sampler, generation->batch_output);
+}
+
+void generation_replay(struct generation *generation) {
+    llama_token token = generation->prompt[generation->slot->n_tokens];
+    sampler_replay(generation->sampler, generation->batch_output, token);
 }
 
 void generation_say(struct generation *generation, const struct model *model, struct events *events,

@@ -29,6 +29,7 @@ struct generation {
     int n_prompt;        /* of both */
     int n_conversation;
     bool is_stepwise; /* the prefix is computed token by token, as it was when it was said */
+    bool is_replayed; /* and its tokens are drawn again, for the random numbers behind them */
     int n_cached;
     int n_sampled;
     int position;       /* in the queue, as last told */
@@ -54,6 +55,9 @@ void generation_fail(struct generation *generation, const char *code, const char
 
 /* generation_sample takes the next token from the batch's logits. */
 void generation_sample(struct generation *generation);
+
+/* generation_replay draws a token of the prefix again: the one behind what the cache holds. */
+void generation_replay(struct generation *generation);
 
 /* generation_say adds the item of the token just sampled to the step under way. May set `reason`. */
 void generation_say(struct generation *generation, const struct model *model, struct events *events,

@@ -46,7 +46,8 @@ static void explain_library_error(struct model_load *load, const char *what) {
     bool is_memory = strstr(last, "alloc") || strstr(last, "memory");
     if (is_memory) {
         engine_error_set(&load->error, ERROR_NO_MEMORY,
-                         "not enough memory for %s: %.200s; choose a smaller context or model", what, last);
+                         "not enough memory for %s of %.160s: %.160s; choose a smaller context or model",
+                         what, load->path, last);
     } else {
         engine_error_set(&load->error, ERROR_MODEL_CORRUPT, "%.160s cannot be loaded: %.200s", load->path,
                          last[0] ? last : "the library does not say why");
@@ -130,8 +131,8 @@ static bool warm_up(struct model_load *load, struct model *model) {
         llama_synchronize(model->context);
         llama_memory_clear(model->memory, true);
         if (failed) {
-            engine_error_set(&load->error, ERROR_INTERNAL, "the model cannot compute one token (%d): %.200s",
-                             failed, backend_last_error());
+            engine_error_set(&load->error, ERROR_INTERNAL, "%.160s cannot compute one token (%d): %.200s",
+                             load->path, failed, backend_last_error());
             return false;
         }
         model->step_ms = (double)(clock_now_ns() - began_ns) / 1e6;

@@ -59,10 +59,6 @@ static bool take_text(struct generation *generation, const struct model *model) 
     return piece_finish_said(&generation->piece) || stopped;
 }
 
-static bool is_repeatable(const struct sampling *sampling) {
-    return sampling->seed >= 0 || sampler_is_greedy(sampling);
-}
-
 void prefix_take(struct generation *generation, const struct model *model) {
     const struct generate *generate = &generation->command->generate;
     bool stopped = generate->prefix_text ? take_text(generation, model) : take_tokens(generation, model);
@@ -70,6 +66,8 @@ void prefix_take(struct generation *generation, const struct model *model) {
         generation->reason = "stop";
     }
     int n_prefix = generation->n_prompt - generation->n_conversation;
-    generation->is_stepwise =
-        n_prefix > 0 && n_prefix <= PREFIX_STEPWISE_TOKENS_MAX && is_repeatable(&generate->sampling);
+    bool is_greedy = sampler_is_greedy(&generate->sampling);
+    bool is_repeatable = is_greedy || generate->sampling.seed >= 0;
+    generation->is_stepwise = is_repeatable && n_prefix > 0 && n_prefix <= PREFIX_STEPWISE_TOKENS_MAX;
+    generation->is_replayed = generation->is_stepwise && !is_greedy;
 }

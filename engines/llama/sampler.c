@@ -118,7 +118,7 @@ static llama_token draw(struct sampler *sampler, const float *logits) {
     return token;
 }
 
-llama_token sampler_sample(struct sampler *sampler, int index) {
+static llama_token pick(struct sampler *sampler, int index) {
     const struct model *model = sampler->model;
     float *logits = llama_get_logits_ith(model->context, index);
     if (sampler->penalty != 1.0f) {
@@ -127,7 +127,16 @@ llama_token sampler_sample(struct sampler *sampler, int index) {
     if (sampler->ignore_eos) {
         candidates_forbid(logits, model->n_vocab, model->end_tokens, (size_t)model->n_end_tokens);
     }
-    llama_token token = sampler->chain ? draw(sampler, logits) : candidates_best(logits, model->n_vocab);
+    return sampler->chain ? draw(sampler, logits) : candidates_best(logits, model->n_vocab);
+}
+
+llama_token sampler_sample(struct sampler *sampler, int index) {
+    llama_token token = pick(sampler, index);
     sampler_note_token(sampler, token);
     return token;
+}
+
+void sampler_replay(struct sampler *sampler, int index, llama_token token) {
+    pick(sampler, index);
+    sampler_note_token(sampler, token);
 }

@@ -32,4 +32,7 @@ void sampler_note_token(struct sampler *sampler, llama_token token);
 /* sampler_sample picks the next token from the logits at `index` of the last batch; changes them. */
 llama_token sampler_sample(struct sampler *sampler, int index);
 
+/* sampler_replay does the same for a token that an earlier run picked here, so that the random numbers go on where they did. */
+void sampler_replay(struct sampler *sampler, int index, llama_token token);
+
 #endif

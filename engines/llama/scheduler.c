@@ -130,7 +130,9 @@ static bool try_start(struct scheduler *scheduler, struct generation *generation
     const struct generate *generate = &generation->command->generate;
     struct slot *slot = NULL;
     if (has_room(scheduler, generation)) {
-        slot = slots_take(&scheduler->slots, generate->cache_key, generation->prompt, generation->n_prompt);
+        /* To be drawn again a token needs the logits before it: they are not in the cache. */
+        int n_reusable = generation->is_replayed ? generation->n_conversation : generation->n_prompt;
+        slot = slots_take(&scheduler->slots, generate->cache_key, generation->prompt, n_reusable);
     }
     if (slot == NULL) {
         return false;
@@ -221,6 +223,11 @@ static int count_next(const struct generation *generation) {
     return n_done < generation->n_conversation ? generation->n_conversation - n_done : 1;
 }
 
+static bool needs_logits(const struct generation *generation, int position) {
+    int first = generation->is_replayed ? generation->n_conversation : generation->n_prompt;
+    return position + 1 >= first;
+}
+
 /* Fills the batch with prompt tokens, oldest generation first. Returns how many. */
 static int add_prefill(struct scheduler *scheduler, int budget) {
     struct llama_batch *batch = &scheduler->batch;
@@ -234,10 +241,10 @@ static int add_prefill(struct scheduler *scheduler, int budget) {
         int n_left = count_next(generation);
         int n = n_left < budget ? n_left : budget;
         for (int i = 0; i < n; i++) {
-            bool is_last = slot->n_tokens + i + 1 == generation->n_prompt;
-            generation->batch_output = is_last ? batch->n_tokens : -1;
+            bool has_output = needs_logits(generation, slot->n_tokens + i);
+            generation->batch_output = has_output ? batch->n_tokens : -1;
             add_to_batch(batch, generation->prompt[slot->n_tokens + i], slot->n_tokens + i, slot->id,
-                         is_last);
+                         has_output);
         }
         generation->batch_count = n;
         budget -= n;
@@ -322,13 +329,16 @@ static void fail_batch(struct scheduler *scheduler, int code) {
 }
 
 static bool wants_token(const struct generation *generation) {
-    return generation->batch_output >= 0 && generation->command->generate.max_tokens != 0;
+    return generation->batch_output >= 0 && generation->state == GENERATION_DECODING &&
+           generation->command->generate.max_tokens != 0;
 }
 
 static void sample_all(struct scheduler *scheduler) {
     for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
         if (wants_token(generation)) {
             generation_sample(generation);
+        } else if (generation->batch_output >= 0 && generation->state == GENERATION_PREFILL) {
+            generation_replay(generation);
         }
     }
     uint64_t t_ns = clock_now_ns();
@@ -336,7 +346,7 @@ static void sample_all(struct scheduler *scheduler) {
     for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
         if (wants_token(generation)) {
             generation_say(generation, scheduler->model, scheduler->events, t_ns);
-        } else if (generation->batch_output >= 0) {
+        } else if (generation->batch_output >= 0 && generation->state == GENERATION_DECODING) {
             generation_flush(generation, scheduler->events);
             generation->reason = "length";
         }
