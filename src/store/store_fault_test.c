@@ -374,6 +374,32 @@ static void test_a_sync_that_keeps_failing_is_an_io_error_that_names_what_is_com
     assert_int_equal(driver_end(driver, sent.generation_key, 2), STATUS_OK);
 }
 
+/* [P5] The answer must not be thought ended for good while the database holds one that goes on with it. */
+static void test_an_end_that_is_not_safe_names_what_goes_on_with_it(void **state) {
+    struct driver *driver = *state;
+    driver->retry_ms = 60;
+    driver_reopen(driver);
+    struct store_sent sent = driver_send(driver, (struct store_send){ 0 });
+    char id[ID_HEX_BYTES];
+    id_make_hex(id);
+    struct store_end end = {
+        .generation_key = sent.generation_key, .seq = 2, .reason = "interrupted", .continuation_id = id
+    };
+    atomic_store(&n_writes_to_fail, FOREVER);
+    struct driver_ended ended = driver_end_as(driver, end);
+    assert_int_equal(ended.status, STATUS_IO);
+    assert_int_equal(ended.continuation_key, 0); /* nothing of it is there */
+    atomic_store(&n_writes_to_fail, 0);
+    atomic_store(&n_syncs_to_fail, FOREVER);
+    ended = driver_end_as(driver, end);
+    assert_int_equal(ended.status, STATUS_IO);
+    assert_true(ended.continuation_key != 0);
+    atomic_store(&n_syncs_to_fail, 0);
+    struct driver_ended again = driver_end_as(driver, end);
+    assert_int_equal(again.status, STATUS_OK);
+    assert_int_equal(again.continuation_key, ended.continuation_key);
+}
+
 /* ---- Full ---- */
 
 static void on_counted(void *ctx, enum status status) {
@@ -419,6 +445,7 @@ int main(void) {
         TEST(test_the_end_of_a_detached_generation_waits_for_no_disk),
         TEST(test_a_sync_that_fails_is_tried_again),
         TEST(test_a_sync_that_keeps_failing_is_an_io_error_that_names_what_is_committed),
+        TEST(test_an_end_that_is_not_safe_names_what_goes_on_with_it),
         TEST(test_the_store_takes_no_more_than_its_maximum),
     };
     return cmocka_run_group_tests(tests, catch_writes, NULL);
