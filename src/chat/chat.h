@@ -67,7 +67,7 @@ void chat_listen(struct chat *chat, const struct chat_listener *listener);
 void chat_drain(struct chat *chat);
 
 /* chat_stop ends every reply as "interrupted". Those that go on by themselves have their next generation then, as the newest stream of
- * their message: it begins with the next start. chat_is_idle says when that is on disk. */
+ * their message: it begins with the next start. What waits behind them stays as it is until then. chat_is_idle says when that is on disk. */
 void chat_stop(struct chat *chat);
 bool chat_is_idle(const struct chat *chat);
 bool chat_is_stopping(const struct chat *chat);

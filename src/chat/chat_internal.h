@@ -83,7 +83,8 @@ void turn_begin_failed(struct chat *chat, struct conversation *conversation, str
 void turn_cancel(struct turn *turn);
 /* turns_cancel cancels all of a conversation. */
 void turns_cancel(struct conversation *conversation);
-/* turn_stop ends it now: a server that stops does not wait for an engine that may hang. */
+/* turn_stop ends it now: a server that stops does not wait for an engine that may hang. One that waits behind another and goes on with
+ * the next start is just left. */
 void turn_stop(struct turn *turn);
 /* turn_drop frees one whose end the store did not take before it was closed. */
 void turn_drop(struct turn *turn);

@@ -168,9 +168,9 @@ static bool is_worth_retry(const struct ending *ending, enum status status) {
 }
 
 static void on_end_stored(void *ctx, enum status status, int64_t continuation_key) {
-    (void)continuation_key; /* none was asked for */
     struct ending *ending = ctx;
     if (status == STATUS_OK) {
+        ending->continuation_key = continuation_key;
         FAULT_POINT("end.before_frame");
         finish(ending);
         return;
@@ -255,7 +255,9 @@ void turn_cancel(struct turn *turn) {
 }
 
 void turn_stop(struct turn *turn) {
-    if (turn->state != TURN_ENDING) {
+    if (turn->state == TURN_BEHIND && may_go_on(turn)) {
+        leave(turn); /* unended: the next start begins it, as often as it takes */
+    } else if (turn->state != TURN_ENDING) {
         cancel_in_engine(turn);
         if (turn->is_cancelled) {
             turn_end(turn, "cancelled", NULL, NULL, NULL);
