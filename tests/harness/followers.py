@@ -219,6 +219,9 @@ class RestEventsFollower(EventFollower):
         return f"/api/generations/{self.generation}/events?after={self.seq}"
 
     def take(self, event):
+        if event.get("event") == "phase":
+            self.trace.add(self.number, "other", type="phase")
+            return
         generation, seq = self.place(event)
         data = json.loads(event["data"])
         if data["type"] == "token":
