@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define WAL_PAGES_MAX 4096 /* 16 MiB of 4 KiB pages: then a checkpoint, also while there is work */
+#define SYNC_LOOK_MS  20   /* while jobs wait for the disk: whether the log must be written again */
 #define IDLE_MS       1000 /* without a job: then a checkpoint */
 #define SETTINGS_MAX  1024
 
@@ -73,6 +74,9 @@ static int64_t wait_ms(const struct store *store, uint64_t idle_ms) {
     int64_t wait_ms = store_batch_wait_ms(&store->batch);
     uint64_t now_ms = clock_now_ms();
     int64_t pause_ms = idle_ms > now_ms ? (int64_t)(idle_ms - now_ms) : 0;
+    if (store_sync_is_owing(store->sync) && pause_ms > SYNC_LOOK_MS) {
+        pause_ms = SYNC_LOOK_MS;
+    }
     return store->db.n_wal_pages > 0 && (wait_ms < 0 || wait_ms > pause_ms) ? pause_ms : wait_ms;
 }
 
@@ -83,6 +87,9 @@ static bool checkpoint(struct store *store) {
     int error = sqlite3_system_errno(store->db.sqlite);
     store_health_set(&store->health, STORE_PART_CHECKPOINT,
                      has_failed ? store_health_classify(result, error) : STORE_FINE);
+    if ((result & 0xFF) == SQLITE_IOERR) {
+        store_sync_rewrite(store->sync); /* perhaps it was a sync of the log that failed */
+    }
     return is_moved;
 }
 
@@ -105,7 +112,11 @@ static void *store_main(void *ctx) {
             store_sync_mark(store->sync);
         }
         post_answers(store, done);
-        if (is_idle || store_sync_wants_checkpoint(store->sync) || store->db.n_wal_pages >= checkpoint_pages) {
+        if (store_sync_wants_rewrite(store->sync)) {
+            store_sync_rewrite(store->sync);
+        }
+        bool is_due = is_idle || store->db.n_wal_pages >= checkpoint_pages;
+        if (is_due && !store_sync_wants_rewrite(store->sync)) {
             /* One that fails is tried again when the log has grown by as much, or at the next pause. */
             checkpoint_pages = checkpoint(store) ? WAL_PAGES_MAX : store->db.n_wal_pages + WAL_PAGES_MAX;
         }
@@ -165,10 +176,12 @@ static enum status start_threads(struct store *store, struct fault *fault) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     char *log_path = mem_format("%s-wal", store->database_path);
-    enum status status = store_sync_new(
-        &(struct store_sync_options){
-            .directory = store->directory, .log_path = log_path, .done = store->done, .health = &store->health, .retry_ms = store->retry_ms },
-        &store->sync, fault);
+    enum status status = store_sync_new(&(struct store_sync_options){ .directory = store->directory,
+                                                                      .log_path = log_path,
+                                                                      .done = store->done,
+                                                                      .health = &store->health,
+                                                                      .retry_ms = store->retry_ms },
+                                        &store->sync, fault);
     if (status == STATUS_OK) {
         store->has_thread = pthread_create(&store->thread, NULL, store_main, store) == 0;
         status =

@@ -19,6 +19,7 @@
 /* How long a commit waits for company; the rest of STORE_SYNC_MS is for the call itself. */
 #define SYNC_DELAY_MS (STORE_SYNC_MS * 4 / 5)
 #define SYNC_PAUSE_MS 50
+#define REWRITE_BYTES 65536
 
 struct store_sync {
     struct store_sync_options options;
@@ -27,26 +28,32 @@ struct store_sync {
     int fd;
     struct mail mark; /* in the box, or with the sync thread, while is_marked */
     atomic_bool is_marked;
-    atomic_bool wants_checkpoint;
+    atomic_bool wants_rewrite;
+    atomic_size_t n_jobs; /* posted and not passed on */
 };
+
+static bool sync_once(struct store_sync *sync) {
+    int error = FAULT_POINT_FAILS("sync.before") ? EIO : fdatasync(sync->fd) != 0 ? errno : 0;
+    store_health_set(sync->options.health, STORE_PART_SYNC,
+                     error ? store_health_classify(SQLITE_IOERR, error) : STORE_FINE);
+    if (error == 0) {
+        FAULT_POINT("sync.after");
+        return true;
+    }
+    LOG_ERROR("store_sync", "error=%s", strerror(error));
+    atomic_store(&sync->wants_rewrite, true);
+    return false;
+}
 
 static bool sync_log(struct store_sync *sync) {
     uint64_t give_up_ms = clock_now_ms() + (uint64_t)sync->options.retry_ms;
-    for (;;) {
-        int error = FAULT_POINT_FAILS("sync.before") ? EIO : fdatasync(sync->fd) != 0 ? errno : 0;
-        store_health_set(sync->options.health, STORE_PART_SYNC,
-                         error ? store_health_classify(SQLITE_IOERR, error) : STORE_FINE);
-        if (error == 0) {
-            FAULT_POINT("sync.after");
-            return true;
-        }
-        LOG_ERROR("store_sync", "error=%s", strerror(error));
-        atomic_store(&sync->wants_checkpoint, true);
+    while (atomic_load(&sync->wants_rewrite) || !sync_once(sync)) {
         if (clock_now_ms() >= give_up_ms || mailbox_is_closed(sync->box)) {
             return false;
         }
         nanosleep(&(struct timespec){ .tv_nsec = SYNC_PAUSE_MS * 1000000L }, NULL);
     }
+    return true;
 }
 
 /* Takes the mark out of the list; the rest are jobs. */
@@ -70,6 +77,7 @@ static void pass_on(struct store_sync *sync, struct mail *first, bool is_synced)
         } else if (job->kind->after_sync) {
             job->kind->after_sync(job);
         }
+        atomic_fetch_sub(&sync->n_jobs, 1);
         enum status status = mailbox_post(sync->options.done, mail);
         assert(status == STATUS_OK);
         (void)status;
@@ -165,12 +173,31 @@ void store_sync_mark(struct store_sync *sync) {
 }
 
 void store_sync_post(struct store_sync *sync, struct store_job *job) {
+    atomic_fetch_add(&sync->n_jobs, 1);
     enum status status = mailbox_post(sync->box, &job->mail);
     assert(status == STATUS_OK);
     (void)status;
 }
 
-bool store_sync_wants_checkpoint(struct store_sync *sync) {
-    /* The load keeps the common case free of a locked instruction. */
-    return atomic_load(&sync->wants_checkpoint) && atomic_exchange(&sync->wants_checkpoint, false);
+bool store_sync_wants_rewrite(struct store_sync *sync) {
+    return atomic_load(&sync->wants_rewrite);
+}
+
+void store_sync_rewrite(struct store_sync *sync) {
+    char *piece = mem_alloc(REWRITE_BYTES);
+    off_t at = 0;
+    ssize_t n;
+    while ((n = pread(sync->fd, piece, REWRITE_BYTES, at)) > 0 &&
+           pwrite(sync->fd, piece, (size_t)n, at) == n) {
+        at += n;
+    }
+    LOG_WARN("store_rewrite", "bytes=%lld is_whole=%d", (long long)at, n == 0);
+    if (n == 0) {
+        atomic_store(&sync->wants_rewrite, false);
+    }
+    free(piece);
+}
+
+bool store_sync_is_owing(struct store_sync *sync) {
+    return atomic_load(&sync->n_jobs) > 0;
 }

@@ -40,8 +40,13 @@ void store_sync_mark(struct store_sync *sync);
  * STATUS_IO. */
 void store_sync_post(struct store_sync *sync, struct store_job *job);
 
-/* store_sync_wants_checkpoint is true once after the disk has refused: the kernel may have dropped pages of
- * the log that it reports only once, and a checkpoint writes them elsewhere. */
-bool store_sync_wants_checkpoint(struct store_sync *sync);
+/* After fdatasync has failed the kernel may take pages for clean that never came to the disk, and says so only once: the next call
+ * would succeed and mean nothing. So the log is written again, byte for byte, before it is synced again. That is the store thread's:
+ * nobody else writes the log meanwhile. store_sync_wants_rewrite: it must be done; until it is, jobs wait. */
+bool store_sync_wants_rewrite(struct store_sync *sync);
+
+/* store_sync_is_owing: jobs wait for the disk, so a rewrite may soon be wanted. */
+bool store_sync_is_owing(struct store_sync *sync);
+void store_sync_rewrite(struct store_sync *sync);
 
 #endif
