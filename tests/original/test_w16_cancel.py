@@ -1,0 +1,91 @@
+"""[W16] POST /api/chat/cancel: by conversation, by generation, and, for front ends with one chat, by nothing at all."""
+
+import threading
+
+import httpx
+
+from harness.clients import Native
+
+
+def cancel(server, **arguments):
+    """As a front end does that sends no body."""
+    return server.http("POST", "/api/chat/cancel", **arguments)
+
+
+def test_no_body_ends_the_only_answer(serve, script):
+    tale = script().gate(4)
+    server = serve(tale)
+    assert cancel(server).status_code == 400, "nothing runs"
+    with Native(server) as client:
+        ack = client.begin("Tell me")
+        client.until_seq(4)
+        answer = cancel(server)
+        assert answer.status_code == 200
+        assert answer.json() == {"success": True, "generation_id": ack["generation"], "reason": "cancelled", "seq": 5}
+        assert client.until("end")["reason"] == "cancelled"
+    assert cancel(server).status_code == 400
+
+
+def test_no_body_is_refused_when_two_answers_are_written(serve, script):
+    tale = script().gate(4)
+    server = serve(tale)
+    with Native(server) as client:
+        acks = [client.begin(text) for text in ("One", "Two")]
+        refused = cancel(server, json={})
+        assert refused.status_code == 400 and "conversation_id" in refused.json()["error"]
+        assert cancel(server, json={"conversation_id": acks[0]["conversation"]}).json()["reason"] == "cancelled"
+        assert cancel(server).json()["generation_id"] == acks[1]["generation"]
+
+
+def test_calls_of_the_compatible_api_do_not_count(serve, script):
+    tale = script().gate(4)
+    server = serve(tale)
+    chunks, begun = [], threading.Event()
+
+    def call():
+        body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
+        with httpx.stream("POST", server.url + "/v1/chat/completions", json=body, timeout=30, trust_env=False) as answer:
+            for line in answer.iter_lines():
+                chunks.append(line)
+                begun.set()
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    assert begun.wait(30)
+    assert cancel(server).status_code == 400
+    with Native(server) as client:
+        client.begin("Tell me")
+        client.until_seq(4)
+        assert cancel(server).json()["reason"] == "cancelled"
+    tale.open_all()
+    thread.join(30)
+    assert chunks[-2] == "data: [DONE]", "it was not touched"
+
+
+def test_a_waiting_answer_is_cancelled_by_its_generation(serve, script):
+    """The one that runs goes on; the end of the other comes in its turn to watchers, and at once to whoever cancels."""
+    tale = script().gate(4)
+    server = serve(tale)
+    server.post("/api/config", {"when_busy": "queue"})
+    with Native(server) as client:
+        first = client.begin("One")
+        client.until_seq(4)
+        second = client.begin("Two", first["conversation"])
+        answer = cancel(server, json={"generation_id": second["generation"]}).json()
+        assert answer == {"success": True, "generation_id": second["generation"], "reason": "cancelled", "seq": 2}
+        assert cancel(server, json={"generation_id": second["generation"]}).json() == answer
+        tale.open_all()
+        assert client.until("end")["reason"] == "stop"
+        assert client.until("end")["generation"] == second["generation"]
+
+
+def test_a_wrong_id_is_named(serve, script):
+    server = serve(script())
+    for body, status, word in [
+        ({"generation_id": "x"}, 400, "generation_id"),
+        ({"conversation_id": "../x"}, 400, "conversation_id"),
+        ({"generation_id": "f" * 32}, 404, "generation"),
+        ({"conversation_id": "chat_1999-01-01-00-00-00-000.txt"}, 404, "conversation"),
+    ]:
+        answer = cancel(server, json=body)
+        assert answer.status_code == status and word in answer.json()["error"], (body, answer.text)
