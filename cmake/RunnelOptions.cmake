@@ -15,6 +15,7 @@ set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g")
 # Programs land at the top of the build folder: the server finds its engines beside itself.
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
 
+option(RUNNEL_FUZZ "Build the targets of fuzz/ and nothing else (clang)" OFF)
 set(RUNNEL_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them: address,undefined or thread")
 
 # Places where a test makes the server fail (src/base/fault_point.h). What people run has none.

@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,8 +37,10 @@ enum status json_parse(const char *text, size_t n_bytes, json_t **out, struct fa
     json_error_t error;
     *out = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (*out == NULL) {
-        return fault_set(fault, STATUS_INVALID, "invalid JSON at line %d column %d: %s", error.line,
-                         error.column, error.text);
+        /* The library quotes the place, and cuts where it likes. */
+        bool is_text = utf8_is_valid(error.text, strlen(error.text));
+        return fault_set(fault, STATUS_INVALID, "invalid JSON at line %d column %d%s%s", error.line,
+                         error.column, is_text ? ": " : "", is_text ? error.text : "");
     }
     return STATUS_OK;
 }

@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include "base/utf8.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -174,8 +176,18 @@ static void test_text_of_a_value_parses_to_the_same_value(void **state) {
     json_decref(again);
 }
 
+static void test_the_sentence_is_text_whatever_came(void **state) {
+    (void)state;
+    json_t *value;
+    struct fault fault;
+    static const char broken[] = "[\"\\ud\xc8\x84O\xcf\xe7]";
+    assert_int_equal(json_parse(broken, sizeof broken - 1, &value, &fault), STATUS_INVALID);
+    assert_true(utf8_is_valid(fault.text, strlen(fault.text)));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_sentence_is_text_whatever_came),
         cmocka_unit_test(test_what_rfc_8259_leaves_open_is_refused),
         cmocka_unit_test(test_any_value_is_a_text),
         cmocka_unit_test(test_depth_is_counted_outside_strings),

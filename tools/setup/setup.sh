@@ -107,10 +107,12 @@ setup_build() {
         setup_quietly "$log" cmake --preset "$preset" -S "$root" || return 1
         echo "$state" >"$folder/.state"
     fi
-    if ! cmake --build "$folder" -- -n 2>/dev/null | grep -q 'no work to do'; then
+    local targets=()
+    [ "$preset" != fuzz ] || targets=(--target fuzzers)
+    if ! cmake --build "$folder" "${targets[@]}" -- -n 2>/dev/null | grep -q 'no work to do'; then
         setup_say "building $preset"
     fi
-    setup_quietly "$log" cmake --build "$folder"
+    setup_quietly "$log" cmake --build "$folder" "${targets[@]}"
 }
 
 # Runs a command with its output in a log; shows the errors in it, or its end, only when it fails.

@@ -9,10 +9,12 @@
     thread    the same under ThreadSanitizer
     real      tests/ that need the real model (marker `real`), release build
     browser   tests/ that need a browser (marker `browser`), release build
+    fuzz      the targets of fuzz/, each RUNNEL_FUZZ_SECONDS (45) from its saved corpus, two at a time
 
 Without a part: all of them, in this order. The last line is `N passed, N failed`.
 """
 
+import concurrent.futures
 import json
 import os
 import re
@@ -244,6 +246,46 @@ def run_browser(tally, arguments):
     run_pytest(tally, "browser", "release", "browser", arguments)
 
 
+def fuzz_target(target, seconds):
+    """Runs one; what it found that is new stays in build/, and is no part of the tree. Returns how it ended, and its output."""
+    name = target.name
+    found = RESULTS / "fuzz" / name
+    shutil.rmtree(found, ignore_errors=True)
+    (found / "corpus").mkdir(parents=True)
+    command = [target, f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=2048", "-max_len=4096", "-print_final_stats=1"]
+    command += [f"-artifact_prefix={found}/"]
+    dictionary = ROOT / "fuzz" / "dictionaries" / name
+    command += [f"-dict={dictionary}"] if dictionary.is_file() else []
+    command += [found / "corpus", ROOT / "fuzz" / "corpus" / name]
+    env = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1", LSAN_OPTIONS=f"suppressions={LSAN_SUPPRESSIONS}:print_suppressions=0")
+    limit = seconds * 2 + 120
+    try:
+        done = subprocess.run(list(map(str, command)), cwd=found, env=env, capture_output=True, timeout=limit, stdin=subprocess.DEVNULL)
+        return done.returncode, done.stderr.decode(errors="replace")
+    except subprocess.TimeoutExpired as expired:
+        return 1, (expired.stderr or b"").decode(errors="replace") + f"\nstill running after {limit} s"
+
+
+def run_fuzz(tally, _arguments):
+    heading("fuzz")
+    if not built(tally, "fuzz"):
+        return
+    folder = ROOT / "build" / "fuzz" / "fuzz"
+    targets = [folder / source.stem for source in sorted((ROOT / "fuzz").glob("*.c"))]
+    seconds = int(os.environ.get("RUNNEL_FUZZ_SECONDS", "45"))
+    passed = failed = 0
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for target, (code, text) in zip(targets, pool.map(lambda target: fuzz_target(target, seconds), targets)):
+            runs = (re.search(r"number_of_executed_units: (\d+)", text) or [0, 0])[1]
+            print(f"{'FAILED' if code else 'ok    '} {target.name}: {runs} runs", flush=True)
+            passed, failed = passed + (code == 0), failed + (code != 0)
+            if code:
+                print(text[-4000:], flush=True)
+                for crash in sorted(path for path in (RESULTS / "fuzz" / target.name).iterdir() if path.is_file()):
+                    print(f"{crash.relative_to(ROOT)}: {crash.read_bytes()[:1000]!r}", flush=True)
+    tally.add("fuzz", passed, failed)
+
+
 PARTS = {
     "house": run_house,
     "unit": run_unit,
@@ -252,6 +294,7 @@ PARTS = {
     "thread": run_thread,
     "real": run_real,
     "browser": run_browser,
+    "fuzz": run_fuzz,
 }
 
 
