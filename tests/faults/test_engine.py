@@ -1,4 +1,7 @@
-"""An engine that crashes, hangs or talks nonsense costs one answer: sockets stay open, the end says why, the next message works."""
+"""An engine that crashes, hangs or talks nonsense costs one answer: sockets stay open, the end says why, the next message works.
+
+Here `after_crash` is `ask`, so that the end is seen; how an answer goes on by itself is in test_crash.py.
+"""
 
 import os
 import signal
@@ -11,11 +14,23 @@ from harness.clients import Chat, Native, Watch
 from harness.oracle import Mirror, check_stored, check_w12, follow
 
 
+@pytest.fixture
+def serve_ask(serve):
+    """Starts a server on which nothing goes on by itself."""
+
+    def start(*arguments, **options):
+        server = serve(*arguments, **options)
+        assert server.post("/api/config", {"after_crash": "ask"}).status_code == 200
+        return server
+
+    return start
+
+
 @pytest.mark.parametrize("n_tokens", [0, 1, 5])
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
-def test_an_engine_that_is_killed_in_mid_answer(serve, script, number, n_tokens):
+def test_an_engine_that_is_killed_in_mid_answer(serve_ask, script, number, n_tokens):
     tale = script().gate(n_tokens + 1)
-    server = serve(tale)
+    server = serve_ask(tale)
     server.expects_crash = True
     with Native(server) as client, Native(server) as other:
         ack = client.begin("One")
@@ -44,9 +59,9 @@ def test_an_engine_that_is_killed_in_mid_answer(serve, script, number, n_tokens)
         other.until("ping")
 
 
-def test_a_crash_ends_all_answers_of_the_engine_and_no_other_socket(serve, script):
+def test_a_crash_ends_all_answers_of_the_engine_and_no_other_socket(serve_ask, script):
     tale = script().gate(3)
-    server = serve(tale)
+    server = serve_ask(tale)
     server.expects_crash = True
     with Native(server) as one, Chat(server) as two:
         ack = one.begin("One")
@@ -65,10 +80,10 @@ def test_a_crash_ends_all_answers_of_the_engine_and_no_other_socket(serve, scrip
 
 
 @pytest.mark.parametrize("fault", ["garbage", "longline", "exit", "abort", "crash"])
-def test_an_engine_that_goes_wrong_at_a_token(serve, script, tmp_path, fault):
+def test_an_engine_that_goes_wrong_at_a_token(serve_ask, script, tmp_path, fault):
     tale = script()
     tale.at(4, fault, once=str(tmp_path / "once"))
-    server = serve(tale)
+    server = serve_ask(tale)
     server.expects_crash = True
     with Native(server) as client:
         ack = client.begin("One")
@@ -95,13 +110,13 @@ def test_a_generation_that_the_engine_gives_up_ends_as_error(serve, script):
 
 
 @pytest.mark.parametrize("kind", ["stopped", "hanging"])
-def test_an_engine_that_says_nothing_is_killed_after_the_hang_limit(serve, script, tmp_path, kind):
+def test_an_engine_that_says_nothing_is_killed_after_the_hang_limit(serve_ask, script, tmp_path, kind):
     tale = script()
     if kind == "hanging":
         tale.at(4, "hang", once=str(tmp_path / "once"))
     else:
         tale.gate(4)
-    server = serve(tale, flags=["--engine-hang-ms", "1500"])
+    server = serve_ask(tale, flags=["--engine-hang-ms", "1500"])
     server.expects_crash = True
     with Native(server) as client:
         ack = client.begin("One")

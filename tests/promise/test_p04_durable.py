@@ -21,10 +21,16 @@ def wait_gone(pid, seconds=30):
         os.close(fd)
 
 
+def ask_only(server):
+    """Nothing goes on by itself: what a crash cuts stays cut."""
+    assert server.post("/api/config", {"after_crash": "ask"}).status_code == 200
+    return server
+
+
 @pytest.mark.parametrize("n_tokens", [0, 1, 2, 5, 12])
 def test_kill_9_keeps_every_token_that_a_client_received(new_server, script, n_tokens):
     tale = script().gate_all()
-    server = new_server(tale).start()
+    server = ask_only(new_server(tale).start())
     with Native(server) as client:
         ack = client.begin("Tell me of rivers")
         tale.open(*range(1, n_tokens + 1))
@@ -45,9 +51,31 @@ def test_kill_9_keeps_every_token_that_a_client_received(new_server, script, n_t
         check_stored(server, mirror)
 
 
+@pytest.mark.parametrize("n_tokens", [0, 1, 5, 12])
+def test_after_kill_9_the_answer_goes_on_behind_what_was_received(new_server, script, n_tokens):
+    tale = script().gate_all()
+    server = new_server(tale).start()
+    with Native(server) as client:
+        ack = client.begin("Tell me of rivers")
+        tale.open(*range(1, n_tokens + 1))
+        client.until_seq(n_tokens + 1)
+        mirror = Mirror(ack["conversation"]).feed(*client.frames)
+        server.kill()
+    tale.open_all()
+    server.start()
+    with Native(server) as client:
+        client.watch(ack["conversation"], mirror.cursor(client.epoch))
+        client.until("resumed")
+        follow(client, mirror)
+        assert mirror.end == "stop" and mirror.text == tale.text
+        # What no engine has begun is begun, not continued.
+        assert len(mirror.chain) == (2 if n_tokens else 1)
+        check_stored(server, mirror)
+
+
 def test_kill_9_at_full_speed_loses_nothing_that_was_received(new_server, script):
     tale = script(tokens=[f" {number}" for number in range(400)], count=20000)
-    server = new_server(tale, flags=["--context", "60000"]).start()
+    server = ask_only(new_server(tale, flags=["--context", "60000"]).start())
     with Native(server) as client, Chat(server) as chat:
         ack = client.begin("Count")
         chat.ask("Count as well")
@@ -81,7 +109,7 @@ def test_an_acked_message_is_there_after_kill_9(new_server, script):
 
 def test_the_conversation_goes_on_after_kill_9(new_server, script):
     tale = script().gate(3)
-    server = new_server(tale).start()
+    server = ask_only(new_server(tale).start())
     with Native(server) as client:
         ack = client.begin("One")
         client.until_seq(3)
@@ -102,7 +130,7 @@ def test_the_conversation_goes_on_after_kill_9(new_server, script):
 def test_a_graceful_stop_ends_streams_as_interrupted_and_closes_with_1001(serve, script):
     """[W8]"""
     tale = script().gate(4)
-    server = serve(tale)
+    server = ask_only(serve(tale))
     with Native(server) as client, Chat(server) as chat:
         ack = client.begin("One")
         client.until_seq(4)
