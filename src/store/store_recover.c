@@ -63,12 +63,11 @@ static int interrupt(struct store_db *db, const struct unended *one, bool goes_o
 }
 
 static int recover_one(struct store_db *db, const struct unended *one, bool goes_on, int64_t wall_ms) {
-    bool has_token = one->last_seq > 1;
-    bool may_stay = one->waits || one->attempts < STORE_VAIN_MAX;
-    if (goes_on && !one->is_detached && !has_token && may_stay) {
+    bool may_go_on = goes_on && !one->is_detached;
+    if (may_go_on && one->last_seq == 1 && one->attempts < STORE_VAIN_MAX) {
         return keep(db, one);
     }
-    return interrupt(db, one, goes_on && has_token && !one->is_detached, wall_ms);
+    return interrupt(db, one, may_go_on, wall_ms);
 }
 
 /* The continuations that are made meanwhile have keys behind last_key. */
