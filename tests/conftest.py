@@ -11,6 +11,7 @@ from harness.server import Server, build_folder, default_model
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="fault tests at full length: minutes instead of seconds")
+    parser.addoption("--minutes", type=float, default=10, help="of the soak, with --long")
     parser.addoption("--seed", type=int, default=1, help="of everything that tests choose by chance")
 
 

@@ -283,3 +283,71 @@ def test_f28_two_send_and_three_watch(serve, script, n_each=15):
         orders.setdefault(trace.connections[record.connection].client, []).append(record.generation)
     seen = [order[-2 * n_each :] for client, order in orders.items() if client.startswith("watch")]
     assert len(seen) == 3 and seen[0] == seen[1] == seen[2]
+
+
+def begin_many(clients, trace, count):
+    """One send after the other into conversations of their own, none waits for the one before it; the frames that answer them."""
+    for number in range(count):
+        client = clients[number % len(clients)]
+        trace.sent(f"burst-{number}", f"Number {number}")
+        client.send(type="send", client_msg_id=f"burst-{number}", text=f"Number {number}")
+    return [clients[number % len(clients)].until("ack", "error") for number in range(count)]
+
+
+def test_f05_a_hundred_sends_and_one_slot(serve, script):
+    """F5. All are acknowledged at once, and say their place; one that waits is cancelled at once; all are answered, none twice."""
+    tale = script(tokens=LINES[:3], slots=1).gate(1, when="Number")
+    server = serve(tale)
+    trace = Trace()
+    clients = [Native(server, trace=trace, name=f"client {number}") for number in range(4)]
+    began = time.monotonic()
+    acks = begin_many(clients, trace, 100)
+    assert all(ack["type"] == "ack" for ack in acks), acks
+    print(f"100 sends acknowledged in {time.monotonic() - began:.2f} s")
+    phase = clients[3].until("phase", phase="queued")
+    assert phase["position"] >= 1
+    last = acks[99]
+    began = time.monotonic()
+    clients[3].send(type="stop", generation=last["generation"])
+    assert clients[3].until("end", generation=last["generation"])["reason"] == "cancelled"
+    print(f"one that waits was cancelled in {1000 * (time.monotonic() - began):.0f} ms")
+    tale.open_all(when="Number")
+    for number, ack in enumerate(acks[:99]):
+        client = clients[number % 4]
+        while not any(end["generation"] == ack["generation"] for end in client.of_type("end")):
+            client.recv()
+    for client in clients:
+        client.close()
+    server.stop()
+    stored = proof.prove(server.data, trace, all_ended=True)
+    reasons = collections.Counter(generation.reason for generation in stored.generations.values())
+    assert reasons == {"stop": 99, "cancelled": 1}
+
+
+def test_f05_a_full_queue_is_said_and_stores_nothing(serve, script):
+    """F5. Beyond --queue: an error on the socket, 429 with Retry-After by REST; a retry is served when there is room."""
+    tale = script(tokens=LINES[:3], slots=1).gate(1, when="Number")
+    server = serve(tale, flags=["--queue", "10"])
+    trace = Trace()
+    with Native(server, trace=trace) as client:
+        answers = begin_many([client], trace, 30)
+        refused = [answer for answer in answers if answer["type"] == "error"]
+        assert len(refused) == 20 and {error["code"] for error in refused} == {"queue_full"}
+        rest = server.post("/api/chat", {"message": "Number x"})
+        assert rest.status_code == 429 and int(rest.headers["Retry-After"]) >= 1
+        assert len(server.get("/api/conversations").json()["conversations"]) == 10
+        tale.open_all(when="Number")
+        wait_for(lambda: len(client_ends(client)) == 10)
+        again = refused[0]["about"]["client_msg_id"]
+        client.send(type="send", client_msg_id=again, text=trace.sends[again])
+        assert client.until("ack", "error")["duplicate"] is False
+        client.until("end")
+    server.stop()
+    stored = proof.prove(server.data, trace, all_ended=True)
+    assert len(stored.messages) == 2 * 11
+
+
+def client_ends(client):
+    client.send(type="ping")
+    client.until("ping")
+    return client.of_type("end")
