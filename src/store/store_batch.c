@@ -83,13 +83,26 @@ static enum job_outcome run_jobs(struct store_db *db, struct mail *first, bool h
     return commit(db);
 }
 
+/* What batches write is the log. SQLite does not keep the errno of a commit that failed (sqlite3_system_errno is that of an older
+ * failure), but the log's file does. */
+static enum store_trouble trouble_of(sqlite3 *sqlite) {
+    int result = sqlite3_extended_errcode(sqlite);
+    int error = 0;
+    sqlite3_file *log = NULL;
+    if ((result & 0xFF) == SQLITE_IOERR &&
+        sqlite3_file_control(sqlite, NULL, SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log &&
+        log->pMethods) {
+        log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &error);
+    }
+    return store_health_classify(result, error);
+}
+
 /* *trouble is what a JOB_RETRY means. */
 static enum job_outcome try_once(struct store_db *db, struct mail *first, bool has_savepoints,
                                  enum store_trouble *trouble) {
     enum job_outcome outcome = run_jobs(db, first, has_savepoints);
     if (outcome == JOB_RETRY) {
-        *trouble =
-            store_health_classify(sqlite3_extended_errcode(db->sqlite), sqlite3_system_errno(db->sqlite));
+        *trouble = trouble_of(db->sqlite);
         LOG_WARN("store_batch", "error=%s trouble=%s", sqlite3_errmsg(db->sqlite),
                  store_trouble_name(*trouble));
     }
@@ -123,7 +136,7 @@ static bool probe(struct store_batch *batch, enum store_trouble *trouble) {
         sqlite3_exec(sqlite, "BEGIN IMMEDIATE; PRAGMA user_version", on_version, sql, NULL) == SQLITE_OK &&
         sqlite3_exec(sqlite, sql, NULL, NULL, NULL) == SQLITE_OK && commit(batch->db) == JOB_DONE;
     if (!is_fine) {
-        *trouble = store_health_classify(sqlite3_extended_errcode(sqlite), sqlite3_system_errno(sqlite));
+        *trouble = trouble_of(sqlite);
         LOG_DEBUG("store_probe", "error=%s", sqlite3_errmsg(sqlite));
     }
     if (!sqlite3_get_autocommit(sqlite)) {

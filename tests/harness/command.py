@@ -1,0 +1,12 @@
+"""The sub-commands: runnel check, salvage, backup."""
+
+import os
+import subprocess
+
+from harness.server import build_folder
+
+
+def run(*arguments):
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("RUNNEL_", "XDG_"))}
+    command = [str(build_folder() / "runnel"), *map(str, arguments)]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
