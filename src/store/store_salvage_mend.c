@@ -220,6 +220,7 @@ static int mend_answers(struct store_db *db, size_t *n) {
                                "FROM generation WHERE message_key = ?1 ORDER BY key",
                                -1, &streams, NULL);
     }
+    sqlite3_bind_int64(messages, 1, 0);
     while (result == SQLITE_OK && (result = sqlite3_step(messages)) == SQLITE_ROW) {
         int64_t key = sqlite3_column_int64(messages, 0);
         size_t size = (size_t)sqlite3_column_bytes(messages, 1);
