@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import time
 
 import pytest
 
@@ -97,6 +98,46 @@ def test_an_engine_that_dies_before_each_token_is_given_up(serve, script):
         assert len(ends) == 3
         assert [reason for _, reason, _ in ends] == ["interrupted"] * 3
     assert server.answer_of(ack["conversation"])["content"] == ""
+
+
+def test_an_engine_that_died_is_not_started_again_before_its_time(serve, script):
+    """Going on waits for the back-off (250 ms at first): an engine that always dies must not be all that the machine does."""
+    tale = script().gate(3)
+    server = serve(tale)
+    server.expects_crash = True
+    with Native(server) as client:
+        ack = client.begin("Tell me of rivers")
+        client.until_seq(3)
+        engine = server.engine_pid()
+        killed = time.monotonic()
+        os.kill(engine, signal.SIGKILL)
+        wait_gone(engine)
+        tale.open_all()
+        client.until("start", continues=ack["generation"])
+        client.until("tokens")
+        assert time.monotonic() - killed >= 0.25
+        client.until("end", reason="stop")
+
+
+def test_what_goes_on_twice_keeps_its_settings(serve, script):
+    """By itself after a crash, then by a person's wish."""
+    tale = script().gate(3).gate(5)
+    server = serve(tale)
+    server.expects_crash = True
+    with Native(server) as client:
+        client.begin("Tell me of rivers", settings={"stop_tokens": [" and"]})
+        client.until_seq(3)
+        os.kill(server.engine_pid(), signal.SIGKILL)
+        tale.open(3)
+        generation = client.until("start")["generation"]
+        client.until_seq(3)
+        client.send(type="stop", generation=generation)
+        client.until("end", generation=generation, reason="cancelled")
+        tale.open_all()
+        client.send(type="continue", generation=generation, client_msg_id="c-1")
+        ack = client.until("ack")
+        client.until("end", generation=ack["generation"], reason="stop")
+    assert server.answer_of(ack["conversation"])["content"] == "The river runs past the old mill"
 
 
 def test_a_stop_reaches_an_answer_whose_engine_is_being_started_again(serve, script):
