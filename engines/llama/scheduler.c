@@ -10,12 +10,18 @@
 #define CHUNK_TOKENS_ALONE  512
 #define CHUNK_TOKENS_SHARED 64
 #define CHUNK_TOKENS_MIN    32
-#define CHUNK_MS_MAX        1000 /* how long a ping or a cancel may wait */
+/* From here on the library computes attention in another way, which rounds differently. */
+#define CHUNK_TOKENS_TILED 64
+/* A token in a chunk costs a fraction of one alone. Until that is measured: */
+#define CHUNK_TOKEN_SHARE 4
+#define CHUNK_MS_MAX      1000 /* how long a ping or a cancel may wait */
 
 #define TELL_STEPS_NS 100000000u
 
 void scheduler_init(struct scheduler *scheduler, const struct model *model, struct events *events) {
-    *scheduler = (struct scheduler){ .model = model, .events = events, .prefill_token_ms = model->step_ms };
+    *scheduler = (struct scheduler){ .model = model,
+                                     .events = events,
+                                     .prefill_token_ms = model->step_ms / CHUNK_TOKEN_SHARE };
     slots_init(&scheduler->slots, model);
     scheduler->batch = llama_batch_init(MODEL_BATCH_TOKENS_MAX, 0, 1);
 }
@@ -252,6 +258,21 @@ static int add_prefill(struct scheduler *scheduler, int budget) {
     return batch->n_tokens - n_before;
 }
 
+/* A prompt comes out the same whatever the size of its chunks was (that goes by time), as long as all of them are computed in one way:
+ * so a chunk takes a short rest along, or leaves a longer one. */
+static int round_chunk(const struct scheduler *scheduler, int chunk, int n_max) {
+    const struct generation *generation = scheduler->first;
+    while (generation && generation->state != GENERATION_PREFILL) {
+        generation = generation->next;
+    }
+    int n_left = generation ? count_next(generation) : 0;
+    int n_rest = n_left - chunk;
+    if (chunk < CHUNK_TOKENS_TILED || n_rest <= 0 || n_rest >= CHUNK_TOKENS_TILED) {
+        return chunk;
+    }
+    return n_left <= n_max ? n_left : n_left - CHUNK_TOKENS_TILED;
+}
+
 static int count_prefill_left(const struct scheduler *scheduler) {
     int n = 0;
     for (const struct generation *generation = scheduler->first; generation; generation = generation->next) {
@@ -275,7 +296,8 @@ static int build_batch(struct scheduler *scheduler) {
     }
     int n_decoding = count_decoding(scheduler);
     int n_left = count_prefill_left(scheduler);
-    int chunk = chunk_size(scheduler, n_decoding);
+    int chunk =
+        round_chunk(scheduler, chunk_size(scheduler, n_decoding), MODEL_BATCH_TOKENS_MAX - n_decoding);
     chunk = n_left < chunk ? n_left : chunk;
     if (!slots_make_room(slots, n_decoding + chunk)) {
         chunk = scheduler->model->n_context - slots_count_cells(slots) - n_decoding;
