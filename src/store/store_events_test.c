@@ -10,7 +10,7 @@
 #define SEED          20261124
 #define N_RANDOM      20000
 #define N_ENTRIES_MAX 12
-#define N_MUTATIONS   150
+#define N_MUTATIONS   60
 
 static uint32_t next_random(uint32_t *seed) {
     *seed ^= *seed << 13;
@@ -179,16 +179,13 @@ static void test_any_blob_is_answered(void **state) {
                  next_random(&seed) % 2 ? "text_sizes" : "tokens", blob, 1 + next_random(&seed) % 5,
                  1 + next_random(&seed) % 3);
         driver_close(driver);
+        driver_exec(driver, "UPDATE generation SET text_sizes = x'0304', tokens = x'0808', last_seq = 4");
         driver_exec(driver, sql);
         driver_reopen(driver);
         enum status status = load_status(driver, name);
         assert_true(status == STATUS_OK || status == STATUS_CORRUPT);
         n_corrupt += status == STATUS_CORRUPT;
-        driver_close(driver);
-        driver_exec(driver, "UPDATE generation SET text_sizes = x'0304', tokens = x'0808', last_seq = 4");
-        driver_reopen(driver);
     }
-    assert_int_equal(load_status(driver, name), STATUS_OK);
     assert_true(n_corrupt > N_MUTATIONS / 2);
 }
 

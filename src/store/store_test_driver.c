@@ -99,6 +99,7 @@ int64_t driver_number(const struct driver *driver, const char *sql) {
     sqlite3 *sqlite = NULL;
     sqlite3_stmt *statement = NULL;
     assert_int_equal(sqlite3_open(driver->path, &sqlite), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(sqlite, "PRAGMA synchronous = OFF", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_prepare_v2(sqlite, sql, -1, &statement, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
     int64_t number = sqlite3_column_int64(statement, 0);
@@ -111,6 +112,7 @@ void driver_exec(const struct driver *driver, const char *sql) {
     assert_null(driver->store);
     sqlite3 *sqlite = NULL;
     assert_int_equal(sqlite3_open(driver->path, &sqlite), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(sqlite, "PRAGMA synchronous = OFF", NULL, NULL, NULL), SQLITE_OK);
     if (sqlite3_exec(sqlite, sql, NULL, NULL, NULL) != SQLITE_OK) {
         fail_msg("%s", sqlite3_errmsg(sqlite));
     }
