@@ -61,7 +61,9 @@ struct api {
 };
 
 /* On every answer that is not a file of the page. */
-#define API_HEADERS "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+#define API_HEADERS                                                                                          \
+    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: "           \
+    "same-origin\r\n"
 /* On event streams: proxies must not hold them back. */
 #define API_STREAM_HEADERS API_HEADERS "X-Accel-Buffering: no\r\n"
 /* A comment of an event stream: a sign of life (P11). */

@@ -149,8 +149,9 @@ static bool body_check(struct net_conn *net) {
         return false;
     }
     const char *wanted = is_upload ? "multipart/form-data" : "application/json";
-    /* An empty body needs no type; that a body has one is seen when it is read. */
-    if (net_conn_method(net) == NET_POST && !doors_is_content_type(type, wanted) && (*type || is_upload)) {
+    /* An empty body needs no type. */
+    bool needs_type = *type || is_upload || net_conn_body_announced(net) > 0;
+    if (net_conn_method(net) == NET_POST && needs_type && !doors_is_content_type(type, wanted)) {
         reply_error(net, 415,
                     is_upload ? "send the file as multipart/form-data"
                               : "send the body as JSON, with the header Content-Type: application/json");
