@@ -68,9 +68,10 @@ static bool read_answer(int fd, int *code, struct bytes *body) {
     while ((n = recv(fd, piece, sizeof piece, 0)) > 0 && bytes_add(body, piece, (size_t)n) == STATUS_OK) {
     }
     const char *end = n == 0 && body->data ? strstr(body->data, "\r\n\r\n") : NULL;
-    if (end == NULL || sscanf(body->data, "HTTP/1.%*d %d", code) != 1) {
+    if (end == NULL || strncmp(body->data, "HTTP/1.", 7) != 0) {
         return false;
     }
+    *code = (int)strtol(body->data + strcspn(body->data, " "), NULL, 10);
     bytes_drop(body, (size_t)(end + 4 - body->data));
     return true;
 }

@@ -2,7 +2,7 @@
  *
  *     store_power_loss [POINTS [SEED [CALL]]]      with CALL: that point alone
  */
-#include "store/power_loss.h"
+#include "store/store_test_power_loss.h"
 
 #include "base/clock.h"
 #include "store/store_check.h"

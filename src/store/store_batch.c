@@ -115,6 +115,10 @@ static enum job_outcome try_once(struct store_db *db, struct mail *first, bool h
 
 static bool try_jobs(struct store_batch *batch, struct mail *first, enum store_trouble *trouble) {
     enum job_outcome outcome = try_once(batch->db, first, false, trouble);
+    if (outcome == JOB_UNDO && first->next == NULL) {
+        forget((struct store_job *)first); /* alone: it is undone already, and its status says why */
+        return true;
+    }
     if (outcome == JOB_UNDO) {
         outcome = try_once(batch->db, first, true, trouble);
     }
@@ -186,16 +190,37 @@ static void run_reads(struct store_batch *batch, struct store_batch_list *done) 
     batch->reads = left;
 }
 
+/* In a damaged database a job that must be undone can take the whole transaction with it: then each gets its own, in their order. */
+static bool run_writes_alone(struct store_batch *batch, struct store_batch_list *done,
+                             enum store_trouble *trouble) {
+    struct store_batch_list left = { 0 };
+    bool is_fine = true;
+    for (struct mail *mail; (mail = take_first(&batch->writes));) {
+        is_fine = is_fine && try_jobs(batch, mail, trouble);
+        append(is_fine ? done : &left, mail);
+    }
+    batch->writes = left;
+    return is_fine;
+}
+
+static bool run_writes_together(struct store_batch *batch, struct store_batch_list *done,
+                                enum store_trouble *trouble) {
+    if (try_jobs(batch, batch->writes.first, trouble)) {
+        append_all(done, batch->writes.first);
+        batch->writes = (struct store_batch_list){ 0 };
+        return true;
+    }
+    return *trouble == STORE_FAILING && batch->writes.first->next && run_writes_alone(batch, done, trouble);
+}
+
 static void run_writes(struct store_batch *batch, struct store_batch_list *done) {
     enum store_trouble trouble;
     bool is_due = clock_now_ms() >= batch->next_ms || mailbox_is_closed(batch->box);
     if (!is_due || (batch->writes.first == NULL && !is_in_trouble(batch))) {
         return;
     }
-    if (batch->writes.first ? try_jobs(batch, batch->writes.first, &trouble) : probe(batch, &trouble)) {
+    if (batch->writes.first ? run_writes_together(batch, done, &trouble) : probe(batch, &trouble)) {
         note_success(batch);
-        append_all(done, batch->writes.first);
-        batch->writes = (struct store_batch_list){ 0 };
     } else {
         note_failure(batch, trouble);
     }

@@ -1,13 +1,15 @@
 #include "store/store_file.h"
 
+#include "base/bytes.h"
 #include "base/mem.h"
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define URI_BYTES_MAX 20000
 
 static bool has_log(const char *path) {
     struct stat info;
@@ -18,21 +20,25 @@ static bool has_log(const char *path) {
 }
 
 /* As a URI, because only there can be said that nobody changes the file: without a log SQLite would make one. */
-static char *make_uri(const char *path) {
-    char *uri = mem_alloc(strlen(path) * 3 + sizeof "file:?immutable=1");
-    char *at = stpcpy(uri, "file:");
+static void add_uri(struct bytes *uri, const char *path) {
+    bytes_add_text(uri, "file:");
     for (; *path; path++) {
-        at += strchr("?#%", *path) ? sprintf(at, "%%%02X", (unsigned char)*path) : sprintf(at, "%c", *path);
+        if (strchr("?#%", *path)) {
+            bytes_add_format(uri, "%%%02X", (unsigned char)*path);
+        } else {
+            bytes_add_char(uri, *path);
+        }
     }
-    strcpy(at, "?immutable=1");
-    return uri;
+    bytes_add_text(uri, "?immutable=1");
 }
 
 static int open_plain(const char *path, sqlite3 **out) {
-    char *uri = make_uri(path);
+    struct bytes uri;
+    bytes_init(&uri, URI_BYTES_MAX);
+    add_uri(&uri, path);
     int result =
-        sqlite3_open_v2(uri, out, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
-    free(uri);
+        sqlite3_open_v2(uri.data, out, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+    bytes_deinit(&uri);
     return result;
 }
 

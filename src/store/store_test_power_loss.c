@@ -1,4 +1,4 @@
-#include "store/power_loss.h"
+#include "store/store_test_power_loss.h"
 
 #include <assert.h>
 #include <dirent.h>

@@ -1,4 +1,4 @@
-/* power_loss.h - a disk that loses power: for tests.
+/* store_test_power_loss.h - a disk that loses power: for tests.
  *
  * It stands between SQLite, the store's own threads and the real files of one folder: the writes go through, and each is remembered
  * until its file is synced, as the making and removing of names is until the folder is. At the N-th call the power goes: what is on
@@ -8,8 +8,8 @@
  * A sync that fails leaves what it should have written clean and lost, as Linux does: only writing it again helps.
  *
  * Thread  all but the hooks: one. */
-#ifndef RUNNEL_STORE_POWER_LOSS_H
-#define RUNNEL_STORE_POWER_LOSS_H
+#ifndef RUNNEL_STORE_STORE_TEST_POWER_LOSS_H
+#define RUNNEL_STORE_STORE_TEST_POWER_LOSS_H
 
 #include <stdbool.h>
 #include <stddef.h>
