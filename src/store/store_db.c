@@ -140,10 +140,11 @@ enum status store_db_fault(const struct store_db *db, int result, struct fault *
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
     case SQLITE_FORMAT:
-        return fault_set(fault, STATUS_CORRUPT,
-                         "%s is damaged or no database (%s); nothing was changed. \"runnel check\" says what is wrong, "
-                         "\"runnel salvage\" saves what can be read; or put a backup in its place",
-                         db->path, sqlite3_errstr(result));
+        return fault_set(
+            fault, STATUS_CORRUPT,
+            "%s is damaged or no database (%s); nothing was changed. \"runnel check\" says what is wrong, "
+            "\"runnel salvage\" saves what can be read; or put a backup in its place",
+            db->path, sqlite3_errstr(result));
     default:
         return fault_set(fault, STATUS_IO, "%s cannot be used: %s", db->path,
                          db->sqlite ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(result));

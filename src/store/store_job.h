@@ -29,7 +29,8 @@ struct job_kind {
     /* In the place of `run`: work in steps between the batches, in no transaction. True: it is done, and job->status and
      * is_durable say how. */
     bool (*step)(struct store_db *db, struct store_job *job, bool gives_up);
-    void (*after_sync)(struct store_job *job); /* on the sync thread, when it is durable; may set job->status */
+    void (*after_sync)(
+        struct store_job *job);            /* on the sync thread, when it is durable; may set job->status */
     void (*forget)(struct store_job *job); /* frees results; NULL: it has none */
     void (*answer)(struct store_job *job);
 };
