@@ -120,6 +120,7 @@ def test_a_reload_while_the_server_is_dead(serve, story, new_page):
     server.kill()
     with pytest.raises(Error, match="ERR_CONNECTION_REFUSED"):
         page.reload()
+    page.wait_for_url("chrome-error://**")
     server.start()
     page.goto(address)
     wait_text(page, len(half_of(story)))
@@ -284,3 +285,32 @@ def test_a_wish_to_go_on_survives_the_server(serve, story, new_page):
     page.locator("[data-testid=message-assistant][data-end-reason=stop]").wait_for()
     check_stored(page, server, story.text)
     check_one_bubble(page)
+
+
+# ---- How it looks ----
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1200, 800), (390, 844)])
+def test_the_states_of_going_on_in_each_theme_and_size(serve, story, new_page, screenshots, scheme, size):
+    server = serve(story)
+    server.expects_crash = True
+    server.post("/api/config", {"when_busy": "queue"})
+    page = new_page(color_scheme=scheme, viewport={"width": size[0], "height": size[1]})
+
+    def look(name):
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name}: wider than the screen"
+        page.screenshot(path=screenshots / f"{name}-{scheme}-{size[0]}.png")
+
+    begin(page, server, story)
+    ask(page, "And what does the sea say to it when at last they meet, after all that way?")
+    page.get_by_test_id("queued-message").wait_for()
+    os.kill(server.engine_pid(), signal.SIGSEGV)
+    page.locator("[data-testid=phase][data-seam]").wait_for()
+    look("going-on")
+    page.get_by_test_id("queued-cancel").click()
+    page.get_by_test_id("queue").wait_for(state="detached")
+    story.open_all()
+    wait_ends(page)
+    page.get_by_test_id("went-on").wait_for()
+    look("went-on")

@@ -1,13 +1,12 @@
 """Messages that wait, and a disk that takes nothing: the page says so, and nothing that was written is lost."""
 
-import os
 import subprocess
 import uuid
 
 import pytest
 
 from harness.clients import Native
-from pages import ask, conversation_of, end_reason, open_page, wait_ends, wait_text
+from pages import OBSERVE, ask, check_stored, conversation_of, end_reason, open_page, source, tale, wait_ends, wait_text
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -146,30 +145,20 @@ def test_the_settings_say_what_happens_then(held, new_page):
 
 # ---- The disk ----
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """The data folder is a disk of 8 MiB."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+
+def limit_files(server, size):
+    """The largest file that the server may make, in bytes: a disk that is full, and one that is not any more."""
+    subprocess.run(["prlimit", "--pid", str(server.process.pid), f"--fsize={size}:unlimited"], check=True)
 
 
-def test_a_full_disk_is_said_until_there_is_room(small_disk, serve, script, new_page):
+def test_a_full_disk_is_said_until_there_is_room(serve, script, new_page):
     server = serve(script())
     page = open_page(new_page(), server)
     ask(page, "Before")
     wait_ends(page)
-    filler = small_disk / "filler"
-    with open(filler, "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(os.urandom(4096))
-        except OSError:
-            pass
+    limit_files(server, 100)
     with Native(server) as other:
-        other.send(type="send", client_msg_id="fills", text="x" * 200_000)
+        other.send(type="send", client_msg_id="fills", text="Something to write")
         page.get_by_test_id("storage-banner").wait_for()
         assert page.get_by_test_id("storage-banner").get_attribute("data-state") == "full"
         box = page.get_by_test_id("composer")
@@ -181,8 +170,53 @@ def test_a_full_disk_is_said_until_there_is_room(small_disk, serve, script, new_
         page.get_by_test_id("storage-banner").wait_for()
         page.get_by_test_id("answer").wait_for()
         assert page.get_by_test_id("composer").input_value() == "Kept"
-        filler.unlink()
+        limit_files(server, "unlimited")
         page.get_by_test_id("storage-banner").wait_for(state="detached")
     page.get_by_test_id("composer").press("Enter")
     wait_ends(page, 2)
     assert questions(page) == ["Before", "Kept"]
+
+
+def test_a_disk_that_fills_under_an_answer(serve, script, new_page):
+    """What is shown stays, and the rest comes when there is room."""
+    story = script(tale()).gate(60)
+    server = serve(story)
+    page = open_page(new_page(), server)
+    page.evaluate(OBSERVE)
+    ask(page, "Tell me a tale")
+    half = "".join(story.tokens[:59])
+    wait_text(page, len(half))
+    limit_files(server, 100)
+    story.open_all()
+    page.get_by_test_id("storage-banner").wait_for()
+    assert source(page) == half
+    limit_files(server, "unlimited")
+    page.get_by_test_id("storage-banner").wait_for(state="detached")
+    wait_ends(page)
+    check_stored(page, server, story.text)
+    assert page.evaluate("window.seen.shrank") is None
+
+
+# ---- The place in the queue of all ----
+
+
+def place(page):
+    return page.locator("[data-testid=phase][data-phase=queued]").inner_text()
+
+
+def test_an_answer_that_waits_for_others_shows_its_place(serve, script, new_page):
+    story = script(slots=1).gate(5, when="first")
+    server = serve(story)
+    begin(new_page(), server, story)
+    pages = [open_page(new_page(), server) for _ in range(2)]
+    for number, page in enumerate(pages):
+        ask(page, f"Waits {number}")
+        page.locator("[data-testid=phase][data-phase=queued]").wait_for()
+    assert [place(page) for page in pages] == ["In the queue: 1st", "In the queue: 2nd"]
+    pages[1].reload()
+    pages[1].locator("[data-testid=phase][data-phase=queued]").wait_for()
+    assert place(pages[1]) == "In the queue: 2nd"
+    story.open_all(when="first")
+    for page in pages:
+        wait_ends(page)
+        assert server.answer_of(conversation_of(page))["content"] == story.text
