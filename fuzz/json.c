@@ -55,7 +55,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
         check_depth(value, 1);
         char *again = json_text(value);
         json_t *same = NULL;
-        HOLDS(json_parse(again, strlen(again), &same, &fault) == STATUS_OK && json_equal(value, same));
+        HOLDS(json_parse(again, strlen(again), &same, &fault) == STATUS_OK);
+        char *third = json_text(same);
+        HOLDS(strcmp(again, third) == 0); /* numbers have 15 digits: the value itself may be rounded once */
+        free(third);
         json_decref(same);
         free(again);
     } else {

@@ -34,6 +34,10 @@ enum status json_parse(const char *text, size_t n_bytes, json_t **out, struct fa
     if (depth_of(text, n_bytes) > JSON_DEPTH_MAX) {
         return fault_set(fault, STATUS_INVALID, "JSON is nested deeper than %d levels", JSON_DEPTH_MAX);
     }
+    /* The library reads a number over the NUL behind it. */
+    if (n_bytes > 0 && memchr(text, '\0', n_bytes)) {
+        return fault_set(fault, STATUS_INVALID, "invalid JSON: there is a NUL in it");
+    }
     json_error_t error;
     *out = json_loadb(text, n_bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (*out == NULL) {

@@ -176,6 +176,12 @@ static void test_text_of_a_value_parses_to_the_same_value(void **state) {
     json_decref(again);
 }
 
+static void test_a_nul_is_no_end(void **state) {
+    (void)state;
+    expect_refused("1\0", 2);
+    expect_refused("{}\0", 3);
+}
+
 static void test_the_sentence_is_text_whatever_came(void **state) {
     (void)state;
     json_t *value;
@@ -187,6 +193,7 @@ static void test_the_sentence_is_text_whatever_came(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_nul_is_no_end),
         cmocka_unit_test(test_the_sentence_is_text_whatever_came),
         cmocka_unit_test(test_what_rfc_8259_leaves_open_is_refused),
         cmocka_unit_test(test_any_value_is_a_text),
