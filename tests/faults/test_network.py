@@ -10,7 +10,7 @@ import pytest
 
 from harness import proof
 from harness.clients import Native, Watch
-from harness.followers import NativeFollower, SseFollower, WatchFollower, follow_all
+from harness.followers import NativeFollower, RestEventsFollower, SseFollower, WatchFollower, follow_all
 from harness.proxy import Plan
 from harness.trace import Trace
 
@@ -44,7 +44,7 @@ class Cutting:
         return self.cuts(number)
 
 
-@pytest.mark.parametrize("hows", ["native", "watch", "sse", "all"])
+@pytest.mark.parametrize("hows", ["native", "watch", "sse", "events", "all"])
 def test_f25_p02_a_thousand_disconnects_in_one_answer(serve, script, proxy, seed, is_long, hows):
     """F25. Cut at random bytes, by FIN and by RST, while the answer is written: no repeat, no hole, the same bytes for all."""
     n_cuts = (10_000 if is_long else 1000) if hows == "all" else (2500 if is_long else 250)
@@ -65,6 +65,7 @@ def test_f25_p02_a_thousand_disconnects_in_one_answer(serve, script, proxy, seed
             "native": lambda name: NativeFollower(trace, name, server.port, ack["conversation"], **named),
             "watch": lambda name: WatchFollower(trace, name, server.port, ack["conversation"], **named),
             "sse": lambda name: SseFollower(trace, name, server.port, ack["conversation"], **at, **named),
+            "events": lambda name: RestEventsFollower(trace, name, server.port, ack["conversation"], **at, **named),
         }
         kinds = [hows] if hows != "all" else list(make)
         followers = follow_all([make[kind](f"{kind} {number}") for kind in kinds for number in range(4)])

@@ -17,19 +17,19 @@ LOST = (aiohttp.ClientError, OSError, asyncio.TimeoutError, asyncio.IncompleteRe
 
 
 class Follower:
-    """Follows one conversation until `until_end` answers have ended. `port` is where it connects, `host_port` the server's own."""
+    """Follows one conversation until `until_end` answers have ended. `port` is where it connects, `host_port` the server's own. With
+    `generation` and `epoch` it begins behind the start of that answer."""
 
     protocol = None
 
-    def __init__(self, trace, name, host_port, conversation, port=None, seed=0, until_end=1, silence_s=SILENCE_S):
+    def __init__(self, trace, name, host_port, conversation, port=None, generation=None, epoch=None, seed=0, until_end=1):
         self.trace, self.name = trace, name
         self.host_port, self.port = host_port, port or host_port
         self.conversation = conversation
         self.random = random.Random(f"{seed} {name}")
         self.until_end = until_end
-        self.silence_s = silence_s
-        self.epoch = self.generation = None
-        self.seq = 0
+        self.generation, self.epoch = generation, epoch
+        self.seq = 1 if generation else 0
         self.n_ends = self.n_connects = self.n_resets = 0
         self.n_bytes = 0
         self.pause_s = PAUSE_FIRST_S
@@ -82,7 +82,7 @@ class WebSocketFollower(Follower):
         async with session.ws_connect(self.url(self.target()), max_msg_size=0, autoping=True) as socket:
             await self.begin(socket)
             while not self.is_done:
-                message = await asyncio.wait_for(socket.receive(), self.silence_s)
+                message = await asyncio.wait_for(socket.receive(), SILENCE_S)
                 if message.type != aiohttp.WSMsgType.TEXT:
                     return
                 self.n_bytes += len(message.data)
@@ -153,11 +153,7 @@ class WatchFollower(WebSocketFollower):
 
 
 class EventFollower(Follower):
-    """A reader of server-sent events. It begins behind `start` of a generation it was told, or wherever its last id says."""
-
-    def __init__(self, *arguments, generation, epoch, **named):
-        super().__init__(*arguments, **named)
-        self.generation, self.epoch, self.seq = generation, epoch, 1
+    """A reader of server-sent events. It needs to be told where it begins; then it is wherever its last id says."""
 
     async def connect(self, session):
         headers = {"Last-Event-ID": f"{self.generation}.{self.epoch}.{self.seq}", "Accept": "text/event-stream"}
@@ -171,7 +167,7 @@ class EventFollower(Follower):
         """Events by the letter of the standard: an event counts only once its empty line is there."""
         event = {}
         while not self.is_done:
-            line = await asyncio.wait_for(answer.content.readline(), self.silence_s)
+            line = await asyncio.wait_for(answer.content.readline(), SILENCE_S)
             if not line.endswith(b"\n"):
                 return
             self.n_bytes += len(line)
