@@ -118,7 +118,7 @@ def test_a_call_that_fails_once_costs_nothing(serve, script, is_long, thread, ca
             assert mirror.end == "stop" and mirror.text == tale.text, f"{call} {number}"
             check_stored(server, mirror)
     part = "commit" if thread == "store" else "sync"
-    assert server.stderr().count(f"part={part} is=failing") >= 2, "nothing failed"
+    assert server.stderr().count(f"part={part} is=failing") >= 1, "nothing failed"
     server.stop()
     proof.prove(server.data, all_ended=True)
 
