@@ -12,7 +12,9 @@
     "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; "                 \
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"                                        \
     "X-Content-Type-Options: nosniff\r\n"                                                                    \
+    "X-Frame-Options: DENY\r\n"                                                                              \
     "Referrer-Policy: no-referrer\r\n"                                                                       \
+    "Cross-Origin-Opener-Policy: same-origin\r\n"                                                            \
     "Cross-Origin-Resource-Policy: same-origin\r\n"
 
 /* A conversation has an address of its own, which the page reads. */

@@ -46,8 +46,13 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
     size_t size = wanted < sizeof line - 2 ? wanted : sizeof line - 2;
     /* A value with a line break must not look like another line, nor command a terminal (threat T27). */
     for (size_t i = at; i < size; i++) {
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7F) {
+        unsigned char c = (unsigned char)line[i];
+        unsigned char next = (unsigned char)line[i + 1];
+        /* U+0080 to U+009F are commands too. */
+        bool is_c1 = c == 0xC2 && i + 1 < size && next >= 0x80 && next < 0xA0;
+        if (c < 0x20 || c == 0x7F || is_c1) {
             line[i] = ' ';
+            line[i + is_c1] = ' ';
         }
     }
     line[size] = '\n';
