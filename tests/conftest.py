@@ -15,6 +15,13 @@ def pytest_addoption(parser):
     parser.addoption("--seed", type=int, default=1, help="of everything that tests choose by chance")
 
 
+def pytest_collection_modifyitems(config, items):
+    """At full length a test may take as long as the soak was told to, and ten minutes more."""
+    if config.getoption("--long"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(60 * config.getoption("--minutes") + 600))
+
+
 @pytest.fixture
 def seed(request):
     """Of what a test chooses by chance; it stands in the report of a test that failed."""

@@ -153,7 +153,7 @@ def resume(server, trace, client, conversation):
 
 def test_f03_ten_thousand_tokens_a_second(serve, script, is_long):
     """F3. As fast as the engine can: nothing is lost, memory is bounded, others are answered meanwhile."""
-    count = 200_000 if is_long else 10_000
+    count = 60_000 if is_long else 10_000
     tale = script(tokens=[f" {number}" for number in range(100)], count=count, context_size=2_000_000).gate(1)
     server = serve(tale)
     trace = Trace()
