@@ -114,10 +114,8 @@ static void refuse(struct chat_call *call, enum status status) {
     answer(call, &(struct chat_sent){ .status = status, .fault = fault });
 }
 
-static void reply(struct chat_call *call, const struct message *message, const char *generation_id,
-                  bool is_duplicate) {
-    size_t index;
-    conversation_find_generation(call->opened, generation_id, &index);
+static void reply(struct chat_call *call, const struct message *message, size_t index,
+                  const char *generation_id, bool is_duplicate) {
     answer(call, &(struct chat_sent){ .status = STATUS_OK,
                                       .fault = "",
                                       .duplicate = is_duplicate,
@@ -161,7 +159,7 @@ static void on_continued(void *ctx, const struct store_continued *continued) {
     if (continued->status) {
         refuse(call, continued->status);
     } else {
-        reply(call, message, continued->generation_id, continued->duplicate);
+        reply(call, message, index, continued->generation_id, continued->duplicate);
     }
 }
 
@@ -205,6 +203,20 @@ static enum status store(struct chat_call *call, const struct message *message) 
     return status;
 }
 
+/* Readers have passed any message but the last, and nobody has seen the end of one that is not ended here, though the store may have
+ * it. The store knows the rest, also that it was gone on with before. */
+static enum status check(const struct conversation *conversation, const struct stream *stream, size_t index) {
+    if (conversation->hub == NULL) {
+        return STATUS_CONFLICT;
+    }
+    if (stream->next) {
+        return STATUS_OK;
+    }
+    return !stream->is_ended                       ? STATUS_BUSY
+           : index + 1 != conversation->n_messages ? STATUS_CONFLICT
+                                                   : STATUS_OK;
+}
+
 /* False: it was answered. */
 static bool go_on_in(struct chat_call *call, struct conversation *conversation) {
     size_t index = 0;
@@ -214,10 +226,8 @@ static bool go_on_in(struct chat_call *call, struct conversation *conversation) 
         return false;
     }
     call->opened = conversation_ref(conversation);
-    /* Readers have passed any message but the last. The store knows the rest, also that it was gone on with before. */
-    bool is_newest = message_find_generation(message, call->text)->next == NULL;
-    bool is_passed = is_newest && index + 1 != conversation->n_messages;
-    enum status status = is_passed || conversation->hub == NULL ? STATUS_CONFLICT : store(call, message);
+    enum status status = check(conversation, message_find_generation(message, call->text), index);
+    status = status ? status : store(call, message);
     if (status) {
         refuse(call, status);
     }

@@ -69,13 +69,18 @@ static void go_on(struct turn *turn) {
     }
 }
 
+/* The client of a compatible API goes with a server that stops. */
+static bool is_heard(const struct turn *turn) {
+    return turn->conversation->hub || !turn->chat->is_stopping;
+}
+
 static void finish(struct ending *ending) {
     struct turn *turn = ending->turn;
     struct chat *chat = turn->chat;
     stream_end(turn->answer->stream, ending->reason, ending->error, ending->usage, ending->timings);
     LOG_INFO("turn_end", "generation=%s reason=%s tokens=%llu", turn_generation_id(turn), ending->reason,
              (unsigned long long)turn->answer->stream->n_tokens);
-    bool goes_on = ending->continuation_key != 0;
+    bool goes_on = ending->continuation_key != 0 && is_heard(turn);
     if (goes_on) {
         add_continuation(turn, ending->continuation_id, ending->continuation_key);
     }
@@ -163,7 +168,9 @@ static void retry_later(struct ending *ending) {
  * reply leaves go with the next start, and so do the ends that a stop cuts short. */
 static bool is_worth_retry(const struct ending *ending, enum status status) {
     const struct turn *turn = ending->turn;
-    bool is_refused = status == STATUS_CONFLICT && ending->seq == turn->answer->stream->last_seq + 1;
+    /* While the disk fails, CONFLICT may be an end of before that is committed and not safe yet. */
+    bool is_refused = status == STATUS_CONFLICT && ending->seq == turn->answer->stream->last_seq + 1 &&
+                      store_trouble(turn->chat->store) == STORE_FINE;
     return !turn->chat->is_stopping && turn->conversation->hub && !is_refused;
 }
 
@@ -209,12 +216,9 @@ void turn_end(struct turn *turn, const char *reason, json_t *error, json_t *usag
     end_turn(turn, ending_new(reason, error, usage, timings));
 }
 
-/* The client of a compatible API goes with a server that stops. */
 static bool may_go_on(const struct turn *turn) {
-    const struct chat *chat = turn->chat;
-    bool is_heard = turn->conversation->hub || !chat->is_stopping;
-    return chat->settings.after_crash == AFTER_CRASH_CONTINUE && is_heard && !turn->is_cancelled &&
-           list_is_empty(&turn->deletes);
+    return turn->chat->settings.after_crash == AFTER_CRASH_CONTINUE && is_heard(turn) &&
+           !turn->is_cancelled && list_is_empty(&turn->deletes);
 }
 
 void turn_interrupt(struct turn *turn, json_t *error, json_t *usage, json_t *timings) {
