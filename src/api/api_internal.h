@@ -105,11 +105,13 @@ void reply_not_allowed(struct net_conn *net, const char *allow); /* 405 */
 void reply_status(struct net_conn *net, enum status status, const char *text);
 int reply_http_status(enum status status);        /* the one table: enum status → HTTP */
 const char *reply_error_code(enum status status); /* → [N11] */
-/* Of a generation that ended as "error" or "interrupted": what a waiting caller is told. */
 /* reply_goes_on: the end of this one is not the end of the answer (N12): what comes next is the beginning of another. */
 bool reply_goes_on(const struct api *api, const struct stream *stream);
 /* reply_is_failure: it ended as "error" or "interrupted". */
 bool reply_is_failure(const struct stream *stream);
+/* Of one that is left (chat_is_left). */
+#define REPLY_LEFT_TEXT "the server is stopping: this answer is made after its next start"
+/* Of a generation that reply_is_failure: what a waiting caller is told. */
 int reply_end_http_status(const struct stream *stream);
 const char *reply_end_text(const struct stream *stream);
 /* reply_body_object parses the request's body as a JSON object; NULL: it has been answered (400, 415). An

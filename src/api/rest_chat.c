@@ -84,7 +84,12 @@ static void read_message(struct rest_chat *self, struct conversation *conversati
 }
 
 static void on_chat_change(void *ctx) {
-    read_until_end(ctx, reply_answer);
+    struct rest_chat *self = ctx;
+    read_until_end(self, reply_answer);
+    const struct stream *stream = self->message->stream;
+    if (!stream->is_ended && chat_is_left(self->call.conn.api->chat, stream->id)) {
+        reply_error(self->call.conn.net, 503, REPLY_LEFT_TEXT);
+    }
 }
 
 static void on_sent(void *ctx, const struct chat_sent *sent) {

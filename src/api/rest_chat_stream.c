@@ -51,6 +51,11 @@ static void add_item(struct sse *sse, struct bytes *frame, const struct watch_it
     }
 }
 
+static void add_left(struct sse *sse, struct bytes *frame) {
+    add_error(sse, frame, REPLY_LEFT_TEXT);
+    add_done(sse, frame);
+}
+
 /* As if nothing had been [W31]. */
 static void add_seam(struct sse *sse, struct bytes *frame, const struct watch_item *item) {
     (void)sse;
@@ -58,9 +63,11 @@ static void add_seam(struct sse *sse, struct bytes *frame, const struct watch_it
     (void)item;
 }
 
-static const struct sse_encoder encoder = {
-    .cursor_name = "Last-Event-ID", .add_item = add_item, .add_seam = add_seam, .add_rest = add_done
-};
+static const struct sse_encoder encoder = { .cursor_name = "Last-Event-ID",
+                                            .add_item = add_item,
+                                            .add_seam = add_seam,
+                                            .add_left = add_left,
+                                            .add_rest = add_done };
 
 static void on_sent(void *ctx, const struct chat_sent *sent) {
     struct sse *sse = ctx;

@@ -46,6 +46,13 @@ static void add_item(struct sse *sse, struct bytes *frame, const struct watch_it
     }
 }
 
+static void add_left(struct sse *sse, struct bytes *frame) {
+    if (sse->encoder->add_left) {
+        sse->encoder->add_left(sse, frame);
+    }
+    sse->is_complete = true;
+}
+
 static void on_writable(struct api_conn *conn) {
     struct sse *sse = (struct sse *)conn;
     struct bytes *frame = &conn->api->frame;
@@ -54,6 +61,10 @@ static void on_writable(struct api_conn *conn) {
     while (!sse->is_complete && frame->size < API_STREAM_WRITE_BYTES &&
            watcher_next(&sse->watcher, 1, API_FRAME_TEXT_BYTES, &item) != WATCH_NONE) {
         add_item(sse, frame, &item);
+    }
+    bool is_waiting = !sse->is_complete && !sse->stream->is_ended && !watcher_has_more(&sse->watcher);
+    if (is_waiting && chat_is_left(conn->api->chat, sse->stream->id)) {
+        add_left(sse, frame);
     }
     if (frame->failed) {
         LOG_WARN("stream_token_too_large", "generation=%s", sse->stream->id);

@@ -17,6 +17,8 @@ struct sse_encoder {
     void (*add_item)(struct sse *sse, struct bytes *frame, const struct watch_item *item);
     /* The end of a generation that another one goes on with. */
     void (*add_seam)(struct sse *sse, struct bytes *frame, const struct watch_item *item);
+    /* The server stops before the answer's turn has come. NULL: the stream just ends, and whoever comes back is served. */
+    void (*add_left)(struct sse *sse, struct bytes *frame);
     /* Whoever resumes saw the last end already: what it may lack. NULL: there is nothing, 204. */
     void (*add_rest)(struct sse *sse, struct bytes *frame);
 };

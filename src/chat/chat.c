@@ -78,6 +78,10 @@ bool chat_is_stopping(const struct chat *chat) {
     return chat->is_stopping;
 }
 
+bool chat_is_left(const struct chat *chat, const char *generation_id) {
+    return chat->is_stopping && chat_find_running(chat, generation_id) == NULL;
+}
+
 const char *chat_epoch(const struct chat *chat) {
     return store_epoch(chat->store);
 }

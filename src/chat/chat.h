@@ -71,6 +71,8 @@ void chat_drain(struct chat *chat);
 void chat_stop(struct chat *chat);
 bool chat_is_idle(const struct chat *chat);
 bool chat_is_stopping(const struct chat *chat);
+/* chat_is_left: the server stops, and no turn makes this generation: unless it has ended, the next start begins it. Its watchers are told. */
+bool chat_is_left(const struct chat *chat, const char *generation_id);
 
 const char *chat_epoch(const struct chat *chat);
 enum store_trouble chat_storage(const struct chat *chat);
