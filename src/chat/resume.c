@@ -235,10 +235,14 @@ static bool go_on_in(struct chat_call *call, struct conversation *conversation) 
 }
 
 static void on_opened(void *ctx, enum status status, struct conversation *conversation) {
+    struct chat_call *call = ctx;
+    struct fault fault;
+    /* Others may have taken the room meanwhile. */
+    status = status ? status : chat_check_room(call->chat, &fault);
     if (status) {
-        refuse(ctx, status);
+        refuse(call, status);
     } else {
-        go_on_in(ctx, conversation);
+        go_on_in(call, conversation);
     }
 }
 

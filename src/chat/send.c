@@ -176,6 +176,13 @@ static void on_opened(void *ctx, enum status status, struct conversation *conver
         refuse(call, status, explain(status));
         return;
     }
+    /* Others may have taken the room meanwhile. */
+    struct fault fault;
+    status = chat_check_room(call->chat, &fault);
+    if (status) {
+        refuse(call, status, fault.text);
+        return;
+    }
     call->opened = conversation_ref(conversation);
     store(call);
 }

@@ -141,7 +141,7 @@ void turn_advance(struct turn *turn) {
 }
 
 void turns_advance(struct chat *chat) {
-    if (chat->is_advancing) {
+    if (chat->is_advancing || chat->is_stopping) {
         return;
     }
     chat->is_advancing = true;

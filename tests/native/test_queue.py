@@ -1,9 +1,13 @@
 """[N14] [N7] [N8] Messages that wait in a conversation, and the limits of waiting."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from harness.clients import Chat, Native
 from harness.oracle import Mirror, check_stored
+from harness.streams import live, said, sse
 
 
 @pytest.fixture
@@ -156,6 +160,23 @@ def test_a_server_with_enough_to_do_says_429(queueing):
         assert server.post("/api/chat", {"message": "now"}).status_code == 200
 
 
+def test_messages_into_conversations_that_are_read_first_count_too(queueing):
+    """[N14] `--queue` holds for all who ask at once, also while their conversations are still on the disk."""
+    server, tale = queueing(flags=["--queue", "2"])
+    tale.open(3, when="first")
+    names = [server.post("/api/chat", {"message": f"first {number}"}).json()["conversation_id"] for number in range(6)]
+    for gate in tale.folder.glob("gate-*"):
+        gate.unlink()
+    server.restart()
+    with Native(server) as client:
+        for number, name in enumerate(names):
+            client.send(type="send", client_msg_id=f"s-{number}", text="first again and more", conversation=name)
+        frames = [client.until("ack", "error") for _ in names]
+        assert sorted(frame["type"] for frame in frames) == ["ack"] * 2 + ["error"] * 4, frames
+        assert {frame["code"] for frame in frames if frame["type"] == "error"} == {"queue_full"}
+    tale.open(3, when="first")
+
+
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 def test_what_waits_is_answered_in_order_after_a_restart(queueing, how):
     server, tale = queueing()
@@ -183,8 +204,6 @@ def test_what_waits_is_answered_in_order_after_a_restart(queueing, how):
 
 def test_the_original_protocols_wait_too(queueing):
     """[W12] [W14] in a busy conversation with when_busy = queue: the answer comes in its turn."""
-    from concurrent.futures import ThreadPoolExecutor
-
     server, tale = queueing()
     with Native(server) as client, Chat(server) as chat, ThreadPoolExecutor(1) as pool:
         name = client.begin("first words of it")["conversation"]
@@ -197,6 +216,44 @@ def test_the_original_protocols_wait_too(queueing):
         tokens, done = chat.answer()
         assert "".join(frame["token"] for frame in tokens) == "second question" and done["type"] == "done"
         assert rest.result().json()["message"]["content"] == "third question"
+
+
+def test_readers_of_what_waits_are_told_when_the_server_stops(queueing):
+    """[W8] [W14] [W15] [W27] It has no end yet, and it is answered after the next start."""
+    server, tale = queueing()
+    with Native(server) as client, ThreadPoolExecutor(3) as pool:
+        name = client.begin("first words of it")["conversation"]
+        client.until_seq(3)
+        second = client.begin("second", name)["generation"]
+        queue_of(client, 1)
+        whole = pool.submit(server.post, "/api/chat", {"message": "third", "conversation_id": name})
+        queue_of(client, 2)
+        body = {"message": "fourth", "conversation_id": name}
+        stream = pool.submit(lambda: said(sse(server, "/api/chat/stream", "POST", json=body)))
+        queue_of(client, 3)
+        path, headers = f"/api/generations/{second}/events", {"Accept": "text/event-stream"}
+        kinds = []
+        begun = threading.Event()
+
+        def read():
+            for event in sse(server, path, headers=headers):
+                kinds.append(event and event[1])
+                begun.set()
+
+        events = pool.submit(read)
+        assert begun.wait(30)
+        server.stop()
+        refused = whole.result()
+        assert refused.status_code == 503 and "stopping" in refused.json()["error"]
+        assert stream.result() == ([], ["error", "done"])
+        events.result()
+        assert kinds[0] == "start" and "end" not in kinds
+    tale.open(3, when="first")
+    server.start()
+    assert [event["type"] for event in live(server, second)][-1] == "end"
+    assert server.post("/api/chat", {"message": "fifth", "conversation_id": name}).status_code == 200
+    texts = [message["content"] for message in server.conversation(name)["messages"]]
+    assert texts == [text for text in ("first words of it", "second", "third", "fourth", "fifth") for _ in range(2)]
 
 
 def test_stop_of_a_conversation_ends_what_runs_and_what_waits(queueing):
