@@ -6,15 +6,17 @@
 #include <assert.h>
 #include <string.h>
 
-/* Chunk sizes: 64 tokens cost little more than 32, and beyond 256 nothing is gained (measured: 2 threads, Q4). */
+/* Chunk sizes. From 64 tokens on the library computes attention in tiles: deep in a context a chunk of 64 then takes half the time of
+ * one of 32 (2.4 s and 4.7 s behind 6,000 tokens, one slow thread), and beyond 256 nothing is gained. So 64 is the least, but for a model
+ * so slow that the hang limit comes near. */
 #define CHUNK_TOKENS_ALONE  512
 #define CHUNK_TOKENS_SHARED 64
-#define CHUNK_TOKENS_MIN    32
-/* From here on the library computes attention in another way, which rounds differently. */
-#define CHUNK_TOKENS_TILED 64
+#define CHUNK_TOKENS_TILED  64
+#define CHUNK_TOKENS_SLOW   16
+#define CHUNK_MS_MAX        1000  /* how long a ping or a cancel should wait */
+#define CHUNK_MS_LIMIT      10000 /* and may at the most, as far as the load can tell */
 /* A token in a chunk costs a fraction of one alone. Until that is measured: */
 #define CHUNK_TOKEN_SHARE 4
-#define CHUNK_MS_MAX      1000 /* how long a ping or a cancel may wait */
 
 #define TELL_STEPS_NS 100000000u
 
@@ -22,6 +24,8 @@ void scheduler_init(struct scheduler *scheduler, const struct model *model, stru
     *scheduler = (struct scheduler){ .model = model,
                                      .events = events,
                                      .prefill_token_ms = model->step_ms / CHUNK_TOKEN_SHARE };
+    bool is_slow = scheduler->prefill_token_ms * CHUNK_TOKENS_TILED > CHUNK_MS_LIMIT;
+    scheduler->chunk_min = is_slow ? CHUNK_TOKENS_SLOW : CHUNK_TOKENS_TILED;
     slots_init(&scheduler->slots, model);
     scheduler->batch = llama_batch_init(MODEL_BATCH_TOKENS_MAX, 0, 1);
 }
@@ -193,7 +197,7 @@ static void end_longest(struct scheduler *scheduler) {
 /* How many prompt tokens this step takes. The place for a cost model that is bounded by time between tokens. */
 static int chunk_size(const struct scheduler *scheduler, int n_decoding) {
     int size = n_decoding > 0 ? CHUNK_TOKENS_SHARED : CHUNK_TOKENS_ALONE;
-    while (size > CHUNK_TOKENS_MIN && size * scheduler->prefill_token_ms > CHUNK_MS_MAX) {
+    while (size > scheduler->chunk_min && size * scheduler->prefill_token_ms > CHUNK_MS_MAX) {
         size /= 2;
     }
     return size < MODEL_BATCH_TOKENS_MAX - n_decoding ? size : MODEL_BATCH_TOKENS_MAX - n_decoding;
@@ -387,7 +391,7 @@ void scheduler_step(struct scheduler *scheduler) {
         } else {
             llama_synchronize(scheduler->model->context);
             accept_batch(scheduler);
-            if (n_prefill >= CHUNK_TOKENS_MIN) {
+            if (n_prefill >= scheduler->chunk_min) {
                 scheduler->prefill_token_ms = (double)(clock_now_ns() - began_ns) / 1e6 / n_prefill;
             }
             sample_all(scheduler);

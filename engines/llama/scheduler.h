@@ -25,6 +25,7 @@ struct scheduler {
     struct llama_batch batch;
     struct generation *first; /* in the order they came */
     int n_queued;
+    int chunk_min;           /* prompt tokens of a step */
     double prefill_token_ms; /* what one prompt token costs, as last measured */
 };
 

@@ -212,3 +212,12 @@ def test_what_nobody_can_repeat_is_computed_in_chunks(loaded):
     loaded.send(ask("q-fast", sampling=sampling, max_tokens=2, prefix={"tokens": [1000] * 200}))
     loaded.end_of("q-fast")
     assert max(steps_of(loaded, "q-fast")) >= 32
+
+
+@pytest.mark.parametrize("n_words", [70, 100, 150, 200])
+def test_no_chunk_of_a_long_prompt_is_short(loaded, n_words):
+    """From 64 tokens on the library rounds in another way: a prompt is computed in that way alone, whatever the chunks were."""
+    id = f"n-{n_words}"
+    loaded.send(ask(id, f"{n_words} " + "river " * n_words, max_tokens=1))
+    assert loaded.end_of(id)["usage"]["prompt_tokens"] - loaded.ends(id)[0]["usage"]["cached_tokens"] > 64
+    assert min(steps_of(loaded, id)) >= 64
