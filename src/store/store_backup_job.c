@@ -14,9 +14,12 @@ struct backup_job {
     uint64_t size_bytes;
 };
 
+/* Here and now: what is half done belongs to the connection, and its removal may take long. */
 static void fail(struct backup_job *job, enum status status, const char *why) {
     LOG_ERROR("store_backup", "path=%s error=%s", job->path ? job->path : "", why);
     job->job.status = status;
+    store_backup_free(job->backup);
+    job->backup = NULL;
 }
 
 static bool step(struct store_db *db, struct store_job *base, bool gives_up) {
@@ -48,7 +51,6 @@ static void after_sync(struct store_job *base) {
     }
 }
 
-/* The job is not done before its last step, so the backup no longer needs the connection here. */
 static void answer(struct store_job *base) {
     struct backup_job *job = (struct backup_job *)base;
     bool is_ok = base->status == STATUS_OK;
@@ -57,6 +59,7 @@ static void answer(struct store_job *base) {
                                                         .size_bytes = is_ok ? job->size_bytes : 0 });
 }
 
+/* A backup that is still there here has had its last step, and needs the connection no more. */
 static void forget(struct store_job *base) {
     struct backup_job *job = (struct backup_job *)base;
     store_backup_free(job->backup);

@@ -3,15 +3,21 @@
 #include "store/store_check.h"
 #include "store/store_test_driver.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TEXT_BYTES 60000
+#define TEXT_BYTES     60000
+#define PART_BYTES_MAX 1500000 /* of more than 3 MB */
 
 struct backed_up {
     bool is_done;
@@ -121,6 +127,43 @@ static void test_closing_leaves_nothing_of_a_backup(void **state) {
     }
 }
 
+static int count_entries(const char *folder) {
+    DIR *directory = opendir(folder);
+    assert_non_null(directory);
+    int n = -2; /* "." and ".." */
+    while (readdir(directory)) {
+        n++;
+    }
+    closedir(directory);
+    return n;
+}
+
+/* What is left of it is the store thread's to take away: nobody else may touch the connection, and the loop waits for no disk. */
+static void test_a_backup_that_fails_is_gone_before_it_is_answered(void **state) {
+    struct driver *driver = *state;
+    static struct backed_up backup;
+    add_much(driver);
+    struct rlimit before;
+    struct pollfd wake = { .fd = driver->wake_fd, .events = POLLIN };
+    eventfd_t value;
+    while (eventfd_read(driver->wake_fd, &value) == 0) {
+    }
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ PART_BYTES_MAX, before.rlim_max }), 0);
+    assert_int_equal(store_backup(driver->store, on_backed_up, &backup), STATUS_OK);
+    int n_woken = poll(&wake, 1, 50000);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(n_woken, 1);
+    assert_false(backup.is_done);
+    char folder[64];
+    snprintf(folder, sizeof folder, "%s/backups", driver->directory);
+    assert_int_equal(count_entries(folder), 0);
+    driver_wait(driver, &backup.is_done);
+    assert_int_equal(backup.status, STATUS_IO);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static void test_a_backup_writes_over_nothing(void **state) {
     struct driver *driver = *state;
     char path[80], part[90];
@@ -224,6 +267,7 @@ int main(void) {
         TEST(test_tokens_go_on_while_a_backup_is_made),
         TEST(test_a_backup_is_a_database_of_another_epoch),
         TEST(test_closing_leaves_nothing_of_a_backup),
+        TEST(test_a_backup_that_fails_is_gone_before_it_is_answered),
         TEST(test_a_backup_writes_over_nothing),
         TEST(test_a_good_database_is_good_with_and_without_its_log),
         TEST(test_what_does_not_fit_together_is_found),
