@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #define WAL_PAGES_MAX 4096 /* 16 MiB of 4 KiB pages: then a checkpoint, also while there is work */
-#define SYNC_LOOK_MS  20   /* while jobs wait for the disk: whether the log must be written again */
 #define IDLE_MS       1000 /* without a job: then a checkpoint */
 #define SETTINGS_MAX  1024
 
@@ -69,15 +68,18 @@ static void post_answers(struct store *store, struct mail *first) {
     }
 }
 
-/* How long the thread may sleep: until the disk is tried again, or until the pause is long enough for a checkpoint. */
+/* −1: never. */
+static int64_t sooner(int64_t a_ms, int64_t b_ms) {
+    return b_ms < 0 || (a_ms >= 0 && a_ms < b_ms) ? a_ms : b_ms;
+}
+
+/* How long the thread may sleep: until the disk is tried again, until the pause is long enough for a checkpoint, until the log must
+ * perhaps be written again. */
 static int64_t wait_ms(const struct store *store, uint64_t idle_ms) {
-    int64_t wait_ms = store_batch_wait_ms(&store->batch);
     uint64_t now_ms = clock_now_ms();
     int64_t pause_ms = idle_ms > now_ms ? (int64_t)(idle_ms - now_ms) : 0;
-    if (store_sync_is_owing(store->sync) && pause_ms > SYNC_LOOK_MS) {
-        pause_ms = SYNC_LOOK_MS;
-    }
-    return store->db.n_wal_pages > 0 && (wait_ms < 0 || wait_ms > pause_ms) ? pause_ms : wait_ms;
+    int64_t wait_ms = sooner(store_batch_wait_ms(&store->batch), store_sync_look_ms(store->sync));
+    return store->db.n_wal_pages > 0 ? sooner(wait_ms, pause_ms) : wait_ms;
 }
 
 static bool checkpoint(struct store *store) {

@@ -3,6 +3,8 @@
 
 #include "store/store_test_driver.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,8 @@
 #define N_RANDOM      20000
 #define N_ENTRIES_MAX 12
 #define N_MUTATIONS   60
+#define RETRY_MS      20000
+#define N_ENDS        30
 
 static uint32_t next_random(uint32_t *seed) {
     *seed ^= *seed << 13;
@@ -162,6 +166,41 @@ static void test_damage_is_told_and_stays_with_its_conversation(void **state) {
     assert_int_equal(load_status(driver, bad), STATUS_OK);
 }
 
+static void on_count(void *ctx, enum status status, int64_t continuation_key) {
+    assert_int_equal(continuation_key, 0);
+    ((int *)ctx)[status == STATUS_OK ? 0 : status == STATUS_CORRUPT ? 1 : 2]++;
+}
+
+/* The index of words is damaged: every end meets it. It is no disk that may take it the next time. */
+static void test_damage_of_the_words_is_told_and_keeps_no_other_job_back(void **state) {
+    struct driver *driver = *state;
+    int64_t keys[N_ENDS];
+    int n_ended[3] = { 0 };
+    for (int i = 0; i < N_ENDS; i++) {
+        keys[i] = driver_send(driver, (struct store_send){ .text = "some words" }).generation_key;
+    }
+    driver_close(driver);
+    driver_exec(driver, "UPDATE message_words_data SET block = x'ffff' WHERE id > 10");
+    driver->retry_ms = RETRY_MS;
+    driver->goes_on = true;
+    driver_reopen(driver);
+    uint64_t began_ms = clock_now_ms();
+    for (int i = 0; i < N_ENDS; i++) {
+        struct driver_answer put = { 0 };
+        struct store_end end = { .generation_key = keys[i], .seq = 3, .reason = "stop" };
+        assert_int_equal(driver_append(driver, keys[i], 2, "more words"), STATUS_OK);
+        assert_int_equal(store_end_generation(driver->store, &end, on_count, n_ended), STATUS_OK);
+        assert_int_equal(store_put_setting(driver->store, "a", "1", driver_on_done, &put), STATUS_OK);
+        driver_wait(driver, &put.is_done);
+        assert_int_equal(put.status, STATUS_OK);
+    }
+    print_message("ended %d, damaged %d, other %d\n", n_ended[0], n_ended[1], n_ended[2]);
+    assert_true(n_ended[1] > 0);
+    assert_int_equal(n_ended[2], 0);
+    assert_true(clock_now_ms() - began_ms < RETRY_MS);
+    assert_int_equal(store_trouble(driver->store), STORE_FINE);
+}
+
 /* Whatever stands in the blobs, a load is answered. */
 static void test_any_blob_is_answered(void **state) {
     struct driver *driver = *state;
@@ -198,6 +237,7 @@ int main(void) {
         cmocka_unit_test(test_tokens_are_one_less_than_what_is_written),
         cmocka_unit_test(test_any_bytes_are_answered),
         TEST(test_damage_is_told_and_stays_with_its_conversation),
+        TEST(test_damage_of_the_words_is_told_and_keeps_no_other_job_back),
         TEST(test_any_blob_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -278,6 +278,16 @@ static void test_a_sync_that_fails_is_trouble_until_one_does_not(void **state) {
     assert_int_equal(answer.status, STATUS_OK);
 }
 
+/* No job waits for this one, and after the first failure the pause moves the whole log into the database. */
+static void test_a_sync_that_fails_in_a_pause_heals_in_the_pause(void **state) {
+    struct driver *driver = *state;
+    atomic_store(&n_syncs_to_fail, 2);
+    driver_begin_detached(driver);
+    wait_for_trouble(driver, STORE_FAILING);
+    wait_for_trouble(driver, STORE_FINE);
+    assert_int_equal(atomic_load(&n_syncs_to_fail), 0);
+}
+
 static void test_closing_does_not_wait_for_a_disk_that_refuses(void **state) {
     struct driver *driver = *state;
     driver->retry_ms = FOREVER;
@@ -438,6 +448,7 @@ int main(void) {
         TEST(test_what_waited_is_written_in_its_order),
         TEST(test_what_is_wrong_with_the_disk_is_told_and_heals),
         TEST(test_a_sync_that_fails_is_trouble_until_one_does_not),
+        TEST(test_a_sync_that_fails_in_a_pause_heals_in_the_pause),
         TEST(test_closing_does_not_wait_for_a_disk_that_refuses),
         TEST(test_a_send_is_answered_after_its_sync_and_tokens_do_not_wait_for_it),
         TEST(test_jobs_that_wait_for_the_disk_share_one_sync),

@@ -19,6 +19,7 @@
 /* How long a commit waits for company; the rest of STORE_SYNC_MS is for the call itself. */
 #define SYNC_DELAY_MS (STORE_SYNC_MS * 4 / 5)
 #define SYNC_PAUSE_MS 50
+#define LOOK_MS       20
 #define REWRITE_BYTES 65536
 
 struct store_sync {
@@ -28,6 +29,7 @@ struct store_sync {
     int fd;
     struct mail mark; /* in the box, or with the sync thread, while is_marked */
     atomic_bool is_marked;
+    atomic_bool is_owed; /* a commit is not on disk yet: the sync thread has its mark */
     atomic_bool wants_rewrite;
     atomic_size_t n_jobs; /* posted and not passed on */
 };
@@ -87,8 +89,8 @@ static void pass_on(struct store_sync *sync, struct mail *first, bool is_synced)
 static void *sync_main(void *ctx) {
     struct store_sync *sync = ctx;
     pthread_setname_np(pthread_self(), "store-sync");
-    bool is_owed = false; /* a commit is not on disk yet; its sync begins at due_ms at the latest */
-    uint64_t due_ms = 0;
+    bool is_owed = false;
+    uint64_t due_ms = 0; /* what is owed begins to be synced then at the latest */
     for (bool is_last = false; !is_last;) {
         uint64_t now_ms = clock_now_ms();
         struct mail *first = mailbox_wait_all(sync->box, !is_owed          ? -1
@@ -100,6 +102,7 @@ static void *sync_main(void *ctx) {
         now_ms = clock_now_ms();
         if (is_marked && !is_owed) {
             is_owed = true;
+            atomic_store(&sync->is_owed, true);
             due_ms = now_ms + SYNC_DELAY_MS;
         }
         if (jobs == NULL && !is_last && (!is_owed || now_ms < due_ms)) {
@@ -112,6 +115,7 @@ static void *sync_main(void *ctx) {
             atomic_store(&sync->is_marked, false);
             is_synced = sync_log(sync);
             is_owed = !is_synced;
+            atomic_store(&sync->is_owed, is_owed);
             due_ms = clock_now_ms() + SYNC_DELAY_MS;
         }
         pass_on(sync, jobs, is_synced);
@@ -198,6 +202,9 @@ void store_sync_rewrite(struct store_sync *sync) {
     free(piece);
 }
 
-bool store_sync_is_owing(struct store_sync *sync) {
-    return atomic_load(&sync->n_jobs) > 0;
+int64_t store_sync_look_ms(struct store_sync *sync) {
+    if (atomic_load(&sync->n_jobs) > 0) {
+        return LOOK_MS;
+    }
+    return atomic_load(&sync->is_marked) || atomic_load(&sync->is_owed) ? STORE_SYNC_MS : -1;
 }

@@ -45,8 +45,8 @@ void store_sync_post(struct store_sync *sync, struct store_job *job);
  * nobody else writes the log meanwhile. store_sync_wants_rewrite: it must be done; until it is, jobs wait. */
 bool store_sync_wants_rewrite(struct store_sync *sync);
 
-/* store_sync_is_owing: jobs wait for the disk, so a rewrite may soon be wanted. */
-bool store_sync_is_owing(struct store_sync *sync);
+/* store_sync_look_ms is how soon a rewrite may be wanted: something is not on disk yet. −1: nothing is. */
+int64_t store_sync_look_ms(struct store_sync *sync);
 void store_sync_rewrite(struct store_sync *sync);
 
 #endif
