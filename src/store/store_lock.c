@@ -5,27 +5,49 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
-#define OWNER_BYTES (STORE_LOCK_URL_BYTES + 32)
+#define OWNER_BYTES    (STORE_LOCK_URL_BYTES + 32)
+#define OWNER_WAIT_MS  500 /* for the owner to write who it is */
+#define OWNER_PAUSE_MS 10
 
+/* 0: the text names no process that lives; it is not the owner's, who has yet to write it or writes none. */
+static pid_t read_owner(int fd) {
+    char text[32] = "";
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+    bool is_alive = pid > 0 && pid <= INT_MAX && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+    return is_alive ? (pid_t)pid : 0;
+}
+
+/* Who looks for the owner holds the lock for a moment too: so it is tried for a while, unless the owner is known. */
 static enum status lock(int fd, const char *directory, const char *path, struct fault *fault) {
-    char owner[32] = "";
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        return STATUS_OK;
+    pid_t owner = 0;
+    for (int waited_ms = 0; owner == 0 && waited_ms < OWNER_WAIT_MS; waited_ms += OWNER_PAUSE_MS) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            return STATUS_OK;
+        }
+        if (errno != EWOULDBLOCK) {
+            return fault_set(fault, STATUS_IO, "%s cannot be locked: %s", path, strerror(errno));
+        }
+        owner = read_owner(fd);
+        if (owner == 0) {
+            nanosleep(&(struct timespec){ .tv_nsec = OWNER_PAUSE_MS * 1000000L }, NULL);
+        }
     }
-    int error = errno;
-    ssize_t n = pread(fd, owner, sizeof owner - 1, 0);
-    owner[n > 0 ? strspn(owner, "0123456789") : 0] = '\0';
-    return error == EWOULDBLOCK
+    return owner
                ? fault_set(fault, STATUS_BUSY,
-                           "the data directory %s is in use by another Runnel, process %s", directory,
-                           owner[0] ? owner : "unknown")
-               : fault_set(fault, STATUS_IO, "%s cannot be locked: %s", path, strerror(error));
+                           "the data directory %s is in use by another Runnel, process %ld", directory,
+                           (long)owner)
+               : fault_set(fault, STATUS_BUSY,
+                           "the data directory %s is in use by another Runnel or a command of it", directory);
 }
 
 enum status store_lock_take(const char *directory, int *out, struct fault *fault) {

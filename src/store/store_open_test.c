@@ -4,18 +4,23 @@
 #include "base/clock.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define N_KILLED_AFTER 150
 #define N_AT_ONCE      8
 #define WORD_BYTES     24
+#define SIGN_MS        50
+#define NOBODY         "99999999" /* more than the largest process id */
 
 static void test_an_empty_directory_becomes_a_database(void **state) {
     struct driver *driver = *state;
@@ -59,6 +64,78 @@ static void test_a_second_owner_is_refused_and_told_of_the_first(void **state) {
     /* The first one goes on. */
     assert_int_equal(driver_send(driver, (struct store_send){ 0 }).status, STATUS_OK);
     driver_reopen(driver);
+}
+
+/* The text of the lock file is the last owner's until the new one has written its own. */
+static void *sign_late(void *ctx) {
+    const int *fd = ctx;
+    char pid[32];
+    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    nanosleep(&(struct timespec){ .tv_nsec = SIGN_MS * 1000000L }, NULL);
+    return ftruncate(*fd, 0) == 0 && pwrite(*fd, pid, (size_t)n, 0) == n ? ctx : NULL;
+}
+
+/* [P13] */
+static void test_of_two_that_start_at_once_the_second_names_the_first(void **state) {
+    struct driver *driver = *state;
+    char path[80], pid[32];
+    driver_close(driver);
+    snprintf(path, sizeof path, "%s/lock", driver->directory);
+    snprintf(pid, sizeof pid, "process %ld", (long)getpid());
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    assert_int_equal(pwrite(fd, NOBODY "\nhttp://127.0.0.1:1\n", 28, 0), 28);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, sign_late, &fd), 0);
+    struct fault fault = { 0 };
+    enum status status = driver_open(driver, &fault);
+    void *is_signed = NULL;
+    assert_int_equal(pthread_join(thread, &is_signed), 0);
+    close(fd);
+    assert_non_null(is_signed);
+    assert_int_equal(status, STATUS_BUSY);
+    assert_non_null(strstr(fault.text, pid));
+}
+
+/* A command that looks who has the directory holds the lock for a moment. */
+static void *let_go(void *ctx) {
+    const int *fd = ctx;
+    nanosleep(&(struct timespec){ .tv_nsec = SIGN_MS * 1000000L }, NULL);
+    close(*fd);
+    return NULL;
+}
+
+static void test_a_lock_that_goes_at_once_is_waited_for(void **state) {
+    struct driver *driver = *state;
+    char path[80];
+    driver_close(driver);
+    snprintf(path, sizeof path, "%s/lock", driver->directory);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_SH | LOCK_NB), 0);
+    assert_int_equal(pwrite(fd, NOBODY "\n", 9, 0), 9);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, let_go, &fd), 0);
+    struct fault fault = { 0 };
+    enum status status = driver_open(driver, &fault);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(status, STATUS_OK);
+}
+
+static void test_an_owner_that_is_no_process_is_not_named(void **state) {
+    struct driver *driver = *state;
+    char path[80];
+    driver_close(driver);
+    snprintf(path, sizeof path, "%s/lock", driver->directory);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    assert_int_equal(pwrite(fd, NOBODY "\n", 9, 0), 9);
+    struct fault fault = { 0 };
+    enum status status = driver_open(driver, &fault);
+    close(fd);
+    assert_int_equal(status, STATUS_BUSY);
+    assert_null(strstr(fault.text, NOBODY));
+    assert_non_null(strstr(fault.text, driver->directory));
 }
 
 static void run_sql(const char *path, const char *sql) {
@@ -310,6 +387,9 @@ int main(void) {
         TEST(test_an_empty_directory_becomes_a_database),
         TEST(test_the_epoch_is_the_databases_own),
         TEST(test_a_second_owner_is_refused_and_told_of_the_first),
+        TEST(test_of_two_that_start_at_once_the_second_names_the_first),
+        TEST(test_a_lock_that_goes_at_once_is_waited_for),
+        TEST(test_an_owner_that_is_no_process_is_not_named),
         TEST(test_a_newer_schema_is_refused_and_untouched),
         TEST(test_a_database_of_another_program_is_refused_and_untouched),
         TEST(test_a_file_that_is_no_database_is_refused_and_untouched),
