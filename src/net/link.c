@@ -71,6 +71,8 @@ void link_close(struct link *link) {
         return;
     }
     conn_free(link->conn);
+    /* A child between its fork and its exec has the socket too: closing it here would leave it in the epoll set, with this pointer. */
+    epoll_ctl(link->net->epoll, EPOLL_CTL_DEL, link->fd, NULL);
     close(link->fd);
     link->net->n_sockets--;
     bury(link);

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -423,6 +425,27 @@ static void test_a_client_that_only_sends_no_more_gets_its_answer(void **state) 
     close(fd);
 }
 
+/* Between its fork and its exec an engine has a copy of every socket: one that is closed here is not gone for the kernel. */
+static void test_a_socket_that_a_forked_child_still_has_tells_nothing_more(void **state) {
+    int fd = dial(*state);
+    const char *request = "GET /name?name=x HTTP/1.1\r\nHost: a\r\n\r\n";
+    put(fd, request, strlen(request));
+    assert_non_null(strstr(get_until(fd, "\r\n\r\nx"), "200"));
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20); /* should the test end before it */
+        pause();
+        _exit(0);
+    }
+    shutdown(fd, SHUT_RDWR);
+    for (int i = 0; i < 20; i++) {
+        assert_non_null(strstr(ask(*state, request, "\r\n\r\nx"), "200"));
+    }
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    close(fd);
+}
+
 static void test_a_stream_is_chunked_and_ends(void **state) {
     char *answer = ask(*state, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", "0\r\n\r\n");
     assert_non_null(strstr(answer, "Transfer-Encoding: chunked\r\n"));
@@ -529,6 +552,7 @@ int main(void) {
         TEST(test_a_body_may_be_asked_for_with_100_continue),
         TEST(test_a_bad_head_is_refused_and_the_socket_ends),
         TEST(test_a_client_that_only_sends_no_more_gets_its_answer),
+        TEST(test_a_socket_that_a_forked_child_still_has_tells_nothing_more),
         TEST(test_a_stream_is_chunked_and_ends),
         TEST(test_a_websocket_echoes_whole_messages),
         TEST(test_a_message_right_behind_the_opening_arrives),
