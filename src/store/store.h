@@ -16,8 +16,9 @@
  * Limits   STORE_JOBS_MAX jobs wait; beyond it a post is STATUS_FULL and nothing was queued.
  * Errors   jobs that write and cannot are tried again, in their order, each for STORE_RETRY_MS; then the callback gets
  *          STATUS_IO and the database holds nothing of it. The append guard keeps seq dense whatever fails in
- *          between. Reading goes on meanwhile: it overtakes what cannot be written, and does not see it. When fdatasync itself fails as long, a (D2) job gets STATUS_IO too, though it is
- *          committed: a power loss may undo it. STATUS_CORRUPT: the job met damaged rows; others go on.
+ *          between. Reading goes on meanwhile: it overtakes what cannot be written, and does not see it.
+ *          When fdatasync itself fails as long, a (D2) job gets STATUS_IO too, though it is committed: a power loss
+ *          may undo it. STATUS_CORRUPT: the job met damaged rows; others go on.
  */
 #ifndef RUNNEL_STORE_STORE_H
 #define RUNNEL_STORE_STORE_H
@@ -93,8 +94,8 @@ struct store_options {
     int64_t retry_ms; /* 0: STORE_RETRY_MS */
 };
 
-/* store_open takes the lock (STATUS_BUSY names the owner's pid and the directory), migrates (STATUS_CONFLICT:
- * written by a newer Runnel; STATUS_CORRUPT: damaged, or no database of ours; the file stays as it was).
+/* store_open takes the lock (STATUS_BUSY names the owner's pid and the directory), migrates (the database from before is
+ * kept beside it, as runnel.db.before-NNN-<UTC>; STATUS_CONFLICT: written by a newer Runnel; STATUS_CORRUPT: damaged, or no database of ours; the file stays as it was).
  * Blocks. Until store_recover only the settings, the epoch and store_close are of use. */
 MUST_CHECK enum status store_open(const struct store_options *options, struct store **out,
                                   struct fault *fault);

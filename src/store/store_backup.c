@@ -40,7 +40,7 @@ char *store_backup_make_path(const char *database_path) {
 
 static enum status refuse(const struct store_backup *backup, int result, struct fault *fault) {
     return fault_set(fault, (result & 0xFF) == SQLITE_CORRUPT ? STATUS_CORRUPT : STATUS_IO,
-                     "%s cannot be written: %s", backup->part_path, sqlite3_errstr(result));
+                     "%s cannot be made: %s", backup->part_path, sqlite3_errstr(result));
 }
 
 static enum status open_part(struct store_backup *backup, struct fault *fault) {

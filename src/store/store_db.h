@@ -1,4 +1,4 @@
-/* store_db.h - the one SQLite connection, its lock file and its prepared statements.
+/* store_db.h - the one SQLite connection and its prepared statements.
  *
  * All writes and all checkpoints are made here: the WAL-reset bug of SQLite 3.7.0 to 3.51.2 needs two
  * connections.

@@ -3,13 +3,18 @@
 #include "store/store_test_crash.h"
 #include "store/store_test_driver.h"
 
+#include <dirent.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define LAST_KEY 90 /* given to a generation that is gone */
+#define COPY_BYTES_MAX 20000 /* the copy has more */
+#define LAST_KEY       90    /* given to a generation that is gone */
 
 /* An answer that has ended (its tokens have 6, 0 and 5 bytes), one that has not, one that only began, and a detached one. */
 static const char rows_001[] =
@@ -133,6 +138,83 @@ static void test_a_database_of_the_first_release_is_migrated(void **state) {
     expect_migrated(driver);
 }
 
+/* ---- What was before ---- */
+
+/* How many there are; *path is one of them. */
+static int find_copies(const struct driver *driver, char path[200]) {
+    static const char prefix[] = "runnel.db.before-002-";
+    int n = 0;
+    DIR *directory = opendir(driver->directory);
+    assert_non_null(directory);
+    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
+        bool is_whole = strstr(entry->d_name, ".part") == NULL;
+        if (is_whole && strncmp(entry->d_name, prefix, sizeof prefix - 1) == 0) {
+            n++;
+            snprintf(path, 200, "%s/%.100s", driver->directory, entry->d_name);
+        }
+    }
+    closedir(directory);
+    return n;
+}
+
+/* [F13] */
+static void test_what_was_before_a_migration_is_kept(void **state) {
+    struct driver *driver = *state;
+    char path[200];
+    assert_int_equal(find_copies(driver, path), 0); /* there was nothing to be kept */
+    make_001(driver);
+    driver_reopen(driver);
+    assert_int_equal(find_copies(driver, path), 1);
+    driver_reopen(driver);
+    assert_int_equal(find_copies(driver, path), 1);
+    driver_close(driver);
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+    /* It takes the place of the new one. */
+    assert_int_equal(rename(path, driver->path), 0);
+    assert_int_equal(driver_number(driver, "PRAGMA user_version"), 1);
+    assert_int_equal(driver_number(driver, "SELECT count(*) FROM event"), 3);
+    assert_int_equal(driver_number(driver, "SELECT count(*) FROM generation"), 4);
+    assert_int_equal(driver_number(driver, "SELECT count(*) FROM meta"),
+                     0); /* whoever opens it draws a new epoch */
+    driver_reopen(driver);
+    assert_int_equal(find_copies(driver, path), 1);
+}
+
+static void test_a_migration_that_fails_leaves_the_old_one_alone(void **state) {
+    struct driver *driver = *state;
+    char path[200];
+    make_001(driver);
+    driver_exec(driver, "CREATE INDEX generation_continues ON message (id)");
+    struct fault fault;
+    assert_int_equal(driver_open(driver, &fault), STATUS_IO);
+    assert_non_null(strstr(fault.text, driver->path));
+    assert_int_equal(driver_number(driver, "PRAGMA user_version"), 1);
+    assert_int_equal(find_copies(driver, path), 0);
+    driver_exec(driver, "DROP INDEX generation_continues");
+    expect_migrated(driver);
+}
+
+/* Without a copy nothing is changed. */
+static void test_a_copy_that_cannot_be_made_is_said(void **state) {
+    struct driver *driver = *state;
+    char path[200];
+    struct rlimit before;
+    make_001(driver);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ COPY_BYTES_MAX, before.rlim_max }), 0);
+    struct fault fault;
+    enum status status = driver_open(driver, &fault);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(status, STATUS_IO);
+    assert_non_null(strstr(fault.text, "before-002"));
+    assert_int_equal(driver_number(driver, "PRAGMA user_version"), 1);
+    assert_int_equal(find_copies(driver, path), 0);
+    expect_migrated(driver);
+}
+
 static void test_keys_of_rows_that_are_gone_are_not_used_again(void **state) {
     struct driver *driver = *state;
     make_001(driver);
@@ -163,7 +245,8 @@ static void migrate_and_die(void *ctx) {
 /* [F13] Killed at any write, the database is of the one schema or of the other, with everything that was in it. */
 static void test_a_kill_at_any_write_leaves_the_old_schema_or_the_new(void **state) {
     struct driver *driver = *state;
-    int n_old = 0, n_new = 0;
+    int n_old = 0, n_new = 0, n_copies = 0;
+    char path[200];
     bool is_killed = true;
     for (int n = 1; is_killed; n++) {
         make_001(driver);
@@ -177,8 +260,10 @@ static void test_a_kill_at_any_write_leaves_the_old_schema_or_the_new(void **sta
         assert_int_equal(has_tokens, version - 1);
         assert_int_equal(n_sql, 0);
         assert_true(driver_number(driver, "SELECT count(*) FROM generation") >= 3);
+        assert_true(version == 1 || find_copies(driver, path) > n_copies);
         version == 1 ? n_old++ : n_new++;
         expect_migrated(driver);
+        n_copies = find_copies(driver, path);
     }
     print_message("the old schema %d times, the new one %d times\n", n_old, n_new);
     assert_true(n_old > 5 && n_new > 5);
@@ -189,6 +274,9 @@ static void test_a_kill_at_any_write_leaves_the_old_schema_or_the_new(void **sta
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_a_database_of_the_first_release_is_migrated),
+        TEST(test_what_was_before_a_migration_is_kept),
+        TEST(test_a_migration_that_fails_leaves_the_old_one_alone),
+        TEST(test_a_copy_that_cannot_be_made_is_said),
         TEST(test_keys_of_rows_that_are_gone_are_not_used_again),
         TEST(test_an_empty_database_of_the_first_release_is_migrated),
         TEST(test_a_kill_at_any_write_leaves_the_old_schema_or_the_new),

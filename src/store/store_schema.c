@@ -1,11 +1,14 @@
 #include "store/store_schema.h"
 
+#include "base/clock.h"
 #include "base/fault_point.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "store/store_backup.h"
 #include "store/store_db.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* "RnnL": PRAGMA application_id tells our databases from others (file(1) reads it too). */
 #define SCHEMA_APPLICATION_ID 0x526e6e4c
@@ -58,6 +61,20 @@ enum status store_schema_check(struct store_db *db, struct fault *fault) {
     return STATUS_OK;
 }
 
+/* What was before is kept beside it, under the name of the first migration that follows. Of a new database there is nothing. */
+static enum status keep_copy(struct store_db *db, int version, char **path, struct fault *fault) {
+    if (version == 0 || store_migrations[version].name == NULL) {
+        return STATUS_OK;
+    }
+    char when[CLOCK_ISO_BYTES];
+    uint64_t size_bytes = 0;
+    clock_format_dashes(clock_wall_ms(), when);
+    *path = mem_format("%s.before-%.3s-%s", db->path, store_migrations[version].name, when);
+    enum status status = store_backup_copy(db->sqlite, *path, &size_bytes, fault);
+    LOG_INFO("store_kept", "path=%s bytes=%llu status=%d", *path, (unsigned long long)size_bytes, status);
+    return status;
+}
+
 static int migrate_one(struct store_db *db, int version) {
     char *sql = mem_format("BEGIN IMMEDIATE; %s; PRAGMA application_id = %d; PRAGMA user_version = %d",
                            store_migrations[version].sql, SCHEMA_APPLICATION_ID, version + 1);
@@ -70,9 +87,8 @@ static int migrate_one(struct store_db *db, int version) {
     return result;
 }
 
-enum status store_schema_migrate(struct store_db *db, struct fault *fault) {
-    int version = 0;
-    int result = read_number(db, "PRAGMA user_version", &version);
+static enum status migrate_all(struct store_db *db, int version, struct fault *fault) {
+    int result = SQLITE_OK;
     for (; result == SQLITE_OK && store_migrations[version].name; version++) {
         result = migrate_one(db, version);
         LOG_INFO("store_migrated", "name=%s result=%d", store_migrations[version].name, result);
@@ -84,5 +100,25 @@ enum status store_schema_migrate(struct store_db *db, struct fault *fault) {
     if (!sqlite3_get_autocommit(db->sqlite)) {
         sqlite3_exec(db->sqlite, "ROLLBACK", NULL, NULL, NULL);
     }
+    return status;
+}
+
+enum status store_schema_migrate(struct store_db *db, struct fault *fault) {
+    int version = 0;
+    int result = read_number(db, "PRAGMA user_version", &version);
+    if (result != SQLITE_OK) {
+        return store_db_fault(db, result, fault);
+    }
+    char *copy = NULL;
+    enum status status = keep_copy(db, version, &copy, fault);
+    if (status == STATUS_OK) {
+        int now = 0;
+        status = migrate_all(db, version, fault);
+        if (status != STATUS_OK && copy && read_number(db, "PRAGMA user_version", &now) == SQLITE_OK &&
+            now == version) {
+            unlink(copy); /* the database itself is what it was */
+        }
+    }
+    free(copy);
     return status;
 }

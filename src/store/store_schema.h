@@ -22,7 +22,9 @@ extern const struct store_migration store_migrations[];
 MUST_CHECK enum status store_schema_check(struct store_db *db, struct fault *fault);
 
 /* store_schema_migrate runs the missing migrations, one transaction each: a failure leaves the version before
- * it. */
+ * it. A database that has had some is copied first (store_backup.h), to PATH.before-NNN-<UTC>, where NNN is the first
+ * missing one: without a copy nothing is changed. Nobody removes the copy; it takes the place of the database by a
+ * rename. */
 MUST_CHECK enum status store_schema_migrate(struct store_db *db, struct fault *fault);
 
 #endif
