@@ -1,6 +1,7 @@
 #include "store/store_backup.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "store/store_file.h"
 
@@ -24,6 +25,17 @@ struct store_backup {
     sqlite3_backup *work;
 };
 
+static int sync_folder_of(const char *path) {
+    char *copy = mem_copy_string(path);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(copy);
+    int result = fd < 0 ? -1 : fsync(fd);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return result;
+}
+
 char *store_backup_make_path(const char *database_path) {
     char real[PATH_MAX], when[CLOCK_ISO_BYTES];
     if (realpath(database_path, real) == NULL) {
@@ -31,7 +43,10 @@ char *store_backup_make_path(const char *database_path) {
     }
     *strrchr(real, '/') = '\0';
     char *folder = mem_format("%s/backups", real);
-    mkdir(folder, 0700); /* when it cannot be made, neither can the file */
+    /* When it cannot be made, neither can the file. */
+    if (mkdir(folder, 0700) == 0 && sync_folder_of(folder) != 0) {
+        LOG_WARN("store_backup", "folder=%s error=%s", folder, strerror(errno));
+    }
     clock_format_dashes(clock_wall_ms(), when);
     char *path = mem_format("%s/runnel-%s.db", folder, when);
     free(folder);
@@ -111,17 +126,6 @@ enum status store_backup_step(struct store_backup *backup, bool *is_last, struct
         backup->copy = NULL;
     }
     return status;
-}
-
-static int sync_folder_of(const char *path) {
-    char *copy = mem_copy_string(path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    free(copy);
-    int result = fd < 0 ? -1 : fsync(fd);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return result;
 }
 
 enum status store_backup_finish(struct store_backup *backup, uint64_t *size_bytes, struct fault *fault) {

@@ -135,7 +135,8 @@ static void search_gap(struct copy *copy, int64_t low, int64_t high) {
 
 /* The key behind a damaged place: the scan from there on has read up to *last. False: there is none that can be read. */
 static bool jump(struct copy *copy, int64_t from, int64_t *first, int64_t *last, bool *is_complete) {
-    for (int64_t step = 2; step <= STEP_MAX && copy->result == SQLITE_OK; step *= 2) {
+    for (int64_t step = 2; step <= STEP_MAX && from <= INT64_MAX - step && copy->result == SQLITE_OK;
+         step *= 2) {
         int64_t reached = from;
         *is_complete = scan(copy, false, from + step, INT64_MAX, &reached);
         if (*is_complete || reached != from) {
@@ -154,7 +155,7 @@ static void copy_by_rowid(struct copy *copy) {
         int64_t gap = last, first = 0;
         copy->table->n_gaps++;
         if (!jump(copy, gap, &first, &last, &is_complete)) {
-            search_gap(copy, gap, gap + GAP_AT_END);
+            search_gap(copy, gap, gap < INT64_MAX - GAP_AT_END ? gap + GAP_AT_END : INT64_MAX);
             return;
         }
         search_gap(copy, gap, first);
