@@ -82,7 +82,8 @@ class WebSocketFollower(Follower):
         async with session.ws_connect(self.url(self.target()), max_msg_size=0, autoping=True) as socket:
             await self.begin(socket)
             while not self.is_done:
-                message = await asyncio.wait_for(socket.receive(), SILENCE_S)
+                async with asyncio.timeout(SILENCE_S):
+                    message = await socket.receive()
                 if message.type != aiohttp.WSMsgType.TEXT:
                     return
                 self.n_bytes += len(message.data)
@@ -167,7 +168,8 @@ class EventFollower(Follower):
         """Events by the letter of the standard: an event counts only once its empty line is there."""
         event = {}
         while not self.is_done:
-            line = await asyncio.wait_for(answer.content.readline(), SILENCE_S)
+            async with asyncio.timeout(SILENCE_S):
+                line = await answer.content.readline()
             if not line.endswith(b"\n"):
                 return
             self.n_bytes += len(line)

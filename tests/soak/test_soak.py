@@ -55,7 +55,8 @@ class Soak:
         self.trace.sent(identity, text)
         while True:
             try:
-                ack = await asyncio.wait_for(self.try_send(session, {**frame, **({"conversation": conversation} if conversation else {})}), 10)
+                async with asyncio.timeout(10):
+                    ack = await self.try_send(session, {**frame, **({"conversation": conversation} if conversation else {})})
             except LOST:
                 ack = None
             if ack:
