@@ -24,6 +24,13 @@ void call_free(struct chat_call *call) {
     free(call);
 }
 
+void call_answer_sent(struct chat_call *call, const struct chat_sent *sent) {
+    if (!call->is_abandoned) {
+        call->callback.sent(call->ctx, sent);
+    }
+    call_free(call);
+}
+
 void chat_abandon(struct chat_call *call) {
     if (call) {
         call->is_abandoned = true;

@@ -60,6 +60,8 @@ struct chat_call {
 
 struct chat_call *call_new(struct chat *chat, void *ctx);
 void call_free(struct chat_call *call);
+/* call_answer_sent is the end of a send, a call of a compatible API, or a wish to go on. */
+void call_answer_sent(struct chat_call *call, const struct chat_sent *sent);
 
 /* chat.c: chat_delete calls whose turn, or send, is over. */
 void chat_delete_waiting(struct list_node *deletes);

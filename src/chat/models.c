@@ -185,6 +185,21 @@ static enum status resolve_default(const struct models *models, char out[PATH_MA
                          models->suffix, models_folder(models));
 }
 
+/* By the id, or by the name of the file. */
+static bool find_listed(const struct models *models, const char *wanted, bool by_file, char out[PATH_MAX]) {
+    size_t n;
+    struct model_file *files = models_list(models, &n);
+    bool is_found = false;
+    for (size_t i = 0; i < n && !is_found; i++) {
+        is_found = strcmp(by_file ? models_file_name(files[i].path) : files[i].id, wanted) == 0;
+        if (is_found) {
+            snprintf(out, PATH_MAX, "%s", files[i].path);
+        }
+    }
+    free(files);
+    return is_found;
+}
+
 enum status models_resolve(const struct models *models, const char *id_or_path, char out[PATH_MAX],
                            struct fault *fault) {
     if (id_or_path == NULL || *id_or_path == '\0' || strcmp(id_or_path, "default") == 0) {
@@ -195,17 +210,7 @@ enum status models_resolve(const struct models *models, const char *id_or_path, 
         snprintf(out, PATH_MAX, "%s", id_or_path);
         return STATUS_OK;
     }
-    size_t n;
-    struct model_file *files = models_list(models, &n);
-    bool is_found = false;
-    for (size_t i = 0; i < n && !is_found; i++) {
-        is_found = strcmp(files[i].id, id_or_path) == 0;
-        if (is_found) {
-            snprintf(out, PATH_MAX, "%s", files[i].path);
-        }
-    }
-    free(files);
-    if (is_found) {
+    if (find_listed(models, id_or_path, false, out)) {
         return STATUS_OK;
     }
     if (strchr(id_or_path, '/') == NULL) {
@@ -231,17 +236,7 @@ bool models_find(const struct models *models, const char *file_name, char out[PA
         snprintf(out, PATH_MAX, "%s", path);
         return true;
     }
-    size_t n;
-    struct model_file *files = models_list(models, &n);
-    bool is_found = false;
-    for (size_t i = 0; i < n && !is_found; i++) {
-        is_found = strcmp(models_file_name(files[i].path), file_name) == 0;
-        if (is_found) {
-            snprintf(out, PATH_MAX, "%s", files[i].path);
-        }
-    }
-    free(files);
-    return is_found;
+    return find_listed(models, file_name, true, out);
 }
 
 static const char *state_text(const struct models *models) {

@@ -83,13 +83,6 @@ enum status chat_start(struct chat *chat, struct fault *fault) {
 
 /* ---- When a person asks for it ---- */
 
-static void answer(struct chat_call *call, const struct chat_sent *sent) {
-    if (!call->is_abandoned) {
-        call->callback.sent(call->ctx, sent);
-    }
-    call_free(call);
-}
-
 static void refuse(struct chat_call *call, enum status status) {
     const char *fault = "it could not be stored: look at the disk's free space and the log";
     switch (status) {
@@ -111,18 +104,18 @@ static void refuse(struct chat_call *call, enum status status) {
     default:
         break;
     }
-    answer(call, &(struct chat_sent){ .status = status, .fault = fault });
+    call_answer_sent(call, &(struct chat_sent){ .status = status, .fault = fault });
 }
 
 static void reply(struct chat_call *call, const struct message *message, size_t index,
                   const char *generation_id, bool is_duplicate) {
-    answer(call, &(struct chat_sent){ .status = STATUS_OK,
-                                      .fault = "",
-                                      .duplicate = is_duplicate,
-                                      .conversation = call->opened,
-                                      .user_message_id = message->id,
-                                      .generation_id = generation_id,
-                                      .user_index = index - 1 });
+    call_answer_sent(call, &(struct chat_sent){ .status = STATUS_OK,
+                                                .fault = "",
+                                                .duplicate = is_duplicate,
+                                                .conversation = call->opened,
+                                                .user_message_id = message->id,
+                                                .generation_id = generation_id,
+                                                .user_index = index - 1 });
 }
 
 static void begin(struct chat_call *call, struct message *message, const struct store_continued *continued) {
@@ -258,7 +251,7 @@ struct chat_call *chat_continue(struct chat *chat, const char *generation_id, ch
         status = models_resolve(chat->models, NULL, call->model_path, &fault);
     }
     if (status) {
-        answer(call, &(struct chat_sent){ .status = status, .fault = fault.text });
+        call_answer_sent(call, &(struct chat_sent){ .status = status, .fault = fault.text });
         return NULL;
     }
     struct conversation *running = chat_find_running(chat, generation_id);

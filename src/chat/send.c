@@ -12,15 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void answer(struct chat_call *call, struct chat_sent *sent) {
-    if (!call->is_abandoned) {
-        call->callback.sent(call->ctx, sent);
-    }
-    call_free(call);
-}
-
 static void refuse(struct chat_call *call, enum status status, const char *fault) {
-    answer(call, &(struct chat_sent){ .status = status, .fault = fault });
+    call_answer_sent(call, &(struct chat_sent){ .status = status, .fault = fault });
 }
 
 static const char *explain(enum status status) {
@@ -82,12 +75,12 @@ static void begin(struct chat_call *call, const struct store_sent *sent, bool is
     turn_begin(call->chat, conversation, message, call->model_path, &call->settings, NULL);
     chat_tell(call->chat, conversation, is_new ? CONVERSATION_CREATED : CONVERSATION_RUNNING);
     catch_up(call, conversation);
-    answer(call, &(struct chat_sent){ .status = STATUS_OK,
-                                      .fault = "",
-                                      .conversation = conversation,
-                                      .user_message_id = sent->user_message_id,
-                                      .generation_id = message->stream->id,
-                                      .user_index = index - 1 });
+    call_answer_sent(call, &(struct chat_sent){ .status = STATUS_OK,
+                                                .fault = "",
+                                                .conversation = conversation,
+                                                .user_message_id = sent->user_message_id,
+                                                .generation_id = message->stream->id,
+                                                .user_index = index - 1 });
     conversation_unref(conversation);
 }
 
@@ -101,13 +94,13 @@ static void on_duplicate_opened(void *ctx, enum status status, struct conversati
         return;
     }
     catch_up(call, conversation);
-    answer(call, &(struct chat_sent){ .status = STATUS_OK,
-                                      .fault = "",
-                                      .duplicate = true,
-                                      .conversation = conversation,
-                                      .user_message_id = call->user_message_id,
-                                      .generation_id = call->generation_id,
-                                      .user_index = index - 1 });
+    call_answer_sent(call, &(struct chat_sent){ .status = STATUS_OK,
+                                                .fault = "",
+                                                .duplicate = true,
+                                                .conversation = conversation,
+                                                .user_message_id = call->user_message_id,
+                                                .generation_id = call->generation_id,
+                                                .user_index = index - 1 });
 }
 
 /* It is committed and could not be made power-safe, so it is not acknowledged; what the store has is in memory too, and its reply
@@ -276,11 +269,11 @@ static void on_begun(void *ctx, enum status status, int64_t generation_key) {
     if (call->is_abandoned) {
         chat_cancel(call->chat, conversation);
     }
-    answer(call, &(struct chat_sent){ .status = STATUS_OK,
-                                      .fault = "",
-                                      .conversation = conversation,
-                                      .user_message_id = "",
-                                      .generation_id = stream->id });
+    call_answer_sent(call, &(struct chat_sent){ .status = STATUS_OK,
+                                                .fault = "",
+                                                .conversation = conversation,
+                                                .user_message_id = "",
+                                                .generation_id = stream->id });
     conversation_unref(conversation);
 }
 

@@ -346,14 +346,17 @@ static bool is_body_too_slow(const struct link *link, uint64_t now_ms) {
     return now_ms - link->since_ms > allowed_ms;
 }
 
+bool link_is_idle(const struct link *link) {
+    return link->state == LINK_HEAD && link->in.size == 0 && link->n_requests > 0;
+}
+
 void link_tick(struct link *link, uint64_t now_ms) {
     uint64_t waited_ms = now_ms - link->since_ms;
-    bool is_idle = link->state == LINK_HEAD && link->in.size == 0 && link->n_requests > 0;
     switch (link->state) {
     case LINK_HEAD:
         if (link->in.size > 0 && waited_ms > NET_HEADER_TIME_S * 1000u) {
             refuse(link, 408, "the request's head took too long");
-        } else if (waited_ms > (is_idle ? NET_KEEPALIVE_S : NET_HEADER_TIME_S) * 1000u) {
+        } else if (waited_ms > (link_is_idle(link) ? NET_KEEPALIVE_S : NET_HEADER_TIME_S) * 1000u) {
             link_close(link);
         }
         break;

@@ -50,6 +50,8 @@ void link_new(struct net *net, int fd);
 void link_close(struct link *link);
 void link_on_event(struct link *link, uint32_t events);
 void link_tick(struct link *link, uint64_t now_ms);
+/* link_is_idle: between two requests. */
+bool link_is_idle(const struct link *link);
 
 /* link_pump looks at the links of net->ready; link_sweep frees what was closed. */
 void link_pump(struct net *net);

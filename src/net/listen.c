@@ -92,8 +92,7 @@ static bool close_idle_link(struct net *net) {
     struct link *oldest = NULL;
     LIST_EACH(node, &net->links) {
         struct link *link = CONTAINER_OF(node, struct link, node);
-        bool is_idle = link->state == LINK_HEAD && link->in.size == 0 && link->n_requests > 0;
-        if (is_idle && (oldest == NULL || link->since_ms < oldest->since_ms)) {
+        if (link_is_idle(link) && (oldest == NULL || link->since_ms < oldest->since_ms)) {
             oldest = link;
         }
     }
