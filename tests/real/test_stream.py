@@ -78,7 +78,7 @@ def test_several_conversations_at_once_say_what_each_says_alone(real):
         check_stored(real, mirror)
 
 
-def test_p1_a_killed_engine_ends_the_answer_and_the_next_message_works(real):
+def test_p1_p5_a_killed_engine_ends_its_generation_the_answer_goes_on_and_the_next_message_works(real):
     with Native(real) as client:
         set_greedy(real)
         ack = client.begin(QUESTION)
@@ -86,6 +86,8 @@ def test_p1_a_killed_engine_ends_the_answer_and_the_next_message_works(real):
         os.kill(real.engine_pid(), signal.SIGSEGV)
         end = client.until("end")
         assert end["reason"] == "interrupted" and "signal 11" in end["error"]["text"]
+        end = client.until("end", generation=end["continued_by"], seconds=120)
+        assert end["reason"] in ("stop", "length")
         again = client.begin("And again?", conversation=ack["conversation"])
         end = client.until("end", generation=again["generation"], seconds=120)
         assert end["reason"] in ("stop", "length")
