@@ -5,6 +5,8 @@ import concurrent.futures
 import socket
 import time
 
+import pytest
+
 from harness import proof
 from harness.clients import Native
 from harness.followers import NativeFollower, SseFollower, WatchFollower, follow_all
@@ -82,6 +84,7 @@ class Crowd:
         return [time - min(of_one) for of_one in times.values() for time in of_one]
 
 
+@pytest.mark.alone
 def test_f01_f02_slow_readers_cost_the_other_ninety_eight_nothing(new_server, script, proxy):
     """F1 F2. One that never reads and one at 1 KB/s among a hundred: the others are served as without them."""
     tale = script(tokens=LINES, count=400, token_ms=10, context_size=100_000).gate(1)

@@ -9,7 +9,7 @@
     thread    the same under ThreadSanitizer
     real      tests/ that need the real model (marker `real`), release build
     browser   tests/ that need a browser (marker `browser`), release build
-    fuzz      the targets of fuzz/, each RUNNEL_FUZZ_SECONDS (45) from its saved corpus, two at a time
+    fuzz      the targets of fuzz/, each RUNNEL_FUZZ_SECONDS (60) from its saved corpus, two at a time
 
 Without a part: all of them, in this order. The last line is `N passed, N failed`.
 """
@@ -33,6 +33,9 @@ TSAN_SUPPRESSIONS = ROOT / "tools" / "test" / "tsan.supp"
 
 # A tool that finds something ends the program with this code, which no test expects.
 SANITIZER_EXIT = 86
+
+# Whole-program tests on the fake engine use a tenth of a processor each.
+TESTS_AT_ONCE = 2 * (os.cpu_count() or 1)
 
 
 class Tally:
@@ -202,17 +205,8 @@ def run_ui(tally, _arguments):
     tally.add("ui", passed + counts.get("numPassedTests", 0), failed + failed_tests)
 
 
-def run_pytest(tally, step, preset, marks, arguments, env=None):
-    """tests/ on one build: RUNNEL_BUILD names its folder. Nothing collected is nothing to fail."""
-    if not (ROOT / "tests").is_dir():
-        return
-    heading(f"{step}: tests/ on build/{preset}")
-    if not PYTHON.is_file() or subprocess.run([PYTHON, "-c", "import pytest"], capture_output=True).returncode != 0:
-        tally.add(step, 0, 1, "the packages of tests/requirements.txt could not be had (see above)")
-        return
-    if not built(tally, preset):
-        return
-    report = RESULTS / f"{step}.xml"
+def pytest(preset, marks, report, arguments, env):
+    """One run over tests/ on one build, which RUNNEL_BUILD names. Returns how many tests passed, failed and were skipped."""
     report.unlink(missing_ok=True)
     wrapper = without_address_randomisation() if preset == "tsan" else []
     command = [*wrapper, PYTHON, "-m", "pytest", "tests", "-q", "-m", marks, f"--junitxml={report}", *arguments]
@@ -225,19 +219,39 @@ def run_pytest(tally, step, preset, marks, arguments, env=None):
             failed += count["failures"] + count["errors"]
             skipped += count["skipped"]
             passed += count["tests"] - count["failures"] - count["errors"] - count["skipped"]
-    if code not in (0, 5) and failed == 0:
-        failed = 1
+    # 5: nothing was collected, which is nothing to fail.
+    return passed, failed or (1 if code not in (0, 5) else 0), skipped
+
+
+def run_pytest(tally, step, preset, marks, arguments, env=None, n_at_once=1):
+    """tests/ on one build. Most tests wait for timers and gates: several run at once, and then those that compare times (`alone`)."""
+    if not (ROOT / "tests").is_dir():
+        return
+    heading(f"{step}: tests/ on build/{preset}")
+    if not PYTHON.is_file() or subprocess.run([PYTHON, "-c", "import pytest"], capture_output=True).returncode != 0:
+        tally.add(step, 0, 1, "the packages of tests/requirements.txt could not be had (see above)")
+        return
+    if not built(tally, preset):
+        return
+    runs = [(marks, [])]
+    if n_at_once > 1:
+        runs = [(f"({marks}) and not alone", ["-n", n_at_once, "--dist", "worksteal"]), (f"({marks}) and alone", [])]
+    counts = [
+        pytest(preset, run_marks, RESULTS / f"{step}-{number}.xml", [*flags, *arguments], env)
+        for number, (run_marks, flags) in enumerate(runs)
+    ]
+    passed, failed, skipped = map(sum, zip(*counts))
     if env:
         failed += sanitizer_reports(RESULTS / step)
     tally.add(step, passed, failed, f"{skipped} skipped" if skipped else "")
 
 
 def run_program(tally, arguments):
-    run_pytest(tally, "program", "asan", "not real and not browser", arguments, sanitizer_environment(RESULTS / "program"))
+    run_pytest(tally, "program", "asan", "not real and not browser", arguments, sanitizer_environment(RESULTS / "program"), TESTS_AT_ONCE)
 
 
 def run_thread(tally, arguments):
-    run_pytest(tally, "thread", "tsan", "not real and not browser", arguments, sanitizer_environment(RESULTS / "thread"))
+    run_pytest(tally, "thread", "tsan", "not real and not browser", arguments, sanitizer_environment(RESULTS / "thread"), TESTS_AT_ONCE)
 
 
 def run_real(tally, arguments):
@@ -274,7 +288,7 @@ def run_fuzz(tally, _arguments):
         return
     folder = ROOT / "build" / "fuzz" / "fuzz"
     targets = [folder / source.stem for source in sorted((ROOT / "fuzz").glob("*.c"))]
-    seconds = int(os.environ.get("RUNNEL_FUZZ_SECONDS", "45"))
+    seconds = int(os.environ.get("RUNNEL_FUZZ_SECONDS", "60"))
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for target, (code, text) in zip(targets, pool.map(lambda target: fuzz_target(target, seconds), targets)):
