@@ -40,7 +40,8 @@ def check_dripping_is_408(server, begin, drop):
                 raw.read()
             except TimeoutError:
                 pass
-        assert split_responses(raw.got)[0][0] == 408
+        raw.socket.settimeout(30)
+        assert split_responses(raw.read_all())[0][0] == 408
     assert time.monotonic() - begun > 8
 
 
