@@ -1,7 +1,14 @@
 # Libraries of the system. tools/setup/packages.txt names the packages that bring them.
 
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(LWS REQUIRED IMPORTED_TARGET libwebsockets>=4.1)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.14)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
+pkg_check_modules(MD REQUIRED IMPORTED_TARGET libmd)
 pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka) # only for the unit tests
+
+# It brings no file for pkg-config.
+find_path(WSLAY_INCLUDE_DIR wslay/wslay.h REQUIRED)
+find_library(WSLAY_LIBRARY wslay REQUIRED)
+add_library(Wslay::wslay UNKNOWN IMPORTED)
+set_target_properties(Wslay::wslay PROPERTIES IMPORTED_LOCATION "${WSLAY_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES
+                                                                                   "${WSLAY_INCLUDE_DIR}")

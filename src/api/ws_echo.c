@@ -5,15 +5,12 @@
 
 #include <stdlib.h>
 
-static void on_message(struct api_conn *conn, const char *text, size_t n_bytes) {
-    net_conn_send(conn->net, text, n_bytes);
-}
-
 static void on_close(struct api_conn *conn) {
     free(conn);
 }
 
 void ws_echo_handle(struct api *api, struct net_conn *net) {
-    static const struct api_conn_ops ops = { .on_message = on_message, .on_close = on_close };
+    static const struct api_conn_ops ops = { .on_close = on_close };
     api_conn_attach(mem_alloc(sizeof(struct api_conn)), &ops, api, net);
+    net_conn_echo(net);
 }

@@ -197,7 +197,8 @@ static void watch_signals(struct app *app) {
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
     app->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    app->signal_watch = net_loop(app->net)->watch_fd(app->net, app->signals, on_signal, NULL, app);
+    const struct loop *loop = net_loop(app->net);
+    app->signal_watch = loop->watch_fd(loop->self, app->signals, on_signal, NULL, app);
 }
 
 /* Signals are blocked before any thread starts, so that only the signalfd sees them. */
@@ -271,7 +272,7 @@ static void stop(struct app *app) {
     const struct loop *loop = net_loop(app->net);
     struct loop_timer *ticks[2];
     for (size_t i = 0; i < 2; i++) {
-        ticks[i] = loop->timer_new(app->net, on_stop_tick, app);
+        ticks[i] = loop->timer_new(loop->self, on_stop_tick, app);
         loop->timer_set(ticks[i], i == 0 ? STOP_MS_MAX : STOP_MS_MAX + FAREWELL_MS_MAX);
     }
     chat_stop(app->chat);

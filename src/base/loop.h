@@ -1,7 +1,6 @@
 /* loop.h - what a part may ask of the event loop without knowing which one it is.
  *
- * net implements it over libwebsockets; tests implement it by hand. It lets engine/ watch its sockets and set
- * timers while only net/ knows the library (I1).
+ * net/event_loop.c implements it over epoll; tests implement it by hand.
  *
  * Thread  the loop thread only.
  */
@@ -17,8 +16,8 @@ struct loop_timer;
 struct loop {
     void *self;
 
-    /* watch_fd calls on_readable whenever `fd` can be read, and on_writable once after each want_write. The
-     * loop owns neither fd nor ctx; unwatch before closing the fd. NULL: the loop could not take it. */
+    /* watch_fd calls on_readable whenever `fd` can be read or has ended, and on_writable once after each want_write.
+     * The loop owns neither fd nor ctx; unwatch before closing the fd. NULL: the loop could not take it. */
     struct loop_watch *(*watch_fd)(void *self, int fd, void (*on_readable)(void *ctx),
                                    void (*on_writable)(void *ctx), void *ctx);
     void (*want_read)(struct loop_watch *watch,

@@ -40,6 +40,7 @@ struct net_conn *conn_new(struct net *net, struct link *link, const struct head 
     conn->last_write_ms = clock_now_ms();
     bytes_init(&conn->body, NET_BODY_BYTES_MAX);
     bytes_init(&conn->head_out, NET_HEAD_BYTES_MAX);
+    ws_input_init(&conn->input);
     conn->method = head->method;
     conn->is_head_method = conn->method == NET_HEAD;
     conn->path = head_path(head);
@@ -60,14 +61,7 @@ void conn_free(struct net_conn *conn) {
         return;
     }
     conn->net->handlers.on_close(conn->net->ctx, conn);
-    if (conn->wsi) {
-        lws_set_opaque_user_data(conn->wsi, NULL);
-    }
-    if (conn->link) {
-        conn->link->conn = NULL;
-    } else {
-        conn->net->n_sockets--;
-    }
+    conn->link->conn = NULL;
     list_remove(&conn->node);
     conn->net->n_conns--;
     for (int i = 0; i < NET_HEADER_COUNT; i++) {
@@ -81,6 +75,7 @@ void conn_free(struct net_conn *conn) {
     free(conn->reply_copy);
     bytes_deinit(&conn->body);
     bytes_deinit(&conn->head_out);
+    ws_input_deinit(&conn->input);
     free(conn);
 }
 
@@ -98,32 +93,16 @@ void conn_made_progress(struct net_conn *conn) {
 
 void conn_request_write(struct net_conn *conn) {
     conn_is_waiting(conn);
-    if (conn->wsi) {
-        lws_callback_on_writable(conn->wsi);
-    } else {
-        link_want_write(conn->link);
-    }
+    link_want_write(conn->link);
 }
 
 void conn_kill(struct net_conn *conn) {
-    if (conn->wsi) {
-        lws_set_timeout(conn->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
-    } else {
-        link_kill(conn->link);
-    }
+    link_kill(conn->link);
 }
 
 int conn_write_raw(struct net_conn *conn, const char *bytes, size_t n_bytes) {
     conn->last_write_ms = clock_now_ms();
-    if (conn->wsi == NULL) {
-        return link_write(conn->link, bytes, n_bytes);
-    }
-    struct bytes *scratch = &conn->net->scratch;
-    bytes_clear(scratch);
-    char *room = bytes_reserve(scratch, LWS_PRE + n_bytes);
-    assert(room);
-    memcpy(room + LWS_PRE, bytes, n_bytes);
-    return lws_write(conn->wsi, (unsigned char *)room + LWS_PRE, n_bytes, LWS_WRITE_TEXT);
+    return link_write(conn->link, bytes, n_bytes);
 }
 
 struct frame *conn_outbox_take(struct net_conn *conn) {
@@ -221,7 +200,7 @@ void net_conn_want_write(struct net_conn *conn) {
     }
 }
 
-void net_conn_send(struct net_conn *conn, const char *bytes, size_t n_bytes) {
+void conn_queue_frame(struct net_conn *conn, const char *bytes, size_t n_bytes, bool is_binary) {
     if (conn->state != CONN_OPEN && conn->state != CONN_STREAMING) {
         return;
     }
@@ -229,14 +208,25 @@ void net_conn_send(struct net_conn *conn, const char *bytes, size_t n_bytes) {
         net_conn_close(conn, NET_CLOSE_SLOW, "slow");
         return;
     }
-    struct frame *frame = mem_alloc(sizeof *frame + LWS_PRE + n_bytes);
+    struct frame *frame = mem_alloc(sizeof *frame + n_bytes);
     frame->n_bytes = n_bytes;
-    memcpy(frame->bytes + LWS_PRE, bytes, n_bytes);
+    frame->is_binary = is_binary;
+    memcpy(frame->bytes, bytes, n_bytes);
     *(conn->outbox_first ? &conn->outbox_last->next : &conn->outbox_first) = frame;
     conn->outbox_last = frame;
     conn->outbox_bytes += n_bytes;
     conn_request_write(conn);
 }
+
+void net_conn_send(struct net_conn *conn, const char *bytes, size_t n_bytes) {
+    conn_queue_frame(conn, bytes, n_bytes, false);
+}
+
+#ifdef RUNNEL_FAULTS
+void net_conn_echo(struct net_conn *conn) {
+    conn->is_echo = conn->input.takes_binary = true;
+}
+#endif
 
 void net_conn_close(struct net_conn *conn, enum net_close code, const char *reason) {
     if (conn->state == CONN_OPEN) {
@@ -252,6 +242,5 @@ void net_conn_close(struct net_conn *conn, enum net_close code, const char *reas
 
 void conn_bound_send_buffer(struct net_conn *conn) {
     int size = CONN_SEND_BUFFER_BYTES;
-    int fd = conn->wsi ? lws_get_socket_fd(conn->wsi) : conn->link->fd;
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    setsockopt(conn->link->source.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }

@@ -1,6 +1,7 @@
 #include "net/event_loop.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -261,35 +262,40 @@ static void test_an_end_that_is_closed_by_another_is_not_told_of_what_was_under_
     assert_int_equal(one.n_reads + two.n_reads, 1);
 }
 
-static void on_source(struct event_source *source, uint32_t events) {
+struct twin {
+    struct event_source source;
+    struct twin *other;
+};
+
+static void close_twin(struct twin *twin) {
+    event_loop_remove(loop, &twin->source);
+    close(twin->source.fd);
+    free(twin);
+}
+
+static void on_twin(struct event_source *source, uint32_t events) {
+    struct twin *twin = (struct twin *)(void *)source;
     assert_true(events & EPOLLIN);
-    struct event_source *other = *(struct event_source **)(void *)(source + 1);
-    event_loop_remove(loop, other);
-    event_loop_remove(loop, source);
-    close(other->fd);
-    close(source->fd);
-    free(other);
-    free(source);
+    close_twin(twin->other);
+    close_twin(twin);
     n_rung++;
 }
 
 static void test_a_source_may_be_freed_while_its_events_are_under_way(void **state) {
     (void)state;
-    struct event_source *sources[2];
+    struct twin *twins[2];
     int peers[2];
     for (size_t i = 0; i < 2; i++) {
         int fds[2];
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-        sources[i] = malloc(sizeof(struct event_source) + sizeof(struct event_source *));
-        assert_non_null(sources[i]);
-        *sources[i] = (struct event_source){ .fd = fds[0], .on_events = on_source };
+        twins[i] = mem_alloc(sizeof *twins[i]);
+        twins[i]->source = (struct event_source){ .fd = fds[0], .on_events = on_twin };
         peers[i] = fds[1];
-        assert_true(event_loop_add(loop, sources[i], EPOLLIN));
+        assert_true(event_loop_add(loop, &twins[i]->source, EPOLLIN));
         assert_int_equal(send(peers[i], "x", 1, 0), 1);
     }
-    for (size_t i = 0; i < 2; i++) {
-        memcpy(sources[i] + 1, &sources[1 - i], sizeof sources[0]);
-    }
+    twins[0]->other = twins[1];
+    twins[1]->other = twins[0];
     n_rung = 0;
     event_loop_run_once(loop);
     assert_int_equal(n_rung, 1);

@@ -239,7 +239,7 @@ static int end_stream(struct net_conn *conn) {
 static int pump_stream(struct net_conn *conn) {
     struct frame *frame = conn_outbox_take(conn);
     if (frame) {
-        int result = write_chunk(conn, frame->bytes + LWS_PRE, frame->n_bytes);
+        int result = write_chunk(conn, frame->bytes, frame->n_bytes);
         free(frame);
         conn_request_write(conn);
         return result < 0 ? -1 : 0;
@@ -281,8 +281,7 @@ int http_on_writable(struct net_conn *conn) {
 void net_conn_write(struct net_conn *conn, const char *bytes, size_t n_bytes) {
     assert(!conn->wrote);
     conn->wrote = true;
-    int result =
-        conn->is_websocket ? conn_write_raw(conn, bytes, n_bytes) : write_chunk(conn, bytes, n_bytes);
+    int result = conn->is_websocket ? ws_write_text(conn, bytes, n_bytes) : write_chunk(conn, bytes, n_bytes);
     if (result < 0) {
         LOG_DEBUG("conn_write_failed", "conn=%llu", (unsigned long long)conn->number);
         conn_kill(conn);

@@ -5,8 +5,8 @@
 #include "base/mem.h"
 #include "net/head.h"
 #include "net/net_internal.h"
+#include "net/transport.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,17 +21,15 @@ static void set_state(struct link *link, enum link_state state) {
 
 /* While an answer is on its way only the client's end is of interest: what it sends ahead waits in the kernel. */
 static uint32_t wanted_events(const struct link *link) {
-    bool reads = link->state == LINK_HEAD || link->state == LINK_BODY || link->state == LINK_LINGERING;
+    bool reads = link->state == LINK_HEAD || link->state == LINK_BODY || link->state == LINK_LINGERING ||
+                 (link->state == LINK_WEBSOCKET && link->n_aside <= LINK_ASIDE_BYTES_MAX);
     uint32_t events = link->half_closed ? 0u : reads ? (uint32_t)EPOLLIN : (uint32_t)EPOLLRDHUP;
     return events | (link->out.size > 0 ? (uint32_t)EPOLLOUT : 0u);
 }
 
 static void update_events(struct link *link) {
-    uint32_t events = wanted_events(link);
-    if (link->fd >= 0 && events != link->events) {
-        link->events = events;
-        struct epoll_event event = { .events = events, .data.ptr = link };
-        epoll_ctl(link->net->epoll, EPOLL_CTL_MOD, link->fd, &event);
+    if (link->source.fd >= 0) {
+        event_loop_change(link->net->loop, &link->source, wanted_events(link));
     }
 }
 
@@ -42,24 +40,8 @@ static void make_ready(struct link *link) {
     }
 }
 
-void link_new(struct net *net, int fd) {
-    struct link *link = mem_alloc(sizeof *link);
-    link->net = net;
-    link->fd = fd;
-    bytes_init(&link->in, HEAD_BYTES_MAX + LINK_READ_BYTES);
-    bytes_init(&link->out, NET_FRAME_BYTES_MAX * 2);
-    set_state(link, LINK_HEAD);
-    list_append(&net->links, &link->node);
-    net->n_sockets++;
-    link->events = EPOLLIN;
-    struct epoll_event event = { .events = link->events, .data.ptr = link };
-    if (epoll_ctl(net->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
-        link_close(link);
-    }
-}
-
 static void bury(struct link *link) {
-    link->fd = -1;
+    link->source.fd = -1;
     list_remove(&link->ready);
     list_remove(&link->node);
     list_append(&link->net->closed_links, &link->node);
@@ -67,23 +49,15 @@ static void bury(struct link *link) {
 }
 
 void link_close(struct link *link) {
-    if (link->fd < 0) {
+    if (link->source.fd < 0) {
         return;
     }
     conn_free(link->conn);
     /* A child between its fork and its exec has the socket too: closing it here would leave it in the epoll set, with this pointer. */
-    epoll_ctl(link->net->epoll, EPOLL_CTL_DEL, link->fd, NULL);
-    close(link->fd);
-    link->net->n_sockets--;
+    event_loop_remove(link->net->loop, &link->source);
+    close(link->source.fd);
+    link->net->n_links--;
     bury(link);
-}
-
-int link_release(struct link *link) {
-    int fd = link->fd;
-    epoll_ctl(link->net->epoll, EPOLL_CTL_DEL, fd, NULL);
-    link->conn = NULL;
-    bury(link);
-    return fd;
 }
 
 void link_sweep(struct net *net) {
@@ -98,25 +72,16 @@ void link_sweep(struct net *net) {
 
 void link_kill(struct link *link) {
     /* The kernel says EPOLLHUP. */
-    shutdown(link->fd, SHUT_RDWR);
+    shutdown(link->source.fd, SHUT_RDWR);
 }
 
 /* ---- Writing ---- */
 
-/* < 0: the socket is gone; else how much the kernel took. */
-static ssize_t send_some(struct link *link, const char *bytes, size_t n_bytes) {
-    ssize_t n = send(link->fd, bytes, n_bytes, MSG_NOSIGNAL);
-    if (n < 0) {
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
-    }
-    return n;
-}
-
 int link_write(struct link *link, const char *bytes, size_t n_bytes) {
-    if (link->fd < 0) {
+    if (link->source.fd < 0) {
         return -1;
     }
-    ssize_t n_taken = link->out.size == 0 ? send_some(link, bytes, n_bytes) : 0;
+    ssize_t n_taken = link->out.size == 0 ? transport_send(link->source.fd, bytes, n_bytes) : 0;
     if (n_taken < 0) {
         return -1;
     }
@@ -130,13 +95,20 @@ int link_write(struct link *link, const char *bytes, size_t n_bytes) {
     return 0;
 }
 
+int link_write_aside(struct link *link, const char *bytes, size_t n_bytes) {
+    int result = link_write(link, bytes, n_bytes);
+    link->n_aside += link->out.size > 0 ? n_bytes : 0;
+    update_events(link);
+    return result;
+}
+
 void link_want_write(struct link *link) {
     link->write_wanted = true;
     make_ready(link);
 }
 
 static void linger(struct link *link) {
-    shutdown(link->fd, SHUT_WR);
+    shutdown(link->source.fd, SHUT_WR);
     set_state(link, LINK_LINGERING);
 }
 
@@ -145,25 +117,40 @@ static void on_written(struct link *link) {
         linger(link);
     } else if (link->conn && link->write_wanted) {
         link->write_wanted = false;
-        if (http_on_writable(link->conn) < 0) {
+        int result =
+            link->state == LINK_WEBSOCKET ? ws_on_writable(link->conn) : http_on_writable(link->conn);
+        if (result < 0) {
             link_close(link);
         }
     }
 }
 
+/* A large frame goes in many pieces: moving what is left to the front after each of them would cost the square of its length. */
+static void compact(struct link *link) {
+    if (link->n_taken > LINK_READ_BYTES && link->n_taken > link->out.size / 2) {
+        bytes_drop(&link->out, link->n_taken);
+        link->n_taken = 0;
+    }
+}
+
 static void flush(struct link *link) {
-    ssize_t n_taken = send_some(link, link->out.data, link->out.size);
+    ssize_t n_taken =
+        transport_send(link->source.fd, link->out.data + link->n_taken, link->out.size - link->n_taken);
     if (n_taken < 0) {
         link_close(link);
         return;
     }
-    bytes_drop(&link->out, (size_t)n_taken);
+    link->n_taken += (size_t)n_taken;
     if (n_taken > 0) {
         link->since_ms = clock_now_ms();
         conn_made_progress(link->conn);
     }
-    if (link->out.size == 0) {
+    if (link->n_taken < link->out.size) {
+        compact(link);
+    } else {
         bytes_deinit(&link->out);
+        link->n_taken = 0;
+        link->n_aside = 0;
         on_written(link);
     }
 }
@@ -211,6 +198,19 @@ static void feed_body(struct link *link, const char *bytes, size_t n_bytes) {
     }
 }
 
+/* What was read behind the head. */
+static void feed_ahead(struct link *link,
+                       void (*feed)(struct link *link, const char *bytes, size_t n_bytes)) {
+    struct bytes ahead = link->in;
+    bytes_init(&link->in, ahead.size_max);
+    feed(link, ahead.data ? ahead.data : "", ahead.size);
+    bytes_deinit(&ahead);
+}
+
+static void feed_websocket(struct link *link, const char *bytes, size_t n_bytes) {
+    ws_on_bytes(link->conn, bytes, n_bytes);
+}
+
 static void begin_request(struct link *link, const struct head *head) {
     struct net_conn *conn = conn_new(link->net, link, head);
     link->conn = conn;
@@ -220,17 +220,17 @@ static void begin_request(struct link *link, const struct head *head) {
     set_state(link, LINK_ANSWER);
     if (conn->is_websocket) {
         ws_on_upgrade(conn);
+        if (ws_is_open(conn)) {
+            set_state(link, LINK_WEBSOCKET);
+            feed_ahead(link, feed_websocket);
+        }
         return;
     }
     http_on_head(conn);
-    if (conn->state != CONN_BODY) {
-        return;
+    if (conn->state == CONN_BODY) {
+        set_state(link, LINK_BODY);
+        feed_ahead(link, feed_body);
     }
-    set_state(link, LINK_BODY);
-    struct bytes ahead = link->in;
-    bytes_init(&link->in, ahead.size_max);
-    feed_body(link, ahead.data ? ahead.data : "", ahead.size);
-    bytes_deinit(&ahead);
 }
 
 /* RFC 9112 section 2.2: old clients end a body with an empty line that is not part of it. */
@@ -271,6 +271,9 @@ static void on_bytes(struct link *link, const char *bytes, size_t n_bytes) {
     case LINK_BODY:
         feed_body(link, bytes, n_bytes);
         break;
+    case LINK_WEBSOCKET:
+        feed_websocket(link, bytes, n_bytes);
+        break;
     case LINK_LINGERING:
         link->n_thrown_away += n_bytes;
         if (link->n_thrown_away > LINK_LINGER_BYTES_MAX) {
@@ -284,10 +287,10 @@ static void on_bytes(struct link *link, const char *bytes, size_t n_bytes) {
 }
 
 static void on_readable(struct link *link) {
-    ssize_t n = recv(link->fd, link->net->incoming, LINK_READ_BYTES, 0);
+    ssize_t n = transport_receive(link->source.fd, link->net->incoming, LINK_READ_BYTES);
     if (n > 0) {
         on_bytes(link, link->net->incoming, (size_t)n);
-    } else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+    } else if (n < 0) {
         link_close(link);
     }
 }
@@ -300,19 +303,34 @@ static void on_half_closed(struct link *link) {
     }
 }
 
-void link_on_event(struct link *link, uint32_t events) {
-    if (link->fd >= 0 && events & (EPOLLHUP | EPOLLERR)) {
+static void on_events(struct event_source *source, uint32_t events) {
+    struct link *link = CONTAINER_OF(source, struct link, source);
+    if (link->source.fd >= 0 && events & (EPOLLHUP | EPOLLERR)) {
         link_close(link);
     }
-    if (link->fd >= 0 && events & EPOLLOUT && link->out.size > 0) {
+    if (link->source.fd >= 0 && events & EPOLLOUT && link->out.size > 0) {
         flush(link);
     }
-    if (link->fd >= 0 && events & EPOLLIN && link->events & EPOLLIN) {
+    if (link->source.fd >= 0 && events & EPOLLIN && source->events & EPOLLIN) {
         on_readable(link);
-    } else if (link->fd >= 0 && events & EPOLLRDHUP && link->events & EPOLLRDHUP) {
+    } else if (link->source.fd >= 0 && events & EPOLLRDHUP && source->events & EPOLLRDHUP) {
         on_half_closed(link);
     }
     update_events(link);
+}
+
+void link_new(struct net *net, int fd) {
+    struct link *link = mem_alloc(sizeof *link);
+    link->net = net;
+    link->source = (struct event_source){ .fd = fd, .on_events = on_events };
+    bytes_init(&link->in, HEAD_BYTES_MAX + LINK_READ_BYTES);
+    bytes_init(&link->out, NET_FRAME_BYTES_MAX * 2);
+    set_state(link, LINK_HEAD);
+    list_append(&net->links, &link->node);
+    net->n_links++;
+    if (!event_loop_add(net->loop, &link->source, EPOLLIN)) {
+        link_close(link);
+    }
 }
 
 static void pump_one(struct link *link) {
@@ -367,6 +385,7 @@ void link_tick(struct link *link, uint64_t now_ms) {
         }
         break;
     case LINK_ANSWER: /* conn_tick */
+    case LINK_WEBSOCKET:
         break;
     case LINK_ENDING:
         if (waited_ms > NET_SLOW_MS) {

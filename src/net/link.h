@@ -1,15 +1,17 @@
-/* link.h - a client's socket while it speaks HTTP: one request after the other, each with its answer.
+/* link.h - a client's socket: one HTTP request after the other, each with its answer, and then perhaps a WebSocket.
  *
- * HEAD → BODY → ANSWER → HEAD …  or → ENDING → LINGERING → closed, or → an upgrade, which gives the socket to the library.
+ * HEAD → BODY → ANSWER → HEAD …  or → ENDING → LINGERING → closed, or → WEBSOCKET → ENDING → …
  * HEAD      the next request's head comes (head.c), or nothing does
  * BODY      the request's body comes (http_on_body)
  * ANSWER    the request has come whole; nothing is read until its answer is out
- * ENDING    no other request: what is left to write is written
+ * WEBSOCKET ws.c has the bytes that come
+ * ENDING    no other request, no other frame: what is left to write is written
  * LINGERING the sending side is shut; what still comes is thrown away, so that the client sees the answer and no reset
  *
  * Owner   net; a closed link lives until the end of the turn of the loop (link_sweep), for events that name it.
  * Thread  the loop thread.
  * Limits  HEAD_BYTES_MAX and one read of bytes that are nobody's yet; one frame of bytes that the kernel did not take.
+ *         LINK_ASIDE_BYTES_MAX of link_write_aside, and then what one more read asks for.
  *         NET_HEADER_TIME_S for a head and for lingering, NET_KEEPALIVE_S between requests, LINK_RATE_MIN for a body.
  */
 #ifndef RUNNEL_NET_LINK_H
@@ -17,6 +19,7 @@
 
 #include "base/bytes.h"
 #include "base/list.h"
+#include "net/event_loop.h"
 #include "net/net.h"
 
 #define LINK_READ_BYTES (64u << 10)
@@ -24,20 +27,22 @@
 #define LINK_RATE_MIN 1024
 /* Of a body that nobody wants, or of whatever else comes after the last answer. */
 #define LINK_LINGER_BYTES_MAX (64u << 20)
+#define LINK_ASIDE_BYTES_MAX  (16u << 10)
 #define NET_KEEPALIVE_S       60
 
-enum link_state { LINK_HEAD, LINK_BODY, LINK_ANSWER, LINK_ENDING, LINK_LINGERING };
+enum link_state { LINK_HEAD, LINK_BODY, LINK_ANSWER, LINK_WEBSOCKET, LINK_ENDING, LINK_LINGERING };
 
 struct link {
     struct list_node node;
     struct list_node ready; /* in net->ready: link_pump looks at it in the next turn of the loop */
     struct net *net;
-    int fd; /* -1: closed */
-    uint32_t events;
+    struct event_source source; /* fd -1: closed */
     enum link_state state;
     struct bytes in;  /* came, and is nobody's yet */
     size_t n_seen;    /* of them, by head_parse */
-    struct bytes out; /* written, and not taken by the kernel */
+    struct bytes out; /* written; the kernel has taken the first n_taken of it */
+    size_t n_taken;
+    size_t n_aside; /* bytes of link_write_aside since `out` was empty */
     bool write_wanted;
     bool half_closed; /* the client sends no more */
     struct net_conn *conn;
@@ -48,7 +53,6 @@ struct link {
 
 void link_new(struct net *net, int fd);
 void link_close(struct link *link);
-void link_on_event(struct link *link, uint32_t events);
 void link_tick(struct link *link, uint64_t now_ms);
 /* link_is_idle: between two requests. */
 bool link_is_idle(const struct link *link);
@@ -57,15 +61,14 @@ bool link_is_idle(const struct link *link);
 void link_pump(struct net *net);
 void link_sweep(struct net *net);
 
-/* For the request: link_write takes all bytes (< 0: the socket is gone); link_want_write leads to http_on_writable when the kernel has
- * taken them. */
+/* For the request: link_write takes all bytes (< 0: the socket is gone); link_want_write leads to http_on_writable or
+ * ws_on_writable when the kernel has taken them. */
 int link_write(struct link *link, const char *bytes, size_t n_bytes);
+/* link_write_aside is for what the client makes the server say. While it does not take it, nothing more is read from it. */
+int link_write_aside(struct link *link, const char *bytes, size_t n_bytes);
 void link_want_write(struct link *link);
-/* link_end_request: the answer is written and the conn is freed. */
+/* link_end_request: the answer is written and the conn is freed, or the close of a WebSocket is written. */
 void link_end_request(struct link *link, bool closes);
 /* link_kill ends it without a word, in a later turn of the loop. */
 void link_kill(struct link *link);
-/* link_release gives the socket away; the link is closed. */
-int link_release(struct link *link);
-
 #endif

@@ -1,8 +1,7 @@
 /* net.h - the event loop, HTTP/1.1 and WebSockets, as bytes.
  *
  * The only part that touches a socket of a client. It knows neither JSON nor chats: it hands whole requests and whole messages up, and
- * asks for one frame whenever a socket can take one (pull, never push). The loop and the WebSockets are libwebsockets'; HTTP is link.c
- * and head.c, because what that library takes for a request is more than what others do.
+ * asks for one frame whenever a socket can take one (pull, never push).
  *
  * Owner   a connection belongs to net; it is valid from its first upcall until on_close returns. HTTP: one net_conn per request.
  * Thread  the loop thread, except net_wake (any thread, also signal handlers).
@@ -162,6 +161,12 @@ void net_conn_write(struct net_conn *conn, const char *bytes, size_t n_bytes);
 
 /* net_conn_send queues one frame, for answers that come out of turn. It goes before what on_writable writes. */
 void net_conn_send(struct net_conn *conn, const char *bytes, size_t n_bytes);
+
+#ifdef RUNNEL_FAULTS
+/* net_conn_echo makes a WebSocket say whatever it hears, text or binary, and on_message never comes: for the conformance cases of
+ * tests/threats. From on_head or on_open. */
+void net_conn_echo(struct net_conn *conn);
+#endif
 
 /* net_conn_close closes a WebSocket with `code` after the outbox is sent, and a request or stream at once. on_close follows later. */
 void net_conn_close(struct net_conn *conn, enum net_close code, const char *reason);

@@ -4,11 +4,11 @@
 
 #include "base/bytes.h"
 #include "base/list.h"
+#include "net/event_loop.h"
 #include "net/head.h"
 #include "net/link.h"
 #include "net/net.h"
-
-#include <libwebsockets.h>
+#include "net/ws_input.h"
 
 /* HTTP: HEAD → BODY → WAITING → REPLYING or STREAMING → DONE.  WebSocket: HEAD → OPEN → CLOSING.
  * HEAD      on_head runs
@@ -18,7 +18,7 @@
  * STREAMING net_stream_begin was called (pump_stream)
  * OPEN      a WebSocket between on_open and the first close (ws_on_writable)
  * CLOSING   a close code is set; the outbox drains, then the code is sent
- * DONE      nothing more to send; the link goes on, or ends */
+ * DONE      nothing more to send; the link goes on, or ends, and a WebSocket with it */
 /* One frame may be a whole snapshot. */
 #define NET_FRAME_BYTES_MAX (96u << 20)
 #define WEBSOCKET_KEY_BYTES 24
@@ -37,43 +37,37 @@ enum conn_state {
 struct frame {
     struct frame *next;
     size_t n_bytes;
-    char bytes[]; /* LWS_PRE bytes of room, then the frame */
+    bool is_binary;
+    char bytes[];
 };
 
 struct net {
-    struct lws_context *context;
-    struct lws_vhost *files;   /* where watched descriptors live */
-    struct lws_vhost *sockets; /* where WebSockets live; neither listens */
+    struct event_loop *loop;
     struct net_handlers handlers;
     void *ctx;
-    struct loop loop;
     struct list_node conns;
     size_t n_conns;
     uint64_t n_conns_ever;
-    lws_sorted_usec_list_t tick;
-    struct bytes scratch; /* one frame with its LWS_PRE, reused */
+    struct loop_timer *tick;
     uint64_t slow_ms;
     uint16_t port;
 
-    int epoll; /* the listening socket and all links, seen by the library's loop as one descriptor */
-    struct loop_watch *epoll_watch;
-    int listener;     /* -1: none */
-    size_t n_sockets; /* links and WebSockets */
-    size_t n_sockets_max;
-    lws_sorted_usec_list_t accept_again;
+    struct event_source listener; /* fd -1: none */
+    size_t n_links;
+    size_t n_links_max;
+    struct loop_timer *accept_again;
     struct list_node links;
     struct list_node closed_links;
     struct list_node ready;
-    lws_sorted_usec_list_t pump;
-    struct net_conn *upgrading; /* while the library takes its socket over */
+    struct loop_timer *pump;
     char incoming[LINK_READ_BYTES];
+    char outgoing[LINK_READ_BYTES]; /* one frame with its head */
 };
 
 struct net_conn {
     struct list_node node;
     struct net *net;
-    struct link *link; /* NULL once it is a WebSocket */
-    struct lws *wsi;   /* NULL before it is one */
+    struct link *link;
     void *ctx;
     uint64_t number;
     enum conn_state state;
@@ -91,7 +85,7 @@ struct net_conn {
     char *query;
     char *headers[NET_HEADER_COUNT];
 
-    struct bytes body; /* the request's body, or the WebSocket message that is arriving */
+    struct bytes body;
     uint64_t n_body_max;
     uint64_t n_body_announced; /* 0: none, or it is not said */
     uint64_t n_body_seen;
@@ -111,7 +105,9 @@ struct net_conn {
     uint64_t last_write_ms;
     uint64_t waiting_since_ms; /* 0: nothing waits to be written */
     uint16_t close_code;
-    char websocket_key[WEBSOCKET_KEY_BYTES + 1];
+    char websocket_key[WEBSOCKET_KEY_BYTES];
+    struct ws_input input;
+    bool is_echo;     /* net_conn_echo */
     bool is_draining; /* CLOSING, but what on_writable has goes first */
     char close_reason[64];
 };
@@ -120,8 +116,9 @@ struct net_conn {
 struct net_conn *conn_new(struct net *net, struct link *link, const struct head *head);
 void conn_free(struct net_conn *conn); /* NULL is fine */
 void conn_request_write(struct net_conn *conn);
-/* conn_write_raw writes one message of a WebSocket, or bytes; < 0: the socket is gone. */
+/* conn_write_raw writes bytes; < 0: the socket is gone. */
 int conn_write_raw(struct net_conn *conn, const char *bytes, size_t n_bytes);
+void conn_queue_frame(struct net_conn *conn, const char *bytes, size_t n_bytes, bool is_binary);
 struct frame *conn_outbox_take(struct net_conn *conn);
 void conn_tick(struct net_conn *conn, uint64_t now_ms);
 /* conn_kill ends it without a word, in a later turn of the loop. */
@@ -141,24 +138,19 @@ bool http_is_body_arriving(const struct net_conn *conn);
 void http_refuse(struct net_conn *conn, int status, const char *text);
 const char *http_reason(int status);
 
-/* ws.c: ws_on_upgrade is the link's; the others are called by the library, and other than 0 closes the socket. */
+/* ws.c: what the link does for its WebSocket. ws_is_open: on_open came, and no close was sent. */
+bool ws_is_open(const struct net_conn *conn);
 void ws_on_upgrade(struct net_conn *conn);
-int ws_on_confirm(struct net *net, struct lws *wsi);
-int ws_on_open(struct net_conn *conn);
-int ws_on_receive(struct net_conn *conn, const char *bytes, size_t n_bytes);
+void ws_on_bytes(struct net_conn *conn, const char *bytes, size_t n_bytes);
 int ws_on_writable(struct net_conn *conn);
+int ws_write_text(struct net_conn *conn, const char *bytes, size_t n_bytes);
 
 /* listen.c */
 MUST_CHECK enum status listen_open(struct net *net, const struct net_options *options, struct fault *fault);
-void listen_on_readable(struct net *net);
+void listen_on_pause_end(void *ctx); /* of `accept_again`; its ctx is the net */
 void listen_close(struct net *net);
 
-/* net.c: link_pump runs in the next turn of the loop. */
+/* net.c: link_pump runs at the end of this turn of the loop, or of the next. */
 void net_pump_soon(struct net *net);
-
-/* watch.c: the struct loop over libwebsockets. */
-#define WATCH_PROTOCOL "watch"
-int watch_on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t length);
-void watch_init_loop(struct net *net);
 
 #endif

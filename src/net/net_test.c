@@ -30,7 +30,8 @@ struct server {
     struct net_conn *gated; /* its stream waits behind its first frame for /open */
 };
 
-/* ---- The server: /echo answers with the body, /stream sends three frames, /gate two of them after /open, /refused is refused, WebSockets echo ---- */
+/* ---- The server: /echo answers with the body, /stream sends three frames, /gate two of them after /open, /refused is refused, WebSockets echo
+ * whatever is not "bye", "stop", or "big", which gets three mebibytes ---- */
 
 static void reply_text(struct net_conn *conn, int status, const char *text, size_t n_bytes) {
     net_reply(conn, &(struct net_reply){
@@ -77,8 +78,19 @@ static void on_request(void *ctx, struct net_conn *conn) {
     }
 }
 
+static void write_big(struct net_conn *conn) {
+    char *big = mem_alloc(3u << 20);
+    memset(big, 'x', 3u << 20);
+    net_conn_write(conn, big, 3u << 20);
+    free(big);
+}
+
 static void on_writable(void *ctx, struct net_conn *conn) {
     struct server *server = ctx;
+    if (net_conn_is_websocket(conn)) {
+        write_big(conn);
+        return;
+    }
     net_conn_write(conn, "frame\n", 6);
     server->n_frames_left--;
     if (server->n_frames_left == 0) {
@@ -96,12 +108,15 @@ static void on_open(void *ctx, struct net_conn *conn) {
 }
 
 static void on_message(void *ctx, struct net_conn *conn, const char *text, size_t n_bytes) {
-    (void)ctx;
     if (n_bytes == 3 && memcmp(text, "bye", 3) == 0) {
         net_conn_close(conn, NET_CLOSE_DENIED, "as asked");
-        return;
+    } else if (n_bytes == 3 && memcmp(text, "big", 3) == 0) {
+        net_conn_want_write(conn);
+    } else if (n_bytes == 4 && memcmp(text, "stop", 4) == 0) {
+        net_stop(((struct server *)ctx)->net);
+    } else {
+        net_conn_send(conn, text, n_bytes);
     }
-    net_conn_send(conn, text, n_bytes);
 }
 
 static void on_silence(void *ctx, struct net_conn *conn) {
@@ -190,20 +205,21 @@ static char *ask(struct server *server, const char *request, const char *until) 
     return answer;
 }
 
-static void put_frame(int fd, unsigned char first, const char *payload, size_t n_bytes) {
-    unsigned char head[14] = { first };
-    size_t size = 2;
-    if (n_bytes < 126) {
-        head[1] = (unsigned char)(0x80 | n_bytes);
-    } else {
-        head[1] = 0x80 | 127;
-        for (size_t i = 0; i < 8; i++) {
-            head[2 + i] = (unsigned char)((uint64_t)n_bytes >> (56 - 8 * i));
-        }
-        size = 10;
+/* The head of a frame, with a mask of zeroes, which is a mask. */
+static size_t make_head(unsigned char head[14], unsigned char first, size_t n_bytes) {
+    size_t n_length = n_bytes < 126 ? 0 : n_bytes < 65536 ? 2 : 8;
+    memset(head, 0, 14);
+    head[0] = first;
+    head[1] = (unsigned char)(0x80 | (n_length == 0 ? n_bytes : n_length == 2 ? 126 : 127));
+    for (size_t i = 0; i < n_length; i++) {
+        head[2 + i] = (unsigned char)((uint64_t)n_bytes >> 8 * (n_length - 1 - i));
     }
-    /* A mask of zeroes is a mask. */
-    put(fd, head, size + 4);
+    return 2 + n_length + 4;
+}
+
+static void put_frame(int fd, unsigned char first, const char *payload, size_t n_bytes) {
+    unsigned char head[14];
+    put(fd, head, make_head(head, first, n_bytes));
     put(fd, payload, n_bytes);
 }
 
@@ -221,16 +237,17 @@ static size_t get_exactly(int fd, void *out, size_t n_bytes) {
 
 /* The next frame's payload; *opcode 0 when the socket ended. */
 static char *get_frame(int fd, unsigned *opcode) {
-    static char payload[1u << 17];
-    unsigned char head[4] = { 0 };
+    static char payload[(3u << 20) + 1];
+    unsigned char head[10] = { 0 };
     *opcode = 0;
     if (get_exactly(fd, head, 2) != 2) {
         return payload;
     }
     size_t n_bytes = head[1];
-    if (n_bytes == 126) {
-        get_exactly(fd, head + 2, 2);
-        n_bytes = (size_t)head[2] << 8 | head[3];
+    size_t n_length = n_bytes == 127 ? 8 : n_bytes == 126 ? 2 : 0;
+    assert_int_equal(get_exactly(fd, head + 2, n_length), n_length);
+    for (size_t i = 0; i < n_length; i++) {
+        n_bytes = (i == 0 ? 0 : n_bytes << 8) | head[2 + i];
     }
     assert_true(n_bytes < sizeof payload);
     assert_int_equal(get_exactly(fd, payload, n_bytes), n_bytes);
@@ -518,6 +535,124 @@ static void test_bad_utf8_is_closed_with_1007(void **state) {
     expect_close(fd, 1007);
 }
 
+static void test_a_frame_without_a_mask_is_closed_with_1002(void **state) {
+    int fd = dial_websocket(*state);
+    put(fd, "\x81\x05river", 7);
+    expect_close(fd, 1002);
+}
+
+/* What the close does not wait for is thrown away, so that no reset overtakes it. */
+static void test_a_close_is_seen_by_who_goes_on_talking(void **state) {
+    int fd = dial_websocket(*state);
+    put_frame(fd, 0x82, "x", 1);
+    char *more = mem_alloc(1000000);
+    for (int i = 0; i < 10; i++) {
+        put(fd, more, 1000000);
+    }
+    free(more);
+    expect_close(fd, 1003);
+}
+
+static void test_a_close_of_the_client_is_answered_with_its_code(void **state) {
+    int fd = dial_websocket(*state);
+    put_frame(fd, 0x81, "river", 5);
+    put_frame(fd, 0x88, "\x0f\xa5gone", 6);
+    unsigned opcode;
+    char *payload = get_frame(fd, &opcode); /* what was asked before is not what it waits for */
+    if (opcode == 1) {
+        payload = get_frame(fd, &opcode);
+    }
+    assert_int_equal(opcode, 8);
+    assert_memory_equal(payload, "\x0f\xa5", 2);
+    char byte;
+    assert_int_equal(recv(fd, &byte, 1, 0), 0);
+    close(fd);
+}
+
+static void test_a_large_frame_arrives_whole_and_an_answer_behind_it(void **state) {
+    int fd = dial_websocket(*state);
+    put_frame(fd, 0x81, "big", 3);
+    char byte;
+    assert_int_equal(recv(fd, &byte, 1, MSG_PEEK),
+                     1); /* it has begun, and more waits than the kernel takes */
+    put_frame(fd, 0x81, "river", 5);
+    unsigned opcode;
+    assert_int_equal(strspn(get_frame(fd, &opcode), "x"), 3u << 20);
+    assert_string_equal(get_frame(fd, &opcode), "river");
+    close(fd);
+}
+
+static size_t make_ping(char out[64], size_t number) {
+    char payload[48];
+    int n = snprintf(payload, sizeof payload, "ping number %zu", number);
+    unsigned char head[14];
+    size_t n_head = make_head(head, 0x89, (size_t)n);
+    memcpy(out, head, n_head);
+    memcpy(out + n_head, payload, (size_t)n);
+    return n_head + (size_t)n;
+}
+
+static void expect_pong(int fd, size_t number) {
+    char wanted[48];
+    snprintf(wanted, sizeof wanted, "ping number %zu", number);
+    unsigned opcode;
+    assert_string_equal(get_frame(fd, &opcode), wanted);
+    assert_int_equal(opcode, 10);
+}
+
+static void test_each_of_many_pings_at_once_is_answered(void **state) {
+    int fd = dial_websocket(*state);
+    char *all = mem_alloc(1000 * 64);
+    size_t n = 0;
+    for (size_t i = 0; i < 1000; i++) {
+        n += make_ping(all + n, i);
+    }
+    put(fd, all, n);
+    free(all);
+    for (size_t i = 0; i < 1000; i++) {
+        expect_pong(fd, i);
+    }
+    close(fd);
+}
+
+/* It is not read while its pongs wait, and then on: the kernel's buffers fill up, and ours do not. */
+static void test_a_client_that_does_not_take_its_pongs_is_read_no_further(void **state) {
+    int fd = dial_websocket(*state);
+    int small = 4096;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    struct timeval limit = { .tv_sec = 1 };
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    size_t n_pings = 0;
+    char ping[64];
+    size_t n_ping;
+    size_t n_sent;
+    do {
+        n_ping = make_ping(ping, n_pings++);
+        ssize_t n = send(fd, ping, n_ping, MSG_NOSIGNAL);
+        n_sent = n < 0 ? 0 : (size_t)n;
+    } while (n_sent == n_ping && n_pings < 10000000);
+    assert_true(n_pings < 10000000);
+    for (size_t i = 0; i < n_pings; i++) {
+        if (i + 1 == n_pings) {
+            put(fd, ping + n_sent, n_ping - n_sent);
+        }
+        expect_pong(fd, i);
+    }
+    put_frame(fd, 0x81, "river", 5);
+    unsigned opcode;
+    assert_string_equal(get_frame(fd, &opcode), "river");
+    close(fd);
+}
+
+static void test_who_is_open_when_the_server_stops_gets_what_waits_and_1001(void **state) {
+    int fd = dial_websocket(*state);
+    const char both[] = "\x81\x83\0\0\0\0big\x81\x84\0\0\0\0stop";
+    put(fd, both, sizeof both - 1);
+    unsigned opcode;
+    assert_int_equal(strspn(get_frame(fd, &opcode), "x"), 3u << 20);
+    expect_close(fd, 1001);
+}
+
 static void test_a_close_carries_its_code(void **state) {
     int fd = dial_websocket(*state);
     put_frame(fd, 0x81, "bye", 3);
@@ -560,6 +695,13 @@ int main(void) {
         TEST(test_too_large_a_message_is_closed_with_4009),
         TEST(test_a_binary_message_is_closed_with_1003),
         TEST(test_bad_utf8_is_closed_with_1007),
+        TEST(test_a_frame_without_a_mask_is_closed_with_1002),
+        TEST(test_a_close_is_seen_by_who_goes_on_talking),
+        TEST(test_a_close_of_the_client_is_answered_with_its_code),
+        TEST(test_a_large_frame_arrives_whole_and_an_answer_behind_it),
+        TEST(test_each_of_many_pings_at_once_is_answered),
+        TEST(test_a_client_that_does_not_take_its_pongs_is_read_no_further),
+        TEST(test_who_is_open_when_the_server_stops_gets_what_waits_and_1001),
         TEST(test_a_close_carries_its_code),
         TEST(test_a_silent_websocket_gets_a_ping_within_seven_seconds),
     };
