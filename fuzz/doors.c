@@ -36,9 +36,10 @@ const char *net_conn_header(const struct net_conn *conn, enum net_header header)
     return header == NET_HEADER_HOST ? conn->host : header == NET_HEADER_ORIGIN ? conn->origin : "";
 }
 
-bool net_conn_query(const struct net_conn *conn, const char *name, char *out, size_t out_bytes) {
-    (void)conn, (void)name, (void)out, (void)out_bytes;
-    return false;
+enum net_query net_conn_query(const struct net_conn *conn, const char *name, char *out, size_t out_bytes) {
+    (void)conn, (void)name, (void)out_bytes;
+    out[0] = '\0';
+    return NET_QUERY_ABSENT;
 }
 
 bool net_conn_is_answered(const struct net_conn *conn) {

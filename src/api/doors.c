@@ -103,8 +103,9 @@ static bool take_token(const struct net_conn *net, char token[TOKEN_BYTES]) {
         given = bearer + 7;
         given += strspn(given, " ");
     } else if (*key == '\0') {
-        /* A browser cannot set headers of a WebSocket. */
-        return net_conn_is_websocket(net) && net_conn_query(net, "token", token, TOKEN_BYTES);
+        /* A browser cannot set headers of a WebSocket. One that is too long is a wrong one: "" is none that was set. */
+        return net_conn_is_websocket(net) &&
+               net_conn_query(net, "token", token, TOKEN_BYTES) != NET_QUERY_ABSENT;
     }
     size_t length = strnlen(given, TOKEN_BYTES - 1);
     memcpy(token, given, length);

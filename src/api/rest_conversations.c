@@ -61,13 +61,15 @@ static bool parse_time(const char *text, int64_t *wall_ms) {
 
 static bool take_limit(struct net_conn *net, uint32_t *n_max) {
     char text[16];
-    if (!net_conn_query(net, "limit", text, sizeof text)) {
+    enum net_query found = net_conn_query(net, "limit", text, sizeof text);
+    if (found == NET_QUERY_ABSENT) {
         return true;
     }
     char *end;
     errno = 0;
     unsigned long value = strtoul(text, &end, 10);
-    if (errno || *end || end == text || text[0] == '-' || value < 1 || value > STORE_LIST_MAX) {
+    if (found == NET_QUERY_TOO_LONG || errno || *end || end == text || text[0] == '-' || value < 1 ||
+        value > STORE_LIST_MAX) {
         reply_error(net, 400, "\"limit\" must be a number between 1 and 1000");
         return false;
     }
@@ -78,14 +80,16 @@ static bool take_limit(struct net_conn *net, uint32_t *n_max) {
 static bool take_list(struct net_conn *net, char query[QUERY_BYTES], struct store_list *list) {
     char before[40];
     *list = (struct store_list){ .n_max = LIST_DEFAULT };
-    if (net_conn_query(net, "q", query, QUERY_BYTES)) {
+    /* There is room for a whole head. */
+    if (net_conn_query(net, "q", query, QUERY_BYTES) == NET_QUERY_FOUND) {
         list->query = query;
     }
     if (list->query && !utf8_is_valid(query, strlen(query))) {
         reply_error(net, 400, "\"q\" is not valid UTF-8");
         return false;
     }
-    if (net_conn_query(net, "before", before, sizeof before) && !parse_time(before, &list->before_ms)) {
+    bool has_before = net_conn_query(net, "before", before, sizeof before) != NET_QUERY_ABSENT;
+    if (has_before && !parse_time(before, &list->before_ms)) {
         reply_error(net, 400, "\"before\" must be a timestamp of the list, as 2026-11-22-21-05-10-123");
         return false;
     }

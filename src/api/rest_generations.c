@@ -126,7 +126,7 @@ static bool take_path(const char *path, char generation[ID_HEX_BYTES], bool *wan
 /* False: it is there, and no number up to `max`. */
 static bool take_number(const struct net_conn *net, const char *name, uint64_t max, uint64_t *out) {
     char text[32];
-    if (!net_conn_query(net, name, text, sizeof text)) {
+    if (net_conn_query(net, name, text, sizeof text) == NET_QUERY_ABSENT) {
         return true;
     }
     char *end;
@@ -138,11 +138,13 @@ static bool take_number(const struct net_conn *net, const char *name, uint64_t m
 /* False: it has been answered. */
 static bool check_epoch(const struct api *api, struct net_conn *net) {
     char epoch[STORE_EPOCH_BYTES];
-    if (!net_conn_query(net, "epoch", epoch, sizeof epoch) || strcmp(epoch, chat_epoch(api->chat)) == 0) {
-        return true;
+    enum net_query found = net_conn_query(net, "epoch", epoch, sizeof epoch);
+    if (found == NET_QUERY_TOO_LONG) {
+        reply_error(net, 400, "\"epoch\" is no epoch");
+    } else if (found == NET_QUERY_FOUND && strcmp(epoch, chat_epoch(api->chat)) != 0) {
+        reply_error(net, 404, "\"epoch\" is of another database (epoch)");
     }
-    reply_error(net, 404, "\"epoch\" is of another database (epoch)");
-    return false;
+    return !net_conn_is_answered(net);
 }
 
 static void begin_stream(struct api *api, struct net_conn *net, const char *generation, uint64_t after_seq) {

@@ -27,6 +27,13 @@ static bool resolve(struct api *api, struct net_conn *net, const char *given, ch
     return status == STATUS_OK;
 }
 
+static bool is_too_long(struct net_conn *net, enum net_query found) {
+    if (found == NET_QUERY_TOO_LONG) {
+        reply_error(net, 400, "the path is too long");
+    }
+    return found == NET_QUERY_TOO_LONG;
+}
+
 /* ---- Loading ---- */
 
 struct load {
@@ -196,9 +203,11 @@ void rest_model_info_handle(struct api *api, struct net_conn *net) {
     static const struct api_conn_ops ops = { .on_close = on_inspect_close };
     char given[PATH_MAX];
     char path[PATH_MAX];
-    bool is_given = net_conn_query(net, "model_path", given, sizeof given) ||
-                    net_conn_query(net, "path", given, sizeof given);
-    if (!resolve(api, net, is_given ? given : NULL, path)) {
+    enum net_query found = net_conn_query(net, "model_path", given, sizeof given);
+    if (found == NET_QUERY_ABSENT) {
+        found = net_conn_query(net, "path", given, sizeof given);
+    }
+    if (is_too_long(net, found) || !resolve(api, net, found == NET_QUERY_FOUND ? given : NULL, path)) {
         return;
     }
     if (api->n_inspections >= API_INSPECTIONS_MAX) {
@@ -305,8 +314,10 @@ void rest_browse_handle(struct api *api, struct net_conn *net) {
     char given[PATH_MAX];
     char real[PATH_MAX];
     char parent[PATH_MAX];
-    bool is_given = net_conn_query(net, "path", given, sizeof given) && given[0];
-    if (!models_is_allowed(models, is_given ? given : models_folder(models), real)) {
+    if (is_too_long(net, net_conn_query(net, "path", given, sizeof given))) {
+        return;
+    }
+    if (!models_is_allowed(models, given[0] ? given : models_folder(models), real)) {
         reply_error(net, 403, "only the model folders can be looked at");
         return;
     }

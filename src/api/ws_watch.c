@@ -323,19 +323,21 @@ static bool take_number(const char *text, uint64_t *out) {
 static bool take_cursor(const struct net_conn *net, struct watch_socket *socket) {
     char after[WATCH_QUERY_BYTES];
     struct cursor *cursor = &socket->cursor;
-    bool has_generation = net_conn_query(net, "generation", cursor->generation, sizeof cursor->generation);
-    bool has_epoch = net_conn_query(net, "epoch", cursor->epoch, sizeof cursor->epoch);
-    bool has_after = net_conn_query(net, "after", after, sizeof after);
-    socket->has_cursor = has_generation && has_epoch && has_after;
-    if (!socket->has_cursor) {
-        return !has_generation && !has_epoch && !has_after;
+    enum net_query found[] = {
+        net_conn_query(net, "generation", cursor->generation, sizeof cursor->generation),
+        net_conn_query(net, "epoch", cursor->epoch, sizeof cursor->epoch),
+        net_conn_query(net, "after", after, sizeof after),
+    };
+    socket->has_cursor = found[0] == NET_QUERY_FOUND;
+    if (found[0] == NET_QUERY_TOO_LONG || found[1] != found[0] || found[2] != found[0]) {
+        return false;
     }
-    return take_number(after, &cursor->after_seq);
+    return !socket->has_cursor || take_number(after, &cursor->after_seq);
 }
 
 static bool take_updates(const struct net_conn *net, enum watch_updates *out) {
-    char text[WATCH_QUERY_BYTES] = "";
-    bool is_given = net_conn_query(net, "updates", text, sizeof text);
+    char text[WATCH_QUERY_BYTES];
+    bool is_given = net_conn_query(net, "updates", text, sizeof text) != NET_QUERY_ABSENT;
     if (strcmp(text, "full") == 0) {
         *out = UPDATES_FULL;
     } else if (strcmp(text, "delta") == 0) {

@@ -54,22 +54,23 @@ void net_conn_set_ctx(struct net_conn *net, void *ctx) {
     net->ctx = ctx;
 }
 
-bool net_conn_query(const struct net_conn *net, const char *name, char *out, size_t out_bytes) {
+enum net_query net_conn_query(const struct net_conn *net, const char *name, char *out, size_t out_bytes) {
     (void)net;
     char key[64];
     snprintf(key, sizeof key, "%s=", name);
     const char *at = world->query ? strstr(world->query, key) : NULL;
+    out[0] = '\0';
     if (at == NULL) {
-        return false;
+        return NET_QUERY_ABSENT;
     }
     at += strlen(key);
     size_t length = strcspn(at, "&");
     if (length >= out_bytes) {
-        return false;
+        return NET_QUERY_TOO_LONG;
     }
     memcpy(out, at, length);
     out[length] = '\0';
-    return true;
+    return NET_QUERY_FOUND;
 }
 
 static json_t *parse(const char *bytes, size_t n_bytes) {

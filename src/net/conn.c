@@ -165,8 +165,9 @@ void *net_conn_ctx(const struct net_conn *conn) {
     return conn->ctx;
 }
 
-bool net_conn_query(const struct net_conn *conn, const char *name, char *out, size_t out_bytes) {
+enum net_query net_conn_query(const struct net_conn *conn, const char *name, char *out, size_t out_bytes) {
     size_t name_length = strlen(name);
+    out[0] = '\0';
     for (const char *at = conn->query; *at; at += strlen(at) + 1) {
         if (strncmp(at, name, name_length) != 0 || at[name_length] != '=') {
             continue;
@@ -174,13 +175,12 @@ bool net_conn_query(const struct net_conn *conn, const char *name, char *out, si
         const char *value = at + name_length + 1;
         size_t length = strlen(value);
         if (length >= out_bytes) {
-            return false;
+            return NET_QUERY_TOO_LONG;
         }
-        memcpy(out, value, length);
-        out[length] = '\0';
-        return true;
+        memcpy(out, value, length + 1);
+        return NET_QUERY_FOUND;
     }
-    return false;
+    return NET_QUERY_ABSENT;
 }
 
 void net_conn_accept_body(struct net_conn *conn, uint64_t n_bytes_max,

@@ -118,8 +118,11 @@ enum net_method net_conn_method(const struct net_conn *conn);
 const char *net_conn_path(const struct net_conn *conn); /* decoded, without the query */
 bool net_conn_is_websocket(const struct net_conn *conn);
 const char *net_conn_header(const struct net_conn *conn, enum net_header header);
-/* net_conn_query copies a decoded query argument; false: it is not there. A value that does not fit counts as absent. */
-bool net_conn_query(const struct net_conn *conn, const char *name, char *out, size_t out_bytes);
+/* net_conn_query copies a decoded query argument. A value that does not fit is none that could be meant: refuse it. `out` is "" unless
+ * it was found. */
+enum net_query { NET_QUERY_ABSENT, NET_QUERY_FOUND, NET_QUERY_TOO_LONG };
+MUST_CHECK enum net_query net_conn_query(const struct net_conn *conn, const char *name, char *out,
+                                         size_t out_bytes);
 const char *net_conn_body(const struct net_conn *conn, size_t *n_bytes);
 uint64_t net_conn_body_announced(const struct net_conn *conn); /* its Content-Length */
 uint64_t net_conn_number(const struct net_conn *conn);         /* counts from 1; for logs */

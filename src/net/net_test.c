@@ -64,7 +64,7 @@ static void on_request(void *ctx, struct net_conn *conn) {
     } else if (strcmp(net_conn_path(conn), "/open") == 0) {
         net_conn_want_write(server->gated);
         reply_text(conn, 200, "", 0);
-    } else if (net_conn_query(conn, "name", name, sizeof name)) {
+    } else if (net_conn_query(conn, "name", name, sizeof name) != NET_QUERY_ABSENT) {
         reply_text(conn, 200, name, strlen(name));
     } else if (strcmp(net_conn_path(conn), "/unchanged") == 0) {
         reply_text(conn, 304, "", 0);

@@ -151,6 +151,29 @@ def test_what_is_no_http(server, garbage):
         assert not answer.startswith(b"HTTP/1.1 2")
 
 
+ARGUMENTS = [
+    "/api/conversations?limit=",
+    "/api/conversations?before=",
+    "/api/model/info?model_path=",
+    "/api/model/info?path=",
+    "/api/browse?path=",
+    "/api/generations/0123456789abcdef0123456789abcdef/events?after=",
+    "/api/generations/0123456789abcdef0123456789abcdef/events?limit=",
+    "/api/generations/0123456789abcdef0123456789abcdef/events?epoch=",
+    f"/ws/conversation/watch/{UNKNOWN}?generation=",
+    f"/ws/conversation/watch/{UNKNOWN}?epoch=",
+    f"/ws/conversation/watch/{UNKNOWN}?after=",
+    f"/ws/conversation/watch/{UNKNOWN}?updates=",
+]
+
+
+@pytest.mark.parametrize("path", ARGUMENTS)
+def test_an_argument_that_is_too_long_is_not_taken_as_absent(server, path):
+    """[W7]"""
+    upgrade = {"Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw==", "Connection": "Upgrade"}
+    check_error(server.get(path + "0" * 5000, headers=upgrade if path.startswith("/ws") else {}), 400)
+
+
 # ---- Names ----
 
 TRAVERSALS = [
