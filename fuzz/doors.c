@@ -17,6 +17,11 @@ uint64_t net_conn_body_announced(const struct net_conn *conn) {
     return 0;
 }
 
+bool net_conn_has_body(const struct net_conn *conn) {
+    (void)conn;
+    return false;
+}
+
 enum net_method net_conn_method(const struct net_conn *conn) {
     (void)conn;
     return NET_GET;

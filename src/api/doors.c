@@ -151,7 +151,7 @@ static bool body_check(struct net_conn *net) {
     }
     const char *wanted = is_upload ? "multipart/form-data" : "application/json";
     /* An empty body needs no type. */
-    bool needs_type = *type || is_upload || net_conn_body_announced(net) > 0;
+    bool needs_type = *type || is_upload || net_conn_has_body(net);
     if (net_conn_method(net) == NET_POST && needs_type && !doors_is_content_type(type, wanted)) {
         reply_error(net, 415,
                     is_upload ? "send the file as multipart/form-data"

@@ -15,8 +15,13 @@ struct net_conn {
     const char *query_token;
     const char *headers[NET_HEADER_COUNT];
     bool is_websocket;
+    bool has_body;
     int status; /* of the answer; 0: none */
 };
+
+bool net_conn_has_body(const struct net_conn *conn) {
+    return conn->has_body;
+}
 
 uint64_t net_conn_body_announced(const struct net_conn *conn) {
     (void)conn;
@@ -211,6 +216,8 @@ static void test_a_body_is_plain_json_or_for_uploads_multipart(void **state) {
     struct api *api = api_of(state);
     struct net_conn post = { .method = NET_POST };
     assert_int_equal(knock(api, post), 0);
+    post.has_body = true;
+    assert_int_equal(knock(api, post), 415);
     const char *good[] = { "application/json", "Application/JSON; charset=utf-8",
                            "application/json;charset=utf-8" };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {

@@ -33,10 +33,10 @@ struct net_conn *conn_new(struct net *net, struct link *link, const struct head 
     conn->number = ++net->n_conns_ever;
     conn->n_body_max = NET_BODY_BYTES_MAX;
     conn->n_body_announced = head->n_body;
-    conn->has_chunked_body = head->is_chunked;
+    conn->is_chunked = head->is_chunked;
     conn->expects_continue = head->expects_continue;
     conn->is_http_1_0 = head->is_http_1_0;
-    conn->must_close = head->closes || head->is_chunked || head->is_upgrade;
+    conn->must_close = head->closes || head->is_upgrade;
     conn->last_write_ms = clock_now_ms();
     bytes_init(&conn->body, NET_BODY_BYTES_MAX);
     bytes_init(&conn->head_out, NET_HEAD_BYTES_MAX);
@@ -50,6 +50,10 @@ struct net_conn *conn_new(struct net *net, struct link *link, const struct head 
     }
     for (int i = 0; i < NET_HEADER_COUNT; i++) {
         conn->headers[i] = head_field(head, header_names[i]);
+    }
+    if (head->host.n > 0) { /* RFC 9112 section 3.2.2 */
+        free(conn->headers[NET_HEADER_HOST]);
+        conn->headers[NET_HEADER_HOST] = mem_copy_bytes(head->host.at, head->host.n);
     }
     list_append(&net->conns, &conn->node);
     net->n_conns++;
@@ -151,6 +155,10 @@ const char *net_conn_body(const struct net_conn *conn, size_t *n_bytes) {
 
 uint64_t net_conn_body_announced(const struct net_conn *conn) {
     return conn->n_body_announced;
+}
+
+bool net_conn_has_body(const struct net_conn *conn) {
+    return conn->is_chunked || conn->n_body_announced > 0;
 }
 
 uint64_t net_conn_number(const struct net_conn *conn) {

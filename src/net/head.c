@@ -22,21 +22,24 @@ static bool is_alpha(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* RFC 9110 section 5.6.2 */
-static bool is_token_char(char c) {
+bool head_is_token_char(char c) {
     return is_digit(c) || is_alpha(c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 static bool is_token(struct head_text text) {
     for (size_t i = 0; i < text.n; i++) {
-        if (!is_token_char(text.at[i])) {
+        if (!head_is_token_char(text.at[i])) {
             return false;
         }
     }
     return text.n > 0;
 }
 
-static int hex_value(char c) {
+bool head_is_field_char(char c) {
+    return (unsigned char)c >= ' ' ? c != 0x7f : c == '\t';
+}
+
+int head_hex_value(char c) {
     return is_digit(c)            ? c - '0'
            : c >= 'a' && c <= 'f' ? c - 'a' + 10
            : c >= 'A' && c <= 'F' ? c - 'A' + 10
@@ -53,12 +56,12 @@ static bool is_text(struct head_text text, const char *wanted) {
 static enum head_state find_end(const char *bytes, size_t n, size_t *n_seen, struct head *head) {
     size_t i = *n_seen;
     for (; i < n; i++) {
-        unsigned char c = (unsigned char)bytes[i];
+        char c = bytes[i];
         bool is_after_cr = i > 0 && bytes[i - 1] == '\r';
         if ((c == '\n') != is_after_cr) {
             return bad(head, 400, "every line of a request's head ends in CR LF");
         }
-        if ((c < ' ' && c != '\r' && c != '\n' && c != '\t') || c == 0x7f) {
+        if (!head_is_field_char(c) && c != '\r' && c != '\n') {
             return bad(head, 400, "there is a control character in the request's head");
         }
         if (c == '\n' && i >= 3 && bytes[i - 2] == '\n') {
@@ -95,32 +98,55 @@ static enum head_state parse_method(struct head_text word, struct head *head) {
     return bad(head, 501, "there is no such method here");
 }
 
-/* Only the origin form: a target that names a host, which could be another than the Host field's, is no use here. */
-static enum head_state parse_target(struct head_text word, struct head *head) {
-    if (word.n == 0 || word.at[0] != '/') {
-        return bad(head, 400, "the request's target must begin with '/'");
+/* Where the path or the query begins behind "http://HOST"; 0: the target has no such start. */
+static size_t find_target_path(struct head_text word) {
+    static const char scheme[] = "http://";
+    size_t n_scheme = sizeof scheme - 1;
+    if (word.n < n_scheme || strncasecmp(word.at, scheme, n_scheme) != 0) {
+        return 0;
     }
-    size_t path_end = word.n;
+    size_t at = n_scheme;
+    while (at < word.n && word.at[at] != '/' && word.at[at] != '?') {
+        at++;
+    }
+    return at;
+}
+
+static enum head_state check_target_characters(struct head_text word, struct head *head) {
     for (size_t i = 0; i < word.n; i++) {
         unsigned char c = (unsigned char)word.at[i];
         if (c <= ' ' || c > '~' || c == '#') {
             return bad(head, 400, "there is a character in the request's target that must be encoded");
         }
         if (c == '%') {
-            int high = i + 2 < word.n ? hex_value(word.at[i + 1]) : -1;
-            int low = i + 2 < word.n ? hex_value(word.at[i + 2]) : -1;
+            int high = i + 2 < word.n ? head_hex_value(word.at[i + 1]) : -1;
+            int low = i + 2 < word.n ? head_hex_value(word.at[i + 2]) : -1;
             if (high < 0 || low < 0 || high + low == 0) {
                 return bad(head, 400, "there is a '%' in the request's target that encodes nothing");
             }
         }
-        if (c == '?' && path_end == word.n) {
-            path_end = i;
-        }
     }
-    head->path = (struct head_text){ word.at, path_end };
-    size_t query = path_end < word.n ? path_end + 1 : path_end;
-    head->query = (struct head_text){ word.at + query, word.n - query };
     return HEAD_GOOD;
+}
+
+/* RFC 9112 section 3.2: "/path?query", or with "http://HOST" before it. */
+static enum head_state parse_target(struct head_text word, struct head *head) {
+    size_t begin = find_target_path(word);
+    if (begin > 0) {
+        head->host = (struct head_text){ word.at + 7, begin - 7 };
+        if (head->host.n == 0) {
+            return bad(head, 400, "the request's target names no host");
+        }
+    } else if (word.n == 0 || word.at[0] != '/') {
+        return bad(head, 400, "the request's target must begin with '/' or with http://");
+    }
+    struct head_text rest = { word.at + begin, word.n - begin };
+    const char *mark = memchr(rest.at, '?', rest.n);
+    size_t n_path = mark ? (size_t)(mark - rest.at) : rest.n;
+    size_t n_taken = n_path + (mark != NULL);
+    head->path = n_path > 0 ? (struct head_text){ rest.at, n_path } : (struct head_text){ "/", 1 };
+    head->query = (struct head_text){ rest.at + n_taken, rest.n - n_taken };
+    return check_target_characters(word, head);
 }
 
 static enum head_state parse_version(struct head_text word, struct head *head) {
@@ -203,18 +229,24 @@ static struct head_text value_of(const struct head *head, const char *name) {
     return (struct head_text){ "", 0 };
 }
 
+/* The next word of a list, and the comma behind it. */
+static struct head_text take_element(struct head_text *list) {
+    const char *comma = memchr(list->at, ',', list->n);
+    size_t n_word = comma ? (size_t)(comma - list->at) : list->n;
+    struct head_text word = trim((struct head_text){ list->at, n_word });
+    n_word += comma != NULL;
+    *list = (struct head_text){ list->at + n_word, list->n - n_word };
+    return word;
+}
+
 /* Whether a field that is a list of words has this one. */
 static bool has_word(const struct head *head, const char *name, const char *wanted) {
     for (size_t i = 0; i < head->n_fields; i++) {
         struct head_text rest = head->fields[i].value;
         while (is_text(head->fields[i].name, name) && rest.n > 0) {
-            const char *comma = memchr(rest.at, ',', rest.n);
-            size_t n_word = comma ? (size_t)(comma - rest.at) : rest.n;
-            if (is_text(trim((struct head_text){ rest.at, n_word }), wanted)) {
+            if (is_text(take_element(&rest), wanted)) {
                 return true;
             }
-            n_word += comma != NULL;
-            rest = (struct head_text){ rest.at + n_word, rest.n - n_word };
         }
     }
     return false;
@@ -250,17 +282,26 @@ static enum head_state check_repeats(struct head *head) {
     return HEAD_GOOD;
 }
 
-/* RFC 9112 section 6 */
-static enum head_state parse_length(struct head *head) {
-    bool has_length = count(head, "content-length") > 0;
-    head->is_chunked = count(head, "transfer-encoding") > 0;
-    if (head->is_chunked &&
-        (has_length || head->is_http_1_0 || !is_text(value_of(head, "transfer-encoding"), "chunked"))) {
-        return bad(head, 400,
-                   "the length of the body is not clear: send Content-Length, and no Transfer-Encoding");
+/* RFC 9112 sections 6.1 and 6.3: with other codings before the chunks it is clear where the body ends, and only what it says is not.
+ * Otherwise nobody knows where the next request begins. */
+static enum head_state parse_coding(struct head *head) {
+    struct head_text rest = value_of(head, "transfer-encoding");
+    if (is_text(rest, "chunked")) {
+        head->is_chunked = true;
+        return HEAD_GOOD;
     }
+    bool is_clear = rest.n > 0 && rest.at[rest.n - 1] != ',';
+    while (rest.n > 0) {
+        struct head_text word = take_element(&rest);
+        is_clear = is_clear && is_token(word) && is_text(word, "chunked") == (rest.n == 0);
+    }
+    return is_clear ? bad(head, 501, "the only Transfer-Encoding here is chunked")
+                    : bad(head, 400, "the Transfer-Encoding does not say where the body ends");
+}
+
+static enum head_state parse_length(struct head *head) {
     struct head_text digits = value_of(head, "content-length");
-    if (has_length && (digits.n == 0 || digits.n > 15)) {
+    if (digits.n == 0 || digits.n > 15) {
         return bad(head, 400, "Content-Length is a row of digits");
     }
     for (size_t i = 0; i < digits.n; i++) {
@@ -270,6 +311,17 @@ static enum head_state parse_length(struct head *head) {
         head->n_body = head->n_body * 10 + (uint64_t)(digits.at[i] - '0');
     }
     return HEAD_GOOD;
+}
+
+/* RFC 9112 section 6 */
+static enum head_state parse_body(struct head *head) {
+    bool has_length = count(head, "content-length") > 0;
+    bool has_coding = count(head, "transfer-encoding") > 0;
+    if (has_coding && (has_length || head->is_http_1_0)) {
+        return bad(head, 400,
+                   "the length of the body is not clear: send Content-Length or, in HTTP/1.1, chunks");
+    }
+    return has_coding ? parse_coding(head) : has_length ? parse_length(head) : HEAD_GOOD;
 }
 
 /* The key is the base64 of 16 bytes. */
@@ -301,10 +353,11 @@ static enum head_state parse_upgrade(struct head *head) {
 
 static enum head_state parse_meaning(struct head *head) {
     enum head_state state = check_repeats(head);
-    state = state == HEAD_GOOD ? parse_length(head) : state;
+    state = state == HEAD_GOOD ? parse_body(head) : state;
     state = state == HEAD_GOOD ? parse_upgrade(head) : state;
     head->closes = head->closes || has_word(head, "connection", "close");
-    if (state == HEAD_GOOD && count(head, "expect") > 0) {
+    /* RFC 9110 section 10.1.1: a client of HTTP/1.0 could not understand the answer. */
+    if (state == HEAD_GOOD && !head->is_http_1_0 && count(head, "expect") > 0) {
         head->expects_continue = is_text(value_of(head, "expect"), "100-continue");
         return head->expects_continue ? HEAD_GOOD : bad(head, 417, "only 100-continue can be expected");
     }
@@ -345,7 +398,7 @@ char *head_field(const struct head *head, const char *name) {
 static char decode(struct head_text text, size_t *i, bool is_query) {
     char c = text.at[(*i)++];
     if (c == '%') {
-        c = (char)(hex_value(text.at[*i]) << 4 | hex_value(text.at[*i + 1]));
+        c = (char)(head_hex_value(text.at[*i]) << 4 | head_hex_value(text.at[*i + 1]));
         *i += 2;
     } else if (c == '+' && is_query) {
         c = ' ';

@@ -2,11 +2,11 @@
  *
  * Whatever another reader of the same bytes (a proxy) could take for something else is refused, never repaired: a line that does not
  * end in CR LF, control characters, folded lines, a space before a colon, two lengths, a length and chunks, a length that is no row of
- * digits. So the end of a request is where everybody sees it.
+ * digits. So the end of a request is where everybody sees it. Chunks are chunked.h's.
  *
  * Pure: no socket, no clock, no state but what the caller keeps.
  * Thread  any.
- * Memory  struct head points into the bytes that were parsed. head_path and head_query return new memory.
+ * Memory  struct head points into the bytes that were parsed; an empty path is "/". head_path and head_query return new memory.
  * Limits  HEAD_BYTES_MAX, HEAD_FIELDS_MAX: 431.
  * Errors  HEAD_BAD: `status` and `error` are the answer; the socket can take no other request.
  */
@@ -33,6 +33,8 @@ struct head_field {
 struct head {
     size_t n_bytes; /* of the head with its empty line; the body begins there */
     enum net_method method;
+    struct head_text
+        host; /* of a target that begins with "http://": it counts instead of the Host field; else empty */
     struct head_text path;  /* encoded, without the query */
     struct head_text query; /* encoded, without the '?' */
     bool is_http_1_0;
@@ -52,6 +54,11 @@ struct head {
 /* head_parse looks at the n bytes that came so far. *n_seen is where the search for the end goes on: 0 at first, kept by the caller
  * between two calls. */
 enum head_state head_parse(const char *bytes, size_t n, size_t *n_seen, struct head *head /* out */);
+
+/* What one byte is: -1, no hex digit; part of a name (RFC 9110 section 5.6.2); part of a field's value (section 5.5). */
+int head_hex_value(char c);
+bool head_is_token_char(char c);
+bool head_is_field_char(char c);
 
 /* head_field returns a field's value by its name in lower case, new memory; more of the same are joined by ", ". NULL: there is none. */
 char *head_field(const struct head *head, const char *name);

@@ -1,5 +1,7 @@
 #include "net/head.h"
 
+#include "base/mem.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +32,7 @@ static void test_a_request_is_taken_apart(void **state) {
     assert_string_equal(path, "/a/b/c");
     free(path);
     char *query = head_query(&head);
-    assert_memory_equal(query, "x=1\0y=& =\0z_=2\0", 17);
+    assert_memory_equal(query, "x=1\0y=& =\0z_=2\0", 16);
     free(query);
     char *accept = head_field(&head, "accept");
     assert_string_equal(accept, "a, b");
@@ -76,7 +78,12 @@ static const struct {
     { "GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505 },
     { "GET / http/1.1\r\nHost: a\r\n\r\n", 400 },
     { "GET / HTTP/1.10\r\nHost: a\r\n\r\n", 400 },
-    { "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
+    { "GET http:///b HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
+    { "GET http://?b HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
+    { "GET http:/a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
+    { "GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
+    { "GET a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
+    { "GET http://a/ HTTP/1.1\r\n\r\n", 400 },
     { "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
     { "GET /#a HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
     { "GET /\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n", 400 },
@@ -103,7 +110,16 @@ static const struct {
     { POSTS "Content-Length: 18446744073709551617\r\n\r\n", 400 },
     { POSTS "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
     { POSTS "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n", 400 },
-    { POSTS "Transfer-Encoding: gzip, chunked\r\n\r\n", 400 },
+    { POSTS "Transfer-Encoding: gzip, chunked\r\n\r\n", 501 },
+    { POSTS "Transfer-Encoding: gzip,deflate ,CHUNKED\r\n\r\n", 501 },
+    { POSTS "Transfer-Encoding: gzip\r\n\r\n", 400 },
+    { POSTS "Transfer-Encoding: chunked, gzip\r\n\r\n", 400 },
+    { POSTS "Transfer-Encoding: chunked, chunked\r\n\r\n", 400 },
+    { POSTS "Transfer-Encoding: chunked,\r\n\r\n", 400 },
+    { POSTS "Transfer-Encoding: , chunked\r\n\r\n", 400 },
+    { POSTS "Transfer-Encoding: chunked;a=b\r\n\r\n", 400 },
+    { POSTS "Transfer-Encoding: \"chunked\"\r\n\r\n", 400 },
+    { POSTS "Transfer-Encoding:\r\n\r\n", 400 },
     { POSTS "Transfer-Encoding: xchunked\r\n\r\n", 400 },
     { "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
     { POSTS "Expect: 200-ok\r\n\r\n", 417 },
@@ -126,6 +142,45 @@ static void test_what_another_reader_could_take_for_something_else_is_refused(vo
                      refused[i].text);
         }
     }
+}
+
+static void check_target(const char *target, const char *host, const char *wanted_path,
+                         const char *wanted_query) {
+    char *text = mem_format("GET %s HTTP/1.1\r\nHost: other\r\n\r\n", target);
+    struct head head;
+    assert_int_equal(parse(text, &head), HEAD_GOOD);
+    assert_int_equal(head.host.n, strlen(host));
+    assert_memory_equal(head.host.n ? head.host.at : "", host, head.host.n);
+    char *path = head_path(&head);
+    assert_string_equal(path, wanted_path);
+    free(path);
+    char *query = head_query(&head);
+    assert_string_equal(query, wanted_query);
+    free(query);
+    free(text);
+}
+
+/* RFC 9112 section 3.2.2 */
+static void test_a_target_may_name_the_host(void **state) {
+    (void)state;
+    check_target("/a?b=c", "", "/a", "b=c");
+    check_target("http://localhost:1/a%20b?b=c", "localhost:1", "/a b", "b=c");
+    check_target("HTTP://[::1]:80?b=/", "[::1]:80", "/", "b=/");
+    check_target("http://a", "a", "/", "");
+    check_target("http://b@a//http://c/", "b@a", "//http://c/", "");
+    check_target("/http://a/", "", "/http://a/", "");
+}
+
+static void test_chunks_and_expectations_are_of_1_1(void **state) {
+    (void)state;
+    struct head head;
+    assert_int_equal(parse(POSTS "Transfer-Encoding: \tChunked \r\n\r\n", &head), HEAD_GOOD);
+    assert_true(head.is_chunked);
+    assert_int_equal(parse(POSTS "Expect: 100-Continue\r\n\r\n", &head), HEAD_GOOD);
+    assert_true(head.expects_continue);
+    assert_int_equal(parse("POST / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n", &head), HEAD_GOOD);
+    assert_false(head.expects_continue);
+    assert_int_equal(parse("POST / HTTP/1.0\r\nExpect: a cake\r\n\r\n", &head), HEAD_GOOD);
 }
 
 static void test_a_websocket_opening_is_known_by_two_fields(void **state) {
@@ -173,6 +228,8 @@ int main(void) {
         cmocka_unit_test(test_a_request_is_taken_apart),
         cmocka_unit_test(test_a_head_may_come_byte_by_byte),
         cmocka_unit_test(test_what_another_reader_could_take_for_something_else_is_refused),
+        cmocka_unit_test(test_a_target_may_name_the_host),
+        cmocka_unit_test(test_chunks_and_expectations_are_of_1_1),
         cmocka_unit_test(test_a_websocket_opening_is_known_by_two_fields),
         cmocka_unit_test(test_too_much_is_431),
     };

@@ -36,8 +36,6 @@ const char *http_reason(int status) {
         return "Request Timeout";
     case 409:
         return "Conflict";
-    case 411:
-        return "Length Required";
     case 413:
         return "Content Too Large";
     case 415:
@@ -70,7 +68,7 @@ const char *http_reason(int status) {
 }
 
 bool http_is_body_arriving(const struct net_conn *conn) {
-    return conn->n_body_seen < conn->n_body_announced;
+    return conn->is_chunked ? !conn->is_last_chunk_seen : conn->n_body_seen < conn->n_body_announced;
 }
 
 /* The answer is written: the link takes the next request of this socket, or closes it. A body that nobody read to its end is no
@@ -142,17 +140,17 @@ void http_refuse(struct net_conn *conn, int status, const char *text) {
     free(body);
 }
 
+static void refuse_length(struct net_conn *conn) {
+    http_refuse(conn, 413, "the body is too large: the limit is 1 MiB");
+}
+
 static bool is_request_whole(struct net_conn *conn) {
     conn->net->handlers.on_head(conn->net->ctx, conn);
     if (net_conn_is_answered(conn)) {
         return false;
     }
-    if (conn->has_chunked_body) {
-        http_refuse(conn, 411, "send the body with a Content-Length header");
-        return false;
-    }
     if (conn->n_body_announced > conn->n_body_max) {
-        http_refuse(conn, 413, "the body is too large: the limit is 1 MiB");
+        refuse_length(conn);
         return false;
     }
     return !http_is_body_arriving(conn);
@@ -176,20 +174,60 @@ void http_on_head(struct net_conn *conn) {
     }
 }
 
-int http_on_body(struct net_conn *conn, const char *bytes, size_t n_bytes, size_t *n_taken) {
-    uint64_t left = conn->n_body_announced - conn->n_body_seen;
-    n_bytes = n_bytes < left ? n_bytes : (size_t)left;
-    *n_taken = n_bytes;
+/* Within the limit; for nothing once the request is answered. */
+static void take_piece(struct net_conn *conn, const char *bytes, size_t n_bytes) {
     conn->n_body_seen += n_bytes;
     if (conn->state != CONN_BODY || n_bytes == 0) {
-        return 0;
+        return;
     }
-    if (conn->on_piece) {
-        conn->piece_failed = conn->piece_failed || conn->on_piece(conn, bytes, n_bytes) != STATUS_OK;
-        return 0;
+    if (!conn->on_piece) {
+        enum status status = bytes_add(&conn->body, bytes, n_bytes);
+        assert(status == STATUS_OK); /* its maximum is the limit */
+    } else if (!conn->piece_failed) {
+        conn->piece_failed = conn->on_piece(conn, bytes, n_bytes) != STATUS_OK;
     }
-    /* The announced length was checked against the limit. */
-    return bytes_add(&conn->body, bytes, n_bytes) == STATUS_OK ? 0 : -1;
+}
+
+/* The size of a chunk counts when its first byte is here. */
+static void take_chunk(struct net_conn *conn) {
+    const struct chunked *chunked = &conn->chunked;
+    if (conn->n_body_seen + chunked->n_data + chunked->n_left > conn->n_body_max) {
+        refuse_length(conn);
+    } else {
+        take_piece(conn, chunked->data, chunked->n_data);
+    }
+}
+
+static size_t take_chunks(struct net_conn *conn, const char *bytes, size_t n_bytes) {
+    size_t at = 0;
+    while (at < n_bytes && conn->state == CONN_BODY && !conn->is_last_chunk_seen) {
+        size_t n_taken;
+        switch (chunked_next(&conn->chunked, bytes + at, n_bytes - at, &n_taken)) {
+        case CHUNKED_MORE:
+            break;
+        case CHUNKED_DATA:
+            take_chunk(conn);
+            break;
+        case CHUNKED_END:
+            conn->is_last_chunk_seen = true;
+            break;
+        case CHUNKED_BAD:
+            http_refuse(conn, conn->chunked.status, conn->chunked.error);
+            break;
+        }
+        at += n_taken;
+    }
+    return at;
+}
+
+size_t http_on_body(struct net_conn *conn, const char *bytes, size_t n_bytes) {
+    if (conn->is_chunked) {
+        return take_chunks(conn, bytes, n_bytes);
+    }
+    uint64_t left = conn->n_body_announced - conn->n_body_seen;
+    n_bytes = n_bytes < left ? n_bytes : (size_t)left;
+    take_piece(conn, bytes, n_bytes);
+    return n_bytes;
 }
 
 void http_on_body_end(struct net_conn *conn) {

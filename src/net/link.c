@@ -182,11 +182,7 @@ static void refuse(struct link *link, int status, const char *error) {
 /* ---- Reading ---- */
 
 static void feed_body(struct link *link, const char *bytes, size_t n_bytes) {
-    size_t n_taken;
-    if (http_on_body(link->conn, bytes, n_bytes, &n_taken) != 0) {
-        link_close(link);
-        return;
-    }
+    size_t n_taken = http_on_body(link->conn, bytes, n_bytes);
     if (n_taken < n_bytes) {
         bytes_add(&link->in, bytes + n_taken, n_bytes - n_taken);
     }
@@ -216,6 +212,7 @@ static void begin_request(struct link *link, const struct head *head) {
     link->conn = conn;
     link->n_requests++;
     link->n_seen = 0;
+    link->has_skipped = false;
     bytes_drop(&link->in, head->n_bytes);
     set_state(link, LINK_ANSWER);
     if (conn->is_websocket) {
@@ -233,17 +230,26 @@ static void begin_request(struct link *link, const struct head *head) {
     }
 }
 
-/* RFC 9112 section 2.2: old clients end a body with an empty line that is not part of it. */
-static void skip_empty_line(struct link *link) {
-    if (link->n_seen == 0 && link->in.size >= 2 && memcmp(link->in.data, "\r\n", 2) == 0) {
-        bytes_drop(&link->in, 2);
+/* RFC 9112 section 2.2: old clients end a body with an empty line that is not part of it. One is skipped, however its bytes come.
+ * False: half of it is there. */
+static bool skip_empty_line(struct link *link) {
+    if (link->has_skipped || link->n_seen > 0 || link->in.size == 0 || link->in.data[0] != '\r') {
+        return true;
     }
+    if (link->in.size > 1 && link->in.data[1] == '\n') {
+        bytes_drop(&link->in, 2);
+        link->has_skipped = true;
+        return true;
+    }
+    return link->in.size > 1;
 }
 
 /* At most one request: the next one is looked at when this one has its answer. */
 static void look_for_request(struct link *link) {
-    skip_empty_line(link);
     struct head head;
+    if (!skip_empty_line(link)) {
+        return;
+    }
     switch (head_parse(link->in.data ? link->in.data : "", link->in.size, &link->n_seen, &head)) {
     case HEAD_GOOD:
         begin_request(link, &head);

@@ -40,6 +40,7 @@ struct link {
     enum link_state state;
     struct bytes in;  /* came, and is nobody's yet */
     size_t n_seen;    /* of them, by head_parse */
+    bool has_skipped; /* the empty line before the next request */
     struct bytes out; /* written; the kernel has taken the first n_taken of it */
     size_t n_taken;
     size_t n_aside; /* bytes of link_write_aside since `out` was empty */

@@ -34,7 +34,7 @@ struct net_conn;
 
 enum net_method { NET_GET, NET_HEAD, NET_POST, NET_DELETE, NET_PUT, NET_OTHER };
 
-/* The request headers that are kept; a header that was not sent is "". */
+/* The request headers that are kept; a header that was not sent is "". A target that names a host counts as the Host. */
 enum net_header {
     NET_HEADER_HOST,
     NET_HEADER_ORIGIN,
@@ -124,8 +124,10 @@ enum net_query { NET_QUERY_ABSENT, NET_QUERY_FOUND, NET_QUERY_TOO_LONG };
 MUST_CHECK enum net_query net_conn_query(const struct net_conn *conn, const char *name, char *out,
                                          size_t out_bytes);
 const char *net_conn_body(const struct net_conn *conn, size_t *n_bytes);
-uint64_t net_conn_body_announced(const struct net_conn *conn); /* its Content-Length */
-uint64_t net_conn_number(const struct net_conn *conn);         /* counts from 1; for logs */
+uint64_t net_conn_body_announced(
+    const struct net_conn *conn);                    /* its Content-Length; 0: none, or it comes in chunks */
+bool net_conn_has_body(const struct net_conn *conn); /* in chunks, or with a Content-Length above 0 */
+uint64_t net_conn_number(const struct net_conn *conn); /* counts from 1; for logs */
 
 /* A pointer of the receiver's, NULL at first. */
 void net_conn_set_ctx(struct net_conn *conn, void *ctx);

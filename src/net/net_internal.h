@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/list.h"
+#include "net/chunked.h"
 #include "net/event_loop.h"
 #include "net/head.h"
 #include "net/link.h"
@@ -74,7 +75,6 @@ struct net_conn {
     bool is_websocket;
     bool is_head_method;
     bool must_close; /* after the answer */
-    bool has_chunked_body;
     bool expects_continue;
     bool is_http_1_0; /* a stream to it has no chunks */
     bool end_wanted;  /* net_stream_end was called */
@@ -89,6 +89,9 @@ struct net_conn {
     uint64_t n_body_max;
     uint64_t n_body_announced; /* 0: none, or it is not said */
     uint64_t n_body_seen;
+    bool is_chunked;
+    bool is_last_chunk_seen; /* and the trailer behind it */
+    struct chunked chunked;
     enum status (*on_piece)(struct net_conn *conn, const char *bytes, size_t n_bytes);
     bool piece_failed;
 
@@ -129,9 +132,10 @@ void conn_made_progress(struct net_conn *conn);
 /* conn_bound_send_buffer: a WebSocket or a stream begins. */
 void conn_bound_send_buffer(struct net_conn *conn);
 
-/* http.c: what the link does for its request. Other than 0 closes it. */
+/* http.c: what the link does for its request. http_on_body says how many of the bytes are the body's; other than 0 of http_on_writable
+ * closes the link. */
 void http_on_head(struct net_conn *conn);
-int http_on_body(struct net_conn *conn, const char *bytes, size_t n_bytes, size_t *n_taken);
+size_t http_on_body(struct net_conn *conn, const char *bytes, size_t n_bytes);
 void http_on_body_end(struct net_conn *conn);
 int http_on_writable(struct net_conn *conn);
 bool http_is_body_arriving(const struct net_conn *conn);

@@ -154,6 +154,20 @@ def test_another_host_is_421_on_every_route(server, host):
         assert open_socket(server, path, host) == 421, path
 
 
+@pytest.mark.parametrize("host", [host for host in HOSTS if host and not set(host) & set(" ,/%")])
+def test_another_host_in_the_target_is_421_whatever_the_field_says(server, host):
+    """[W40]"""
+    for method, path in ROUTES:
+        assert ask(server, method, f"http://{host}{path}", Content_Length="0")[0] == 421, (method, path)
+    for path in SOCKETS:
+        assert open_socket(server, f"http://{host}{path}".replace("{port}", str(server.port))) == 421, path
+
+
+def test_an_origin_must_be_that_of_the_host_in_the_target(server):
+    assert ask(server, "GET", "http://localhost:{port}/api/config", "evil.example", Origin="http://localhost:{port}")[0] == 200
+    assert ask(server, "GET", "http://localhost:{port}/api/config", "evil.example", Origin="http://evil.example")[0] == 403
+
+
 @pytest.mark.parametrize("host", ["localhost:{port}", "LocalHost:{port}", "127.0.0.1:{port}", "[::1]:{port}"])
 def test_its_own_names_let_in(server, host):
     assert ask(server, "GET", "/api/config", host)[0] == 200

@@ -13,6 +13,7 @@ HOST = b"Host: localhost:%PORT%\r\n"
 JSON = b"Content-Type: application/json\r\n"
 GET = b"GET /health HTTP/1.1\r\n" + HOST
 POST = b"POST /api/config HTTP/1.1\r\n" + HOST + JSON
+CHUNKS = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 # Would be answered with a 404 that names nothing else in this file.
 HIDDEN = b"GET /api/hidden HTTP/1.1\r\n" + HOST + b"\r\n"
 INNER = b"GET /api/hidden HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -56,7 +57,10 @@ REFUSED = {
     "CL other digits": (hidden("Content-Length: ５\r\n".encode()), 400),
     "CL on a GET, two": (GET + b"Content-Length: 5\r\nContent-Length: 0\r\n\r\n" + HIDDEN, 400),
     # Transfer codings
-    "TE gzip, chunked": (hidden(b"Transfer-Encoding: gzip, chunked\r\n"), 400),
+    "TE gzip, chunked": (hidden(b"Transfer-Encoding: gzip, chunked\r\n"), 501),
+    "TE gzip": (hidden(b"Transfer-Encoding: gzip\r\n"), 400),
+    "TE chunked, chunked": (hidden(b"Transfer-Encoding: chunked, chunked\r\n"), 400),
+    "TE chunked and a comma": (hidden(b"Transfer-Encoding: chunked,\r\n"), 400),
     "TE chunked, gzip": (hidden(b"Transfer-Encoding: chunked, gzip\r\n"), 400),
     "TE xchunked": (hidden(b"Transfer-Encoding: xchunked\r\n"), 400),
     "TE identity": (hidden(b"Transfer-Encoding: identity\r\n"), 400),
@@ -67,12 +71,30 @@ REFUSED = {
     "TE hidden in another line": (hidden(b"X: x\nTransfer-Encoding: chunked\r\n"), 400),
     "TE with a space before the colon": (hidden(b"Transfer-Encoding : chunked\r\n"), 400),
     "TE in HTTP/1.0": (b"POST /api/config HTTP/1.0\r\n" + HOST + JSON + b"Transfer-Encoding: chunked\r\n\r\n" + HIDDEN, 400),
-    "chunks": (hidden(b"Transfer-Encoding: chunked\r\n"), 411),
-    "chunks, other case": (hidden(b"Transfer-Encoding: CHUNKED\r\n"), 411),
-    "chunk of size -2": (POST + b"Transfer-Encoding: chunked\r\n\r\n-2\r\nab\r\n0\r\n\r\n" + HIDDEN, 411),
-    "chunk of 2^64": (POST + b"Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\nab\r\n0\r\n\r\n" + HIDDEN, 411),
-    "chunk with extension": (POST + b"Transfer-Encoding: chunked\r\n\r\n2;\nxx\r\nab\r\n0\r\n\r\n" + HIDDEN, 411),
-    "chunks on a GET": (b"GET /api/config HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HIDDEN, 411),
+    "chunks that are a request": (hidden(b"Transfer-Encoding: chunked\r\n"), 400),
+    "chunks that are a request, other case": (hidden(b"Transfer-Encoding: CHUNKED\r\n"), 400),
+    "chunk of size -2": (CHUNKS + b"-2\r\nab\r\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk of size +2": (CHUNKS + b"+2\r\nab\r\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk of size 0x2": (CHUNKS + b"0x2\r\nab\r\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk of size 2_0": (CHUNKS + b"2_0\r\nab\r\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk with a space before its size": (CHUNKS + b" 2\r\nab\r\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk with a space behind its size": (CHUNKS + b"2 \r\nab\r\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk of 2^64": (CHUNKS + b"10000000000000000\r\nab\r\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk of 2^64+2": (CHUNKS + b"10000000000000002\r\nab\r\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk too large": (CHUNKS + b"200000\r\nab\r\n0\r\n\r\n" + HIDDEN, 413),
+    "chunk without a size": (CHUNKS + b"\r\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk with an extension": (CHUNKS + b"2;x=1\r\n{}\r\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk with an extension and a bare LF": (CHUNKS + b"2;\nxx\r\n{}\r\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk with an extension on the last": (CHUNKS + b"2\r\n{}\r\n0;x\r\n\r\n" + HIDDEN, 400),
+    "chunk with a bare LF behind its size": (CHUNKS + b"2\n{}\r\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk with a bare CR behind its size": (CHUNKS + b"2\r{}\r\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk with a bare LF behind its data": (CHUNKS + b"2\r\n{}\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk that is longer than its size": (CHUNKS + b"2\r\n{ }\r\n0\r\n\r\n" + HIDDEN, 400),
+    "chunk that is shorter than its size": (CHUNKS + b"3\r\n{}\r\n0\r\n\r\n" + HIDDEN, 400),
+    "trailer with a bare LF": (CHUNKS + b"2\r\n{}\r\n0\r\nA: b\n\r\n" + HIDDEN, 400),
+    "trailer that is folded": (CHUNKS + b"2\r\n{}\r\n0\r\nA: b\r\n c\r\n\r\n" + HIDDEN, 400),
+    "trailer that is no field": (CHUNKS + b"2\r\n{}\r\n0\r\n" + HIDDEN, 400),
+    "trailer that ends in a bare LF": (CHUNKS + b"2\r\n{}\r\n0\r\n\n" + HIDDEN, 400),
     # Lines
     "bare LF everywhere": (b"GET /health HTTP/1.1\nHost: localhost:%PORT%\n\n" + HIDDEN, 400),
     "bare LF after the request line": (b"GET /health HTTP/1.1\n" + HOST + b"\r\n" + HIDDEN, 400),
@@ -102,8 +124,9 @@ REFUSED = {
     "two Hosts, one foreign": (GET + b"Host: evil.example\r\n\r\n" + HIDDEN, 400),
     "Host with a space before the colon": (b"GET /health HTTP/1.1\r\nHost : localhost:%PORT%\r\n\r\n" + HIDDEN, 400),
     # The request line
-    "absolute target": (b"GET http://evil.example/health HTTP/1.1\r\n" + HOST + b"\r\n" + HIDDEN, 400),
-    "own absolute target": (b"GET http://localhost:%PORT%/health HTTP/1.1\r\n" + HOST + b"\r\n" + HIDDEN, 400),
+    "absolute target without a host": (b"GET http:///health HTTP/1.1\r\n" + HOST + b"\r\n" + HIDDEN, 400),
+    "absolute target of another scheme": (b"GET https://localhost:%PORT%/health HTTP/1.1\r\n" + HOST + b"\r\n" + HIDDEN, 400),
+    "absolute target without a Host": (b"GET http://localhost:%PORT%/health HTTP/1.1\r\n\r\n" + HIDDEN, 400),
     "target *": (b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n" + HIDDEN, 400),
     "CONNECT": (b"CONNECT localhost:1 HTTP/1.1\r\n" + HOST + b"\r\n" + HIDDEN, 501),
     "TRACE": (b"TRACE / HTTP/1.1\r\n" + HOST + b"\r\n" + HIDDEN, 501),
@@ -156,6 +179,15 @@ SERVED = {
     "Expect with its body": (body(b"{}", POST + b"Expect: 100-continue\r\n"), 200),
     "Content-Length in the name of another": (GET + b"X-Content-Length: 5\r\nContent_Length: 5\r\n\r\n", 200),
     "an encoded line break in the target": (b"GET /api/x%0d%0aX:y HTTP/1.1\r\n" + HOST + b"\r\n", 404),
+    "absolute target": (b"GET http://localhost:%PORT%/health HTTP/1.1\r\n" + HOST + b"\r\n", 200),
+    "absolute target, and another Host": (b"GET http://localhost:%PORT%/health HTTP/1.1\r\nHost: evil.example\r\n\r\n", 200),
+    "absolute target of another host": (b"GET http://evil.example/health HTTP/1.1\r\n" + HOST + b"\r\n", 421),
+    "absolute target with a user": (b"GET http://evil.example@localhost:%PORT%/health HTTP/1.1\r\n" + HOST + b"\r\n", 421),
+    "chunks": (CHUNKS + b"2\r\n{}\r\n0\r\n\r\n", 200),
+    "chunks with a trailer": (CHUNKS + b"01\r\n{\r\n1\r\n}\r\n00\r\nContent-Length: 500\r\nHost: evil.example\r\n\r\n", 200),
+    "chunks on a GET": (b"GET /api/config HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200),
+    "chunks that hold a request": (CHUNKS + b"%x\r\n%s\r\n0\r\n\r\n" % (len(INNER), INNER), 400),
+    "chunks that hold the end of chunks": (CHUNKS + b"e\r\n{}\r\n0\r\n\r\n     \r\n0\r\n\r\n", 400),
     "three requests at once": (GET + b"\r\n" + GET + b"\r\n", (200, 200)),
 }
 
@@ -164,6 +196,8 @@ CLOSES = {
     "HTTP/1.0": (b"GET /health HTTP/1.0\r\n" + HOST + b"\r\n", 200),
     "HTTP/1.0 with keep-alive": (b"GET /health HTTP/1.0\r\nConnection: keep-alive\r\n" + HOST + b"\r\n", 200),
     "HTTP/1.0 without a Host": (b"GET /health HTTP/1.0\r\n\r\n", 421),
+    "Expect in HTTP/1.0": (body(b"{}", b"POST /api/config HTTP/1.0\r\n" + HOST + JSON + b"Expect: 100-continue\r\n"), 200),
+    "chunks that nobody wants": (b"POST /api/nothing HTTP/1.1\r\n" + HOST + JSON + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 404),
     "Connection: close": (GET + b"Connection: close\r\n\r\n", 200),
     "Connection: a list with close": (GET + b"Connection: x,  CLOSE , y\r\n\r\n", 200),
     "a request as an unwanted body": (body(INNER, b"POST /api/nothing HTTP/1.1\r\n" + HOST + JSON), 404),
@@ -217,7 +251,7 @@ def test_after_the_last_answer_nothing_is_a_request(server, name):
     assert [response[0] for response in responses] == [status]
 
 
-@pytest.mark.parametrize("name", ["CL and TE", "bare LF everywhere", "chunks", "HTTP/2 preface"])
+@pytest.mark.parametrize("name", ["CL and TE", "bare LF everywhere", "chunks that are a request", "chunk of 2^64", "trailer that is folded", "HTTP/2 preface"])
 def test_a_refusal_does_not_depend_on_how_the_bytes_are_cut(server, name):
     data, status = REFUSED[name]
     with Raw(server) as raw:

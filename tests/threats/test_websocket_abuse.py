@@ -1,4 +1,4 @@
-"""T28: WebSockets by the letter of RFC 6455. The conformance cases are Autobahn's, run by kosoku."""
+"""T28: WebSockets by the letter of RFC 6455. [W41] The conformance cases are Autobahn's, run by kosoku."""
 
 import json
 import subprocess
@@ -31,6 +31,7 @@ def echo(server):
     return server
 
 
+@pytest.mark.alone
 def test_the_conformance_cases(echo, tmp_path):
     kosoku = Path(sys.executable).parent / "kosoku"
     chosen = [part for group in (1, 2, 3, 4, 5, 6, 7, 10) for part in ("-i", f"{group}.*")]
