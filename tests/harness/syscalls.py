@@ -3,14 +3,19 @@
 import contextlib
 import select
 import subprocess
+import time
 from pathlib import Path
 
 
 def thread_id(server, name):
-    """Threads of the server: `store` writes the database, `store-sync` waits for the disk."""
-    for task in Path(f"/proc/{server.process.pid}/task").iterdir():
-        if (task / "comm").read_text().strip() == name:
-            return int(task.name)
+    """Threads of the server: `store` writes the database, `store-sync` waits for the disk. Each takes its name when it first runs, which may
+    be after the server has answered."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        for task in Path(f"/proc/{server.process.pid}/task").iterdir():
+            if (task / "comm").read_text().strip() == name:
+                return int(task.name)
+        time.sleep(0.01)
     raise AssertionError(f"there is no thread {name}")
 
 
