@@ -253,6 +253,24 @@ def test_a_stopped_answer_goes_on_after_a_reload(serve, story, new_page):
     check_stored(page, server, story.text)
 
 
+def test_n13_an_answer_whose_model_is_gone_goes_on_with_another(new_server, story, script, new_page):
+    """It could not go on by itself and ended as an error: the page says why, and offers to go on all the same."""
+    server = new_server().start()
+    page = new_page(expects_errors=True)
+    begin(page, server, story)
+    server.kill()
+    story.path.unlink()
+    other = script(story.tokens, name="other")
+    server.start()
+    page.locator("[data-testid=message-assistant][data-end-reason=error]").wait_for()
+    assert "fake.json" in page.get_by_test_id("end-reason").inner_text()
+    assert source(page) == half_of(story)
+    page.get_by_test_id("continue").click()
+    page.locator("[data-testid=message-assistant][data-end-reason=stop]").wait_for()
+    check_stored(page, server, other.text)
+    check_one_bubble(page)
+
+
 def test_continue_in_two_tabs_makes_one_continuation(serve, story, new_page):
     server = serve(story)
     first, second = new_page(), new_page()

@@ -122,7 +122,7 @@ export class ChatClient {
         }
     }
 
-    /* goOn lets the last answer go on from where it was interrupted, stopped or cut off. */
+    /* goOn lets the last answer go on from where it ended before it was whole [N13]. */
     goOn(store: ConversationStore): void {
         const continues = store.requestMore();
         if (continues === null) return;

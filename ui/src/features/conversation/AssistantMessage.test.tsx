@@ -81,9 +81,9 @@ it.each<[EndReason, boolean]>([
     ["interrupted", true],
     ["cancelled", true],
     ["length", true],
+    ["error", true],
     ["stop", false],
-    ["error", false],
-])("an answer that ended as %s can go on: %s", (reason, canGoOn) => {
+])("[N13] an answer that ended as %s can go on: %s", (reason, canGoOn) => {
     const onContinue = vi.fn();
     const { store, page } = setUp(onContinue);
     store.apply(snapshot([answer("a1", "One", "g1", 3, ending(reason))]));
@@ -92,6 +92,19 @@ it.each<[EndReason, boolean]>([
     expect(button !== null).toBe(canGoOn);
     if (button) fireEvent.click(button);
     expect(onContinue).toHaveBeenCalledTimes(canGoOn ? 1 : 0);
+});
+
+it("[N13] an answer that failed says why, beside the button, and then that it goes on", () => {
+    const { store, page } = setUp(vi.fn());
+    const error = { code: "model", text: "the model m is not there any more" };
+    store.apply(snapshot([answer("a1", "One", "g1", 3, { ...ending("error"), error })]));
+    const { rerender } = render(page());
+    expect(screen.getByTestId("end-reason").textContent).toBe(error.text);
+    expect(screen.getByTestId("continue")).toBeTruthy();
+    act(() => void store.requestMore());
+    rerender(page());
+    expect(screen.getByTestId("phase").textContent).toBe("Goes on…");
+    expect(screen.queryByTestId("continue")).toBeNull();
 });
 
 it("an answer that is not the last has no button", () => {

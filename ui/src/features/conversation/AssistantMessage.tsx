@@ -10,7 +10,6 @@ import { CopyButton } from "../../ui/CopyButton";
 import { Progress } from "../../ui/Progress";
 import { useClient, useStore } from "../useClient";
 import {
-    canGoOn,
     describeEnd,
     describePhase,
     type Figures,
@@ -117,6 +116,7 @@ interface EndLineProps {
     onContinue: (() => void) | null;
 }
 
+/* Whatever is not whole can go on [N13]: what there are no words for is whole. */
 function EndLine({ ending, onContinue }: EndLineProps) {
     const words = describeEnd(ending);
     if (!words) return null;
@@ -124,7 +124,7 @@ function EndLine({ ending, onContinue }: EndLineProps) {
         <div className="end-line" data-level={words.level}>
             {words.level !== "quiet" && <CircleAlert size={15} aria-hidden="true" />}
             <p data-testid="end-reason">{words.text}</p>
-            {onContinue && canGoOn(ending) && (
+            {onContinue && (
                 <button
                     type="button"
                     className="button continue-button"

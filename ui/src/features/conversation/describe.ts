@@ -19,9 +19,9 @@ export function describePhase(
     return { text: turn.status === "sending" ? "Sending" : "Waiting for the model", progress: null };
 }
 
-/* Between two generations of one answer. */
+/* Between two generations of one answer: only an interrupted one goes on without being asked. */
 function seamWords(seam: NonNullable<TurnSnapshot["seam"]>, phase: Phase | null): PhaseWords {
-    const isAsked = seam === "cancelled" || seam === "length";
+    const isAsked = seam !== "interrupted" && seam !== "unknown";
     const text = isAsked ? "Goes on…" : "Interrupted, goes on…";
     if (!phase) return { text, progress: null };
     const words = phaseWords(phase);
@@ -81,11 +81,6 @@ export function describeEnd(ending: Ending): EndWords | null {
         case "error":
             return { text: ending.error?.text || "The model failed.", level: "error" };
     }
-}
-
-/* canGoOn: an answer that ended before it was whole, and of which nothing is wrong. */
-export function canGoOn(ending: Ending): boolean {
-    return ending.reason === "interrupted" || ending.reason === "cancelled" || ending.reason === "length";
 }
 
 export const WENT_ON = "This answer was interrupted and then went on. Nothing of it is missing.";
