@@ -127,10 +127,17 @@ static void on_cancel_change(void *ctx) {
     read_until_end(ctx, reply_end);
 }
 
-/* The answer at `index` has not ended. */
-static void cancel(struct rest_chat *self, struct conversation *conversation, size_t index) {
+/* The answer at `index` has not ended: that one alone. */
+static void cancel_answer(struct rest_chat *self, struct conversation *conversation, size_t index) {
     read_message(self, conversation, index, on_cancel_change);
     chat_cancel_generation(self->call.conn.api->chat, self->message->stream->id);
+    on_cancel_change(self);
+}
+
+/* Its answer that runs, and what waits behind it. */
+static void cancel_conversation(struct rest_chat *self, struct conversation *conversation) {
+    read_message(self, conversation, conversation_shown(conversation) - 1, on_cancel_change);
+    chat_cancel(self->call.conn.api->chat, conversation);
     on_cancel_change(self);
 }
 
@@ -145,7 +152,7 @@ static void on_generation(void *ctx, enum status status, struct conversation *co
     } else if (answer->stream->is_ended) {
         reply_end(self, message_find_generation(answer, self->generation));
     } else {
-        cancel(self, conversation, index);
+        cancel_answer(self, conversation, index);
     }
 }
 
@@ -160,7 +167,7 @@ static void on_conversation(void *ctx, enum status status, struct conversation *
         reply_json(self->call.conn.net, 200,
                    json_pack("{s:b, s:s?}", "success", true, "reason", is_stopped ? "cancelled" : NULL));
     } else {
-        cancel(self, conversation, conversation_shown(conversation) - 1);
+        cancel_conversation(self, conversation);
     }
 }
 
@@ -168,7 +175,7 @@ static void on_conversation(void *ctx, enum status status, struct conversation *
 static void cancel_only(struct api *api, struct net_conn *net) {
     struct conversation *running = chat_find_only_running(api->chat);
     if (running) {
-        cancel(begin(api, net), running, conversation_shown(running) - 1);
+        cancel_conversation(begin(api, net), running);
     } else {
         reply_error(net, 400, "name a \"conversation_id\" or a \"generation_id\"");
     }

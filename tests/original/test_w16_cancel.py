@@ -3,6 +3,7 @@
 import threading
 
 import httpx
+import pytest
 
 from harness.clients import Native
 
@@ -77,6 +78,53 @@ def test_a_waiting_answer_is_cancelled_by_its_generation(serve, script):
         tale.open_all()
         assert client.until("end")["reason"] == "stop"
         assert client.until("end")["generation"] == second["generation"]
+
+
+@pytest.fixture
+def queueing(serve, script):
+    """An answer that stands at its fourth token, and two that wait behind it."""
+    tale = script().gate(4)
+    server = serve(tale)
+    server.post("/api/config", {"when_busy": "queue"})
+    with Native(server) as client:
+        acks = [client.begin("One")]
+        client.until_seq(4)
+        acks += [client.begin(text, acks[0]["conversation"]) for text in ("Two", "Three")]
+        yield server, tale, client, acks
+
+
+def ends(client, n):
+    while len(client.of_type("end")) < n:
+        client.recv()
+    return [(frame["generation"], frame["reason"]) for frame in client.of_type("end")]
+
+
+@pytest.mark.parametrize("how", ["conversation_id", "nothing"])
+def test_a_conversation_is_all_that_is_asked_in_it(queueing, how):
+    """As `stop` with a conversation [N8]: the one that runs first, then those that wait; the answer is the end of the first."""
+    server, tale, client, acks = queueing
+    body = {"conversation_id": acks[0]["conversation"]} if how == "conversation_id" else {}
+    answer = cancel(server, json=body).json()
+    assert answer == {"success": True, "generation_id": acks[0]["generation"], "reason": "cancelled", "seq": 5}
+    assert ends(client, 3) == [(ack["generation"], "cancelled") for ack in acks]
+    assert client.of_type("queue")[-1]["messages"] == []
+    assert cancel(server, json={"conversation_id": acks[0]["conversation"]}).json() == {"success": True, "reason": None}
+    tale.open_all()
+    client.begin("Four", acks[0]["conversation"])
+    assert ends(client, 4)[3][1] == "stop", "what is asked afterwards is answered"
+
+
+@pytest.mark.parametrize("how", ["rest", "native"])
+def test_a_generation_is_that_one_alone(queueing, how):
+    """[W16] [N8]"""
+    server, tale, client, acks = queueing
+    if how == "rest":
+        assert cancel(server, json={"generation_id": acks[0]["generation"]}).json()["reason"] == "cancelled"
+    else:
+        client.send(type="stop", generation=acks[0]["generation"])
+    assert ends(client, 1) == [(acks[0]["generation"], "cancelled")]
+    tale.open_all()
+    assert ends(client, 3)[1:] == [(ack["generation"], "stop") for ack in acks[1:]]
 
 
 def test_a_wrong_id_is_named(serve, script):
