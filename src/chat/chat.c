@@ -27,7 +27,7 @@ struct chat *chat_open(const struct chat_options *options) {
     chat->store = options->store;
     hub_init(&chat->hub);
     list_init(&chat->turns);
-    list_init(&chat->sends);
+    list_init(&chat->begins);
     list_init(&chat->loads);
     leave_open(chat);
     load_settings(chat);
@@ -71,7 +71,7 @@ void chat_drain(struct chat *chat) {
 }
 
 bool chat_is_idle(const struct chat *chat) {
-    return chat->n_turns == 0 && chat->n_store_calls == 0;
+    return chat->n_turns == 0 && chat->n_calls == 0;
 }
 
 bool chat_is_stopping(const struct chat *chat) {
@@ -100,7 +100,7 @@ const struct settings *chat_settings(const struct chat *chat) {
 
 static void on_settings_stored(void *ctx, enum status status) {
     struct chat *chat = ctx;
-    chat->n_store_calls--;
+    chat->n_calls--;
     if (status) {
         LOG_ERROR("settings_not_stored", "status=%s", status_name(status));
     }
@@ -129,7 +129,7 @@ static enum status store_settings(struct chat *chat, const struct settings *sett
     if (status) {
         return fault_set(fault, status, "the settings could not be stored: try again");
     }
-    chat->n_store_calls++;
+    chat->n_calls++;
     return STATUS_OK;
 }
 
@@ -187,102 +187,7 @@ void chat_tell(struct chat *chat, const struct conversation *conversation, enum 
     }
 }
 
-/* ---- Opening ---- */
-
-static void answer_opened(struct chat_call *call, enum status status, struct conversation *conversation) {
-    if (!call->is_abandoned) {
-        call->callback.opened(call->ctx, status, conversation);
-    }
-    call_free(call);
-}
-
-static void on_loaded(void *ctx, enum status status, struct store_conversation *stored) {
-    struct chat_call *call = ctx;
-    struct conversation *conversation = hub_find(&call->chat->hub, call->conversation);
-    if (conversation) {
-        conversation_ref(conversation);
-        status = STATUS_OK;
-    } else if (status == STATUS_OK) {
-        conversation = conversation_restore(&call->chat->hub, stored);
-        resume_conversation(call->chat, conversation);
-    }
-    store_conversation_free(stored);
-    list_remove(&call->node);
-    LIST_EACH(node, &call->followers) {
-        list_remove(node);
-        answer_opened(CONTAINER_OF(node, struct chat_call, node), status, conversation);
-    }
-    answer_opened(call, status, conversation);
-    conversation_unref(conversation);
-}
-
-static struct chat_call *find_load(const struct chat *chat, const char *name) {
-    LIST_EACH(node, &chat->loads) {
-        struct chat_call *load = CONTAINER_OF(node, struct chat_call, node);
-        if (strcmp(load->conversation, name) == 0) {
-            return load;
-        }
-    }
-    return NULL;
-}
-
-/* A conversation is read once, however many ask for it meanwhile: what waits in the mailboxes is bounded (I6). */
-static struct chat_call *open_named(struct chat_call *call, const char *name) {
-    struct chat *chat = call->chat;
-    struct conversation *conversation = hub_find(&chat->hub, name);
-    if (conversation) {
-        conversation_ref(conversation);
-        answer_opened(call, STATUS_OK, conversation);
-        conversation_unref(conversation);
-        return NULL;
-    }
-    struct chat_call *load = find_load(chat, name);
-    if (load) {
-        list_append(&load->followers, &call->node);
-        return call;
-    }
-    memcpy(call->conversation, name, strnlen(name, sizeof call->conversation - 1));
-    enum status status = store_load_conversation(chat->store, call->conversation, on_loaded, call);
-    if (status) {
-        answer_opened(call, status, NULL);
-        return NULL;
-    }
-    list_append(&chat->loads, &call->node);
-    return call;
-}
-
-struct chat_call *chat_open_conversation(struct chat *chat, const char *name, chat_on_opened callback,
-                                         void *ctx) {
-    struct chat_call *call = call_new(chat, ctx);
-    call->callback.opened = callback;
-    return open_named(call, name);
-}
-
-static void on_found(void *ctx, enum status status, const char *conversation) {
-    struct chat_call *call = ctx;
-    if (status) {
-        answer_opened(call, status, NULL);
-        return;
-    }
-    open_named(call, conversation);
-}
-
-struct chat_call *chat_open_generation(struct chat *chat, const char *generation_id, chat_on_opened callback,
-                                       void *ctx) {
-    struct chat_call *call = call_new(chat, ctx);
-    call->callback.opened = callback;
-    struct conversation *running = chat_find_running(chat, generation_id);
-    if (running) {
-        answer_opened(call, STATUS_OK, running);
-        return NULL;
-    }
-    enum status status = store_find_generation(chat->store, generation_id, on_found, call);
-    if (status) {
-        answer_opened(call, status, NULL);
-        return NULL;
-    }
-    return call;
-}
+/* ---- What runs ---- */
 
 struct conversation *chat_find_running(const struct chat *chat, const char *generation_id) {
     const struct turn *turn = turn_find_answer(chat, generation_id);
@@ -310,10 +215,10 @@ bool chat_cancel(struct chat *chat, struct conversation *conversation) {
     bool is_running = conversation->turn != NULL;
     turns_cancel(conversation);
     /* A message that is on its way to the disk has no reply yet. */
-    LIST_EACH(node, &chat->sends) {
-        struct chat_call *send = CONTAINER_OF(node, struct chat_call, node);
-        if (conversation->name[0] && strcmp(send->conversation, conversation->name) == 0) {
-            send->is_cancelled = true;
+    LIST_EACH(node, &chat->begins) {
+        struct begin *begin = CONTAINER_OF(node, struct begin, node);
+        if (conversation->name[0] && strcmp(begin->conversation, conversation->name) == 0) {
+            begin->is_cancelled = true;
             is_running = true;
         }
     }
@@ -328,134 +233,7 @@ bool chat_cancel_generation(struct chat *chat, const char *generation_id) {
     return turn != NULL;
 }
 
-/* ---- Listing ---- */
-
-static void on_listed(void *ctx, enum status status, const struct store_listed *rows, size_t n_rows) {
-    struct chat_call *call = ctx;
-    if (!call->is_abandoned) {
-        call->callback.listed(call->ctx, status, rows, n_rows);
-    }
-    call_free(call);
-}
-
-struct chat_call *chat_list(struct chat *chat, const struct store_list *list, chat_on_listed callback,
-                            void *ctx) {
-    struct chat_call *call = call_new(chat, ctx);
-    call->callback.listed = callback;
-    enum status status = store_list_conversations(chat->store, list, on_listed, call);
-    if (status) {
-        on_listed(call, status, NULL, 0);
-        return NULL;
-    }
-    return call;
-}
-
-/* ---- Detaching ---- */
-
-static void on_detach_stored(void *ctx, enum status status) {
-    struct chat_call *call = ctx;
-    struct chat *chat = call->chat;
-    struct conversation *conversation = hub_find(&chat->hub, call->conversation);
-    if (status == STATUS_OK && conversation) {
-        conversation_set_settings(conversation, call->text);
-        leave_check(chat);
-    }
-    if (!call->is_abandoned) {
-        call->callback.done(call->ctx, status);
-    }
-    call_free(call);
-}
-
-struct chat_call *chat_set_detach(struct chat *chat, const char *name, const int64_t *seconds,
-                                  chat_on_done callback, void *ctx) {
-    struct chat_call *call = call_new(chat, ctx);
-    call->callback.done = callback;
-    id_copy(call->conversation, sizeof call->conversation, name);
-    call->text = seconds ? mem_format("{\"detach_seconds\":%lld}", (long long)*seconds) : NULL;
-    enum status status =
-        store_set_conversation_settings(chat->store, call->conversation, call->text, on_detach_stored, call);
-    if (status) {
-        on_detach_stored(call, status);
-        return NULL;
-    }
-    return call;
-}
-
-/* ---- Deleting ---- */
-
-static void tell_deleted(struct chat *chat, const char *name) {
-    struct conversation *conversation = hub_find(&chat->hub, name);
-    if (conversation) {
-        conversation_ref(conversation);
-        conversation->is_gone = true;
-        list_remove(&conversation->node); /* the name is free; who holds it sees that it is gone */
-        conversation_notify(conversation);
-    } else {
-        conversation = conversation_new(NULL, name, "", 0);
-    }
-    chat_tell(chat, conversation, CONVERSATION_DELETED);
-    conversation_unref(conversation);
-}
-
-static void on_deleted(void *ctx, enum status status) {
-    struct chat_call *call = ctx;
-    if (status == STATUS_OK) {
-        tell_deleted(call->chat, call->conversation);
-    }
-    if (!call->is_abandoned) {
-        call->callback.done(call->ctx, status);
-    }
-    call_free(call);
-}
-
-static struct chat_call *find_send(const struct chat *chat, const char *conversation) {
-    LIST_EACH(node, &chat->sends) {
-        struct chat_call *send = CONTAINER_OF(node, struct chat_call, node);
-        if (strcmp(send->conversation, conversation) == 0) {
-            return send;
-        }
-    }
-    return NULL;
-}
-
-/* At once, or after what runs or is about to: that is cancelled. False: it was answered. */
-static bool delete_when_idle(struct chat_call *call) {
-    struct chat *chat = call->chat;
-    struct conversation *conversation = hub_find(&chat->hub, call->conversation);
-    if (conversation && conversation->turn) {
-        turn_add_delete(conversation->turn, call);
-        turns_cancel(conversation);
-        return true;
-    }
-    struct chat_call *send = find_send(chat, call->conversation);
-    if (send) {
-        list_append(&send->deletes, &call->node);
-        return true;
-    }
-    enum status status = chat->store
-                             ? store_delete_conversation(chat->store, call->conversation, on_deleted, call)
-                             : STATUS_CLOSED;
-    if (status) {
-        on_deleted(call, status);
-    }
-    return status == STATUS_OK;
-}
-
-struct chat_call *chat_delete(struct chat *chat, const char *name, chat_on_done callback, void *ctx) {
-    struct chat_call *call = call_new(chat, ctx);
-    call->callback.done = callback;
-    memcpy(call->conversation, name, strnlen(name, sizeof call->conversation - 1));
-    return delete_when_idle(call) ? call : NULL;
-}
-
-void chat_delete_waiting(struct list_node *deletes) {
-    LIST_EACH(node, deletes) {
-        list_remove(node);
-        delete_when_idle(CONTAINER_OF(node, struct chat_call, node));
-    }
-}
-
 void chat_on_turn_ended(struct chat *chat, struct conversation *conversation, struct list_node *deletes) {
     chat_tell(chat, conversation, CONVERSATION_RUNNING);
-    chat_delete_waiting(deletes);
+    deletes_go_on(deletes);
 }

@@ -12,59 +12,59 @@ struct chat {
     struct hub hub;
     struct list_node turns; /* in the order they were asked for */
     size_t n_turns;
-    struct list_node sends; /* chat_send and chat_continue calls that the store has been given */
-    struct list_node loads; /* chat_open_conversation calls that the store has been asked */
+    struct list_node begins; /* struct begin that the store has been given */
+    size_t n_begins;
+    struct list_node loads; /* conversations that the store is reading (open.c) */
     struct models *models;
     struct settings settings;
     struct chat_listener listener;
     struct loop_timer *leave_timer;
-    size_t n_begins;      /* replies that the store has been asked to begin */
-    size_t n_store_calls; /* store jobs whose answers are needed before chat_close */
+    size_t n_calls; /* store jobs whose answers are needed before chat_close */
     bool is_stopping;
     bool is_advancing; /* inside turns_advance: a turn that ends there must not begin it again */
 };
 
-/* call.c: one asynchronous question. `on_answer` is what to do unless it was abandoned. */
+/* ---- call.c ---- One question of chat.h: the first member of each kind's own struct. */
 struct chat_call {
     struct chat *chat;
+    void *ctx; /* of the callback */
     bool is_abandoned;
-    union {
-        chat_on_opened opened;
-        chat_on_listed listed;
-        chat_on_done done;
-        chat_on_sent sent;
-        store_on_backed_up backed_up;
-    } callback;
-    void *ctx;
-    /* What is asked, until it is done. */
-    char conversation[ID_CONVERSATION_BYTES];
-    struct conversation *opened; /* held */
-    char *text;
-    char *client_msg_id;
-    char *title;
-    char parent[ID_HEX_BYTES];
-    char user_message_id[ID_HEX_BYTES];
-    char assistant_message_id[ID_HEX_BYTES];
-    char system_message_id[ID_HEX_BYTES];
-    char generation_id[ID_HEX_BYTES];
-    char model_path[PATH_MAX];
-    struct settings settings;
-    json_t *messages; /* of a detached reply */
-    int64_t wall_ms;
-    bool is_cancelled;          /* a send: its reply ends as soon as it has begun */
-    struct list_node deletes;   /* a send: chat_delete calls that wait for its reply's end */
-    struct list_node followers; /* an opening: others of the same conversation, answered with it */
-    struct list_node
-        node; /* a delete: in turn->deletes, or the send's; a send: in chat->sends; an opening: in chat->loads, or a follower */
 };
 
-struct chat_call *call_new(struct chat *chat, void *ctx);
-void call_free(struct chat_call *call);
-/* call_answer_sent is the end of a send, a call of a compatible API, or a wish to go on. */
-void call_answer_sent(struct chat_call *call, const struct chat_sent *sent);
+/* call_new makes one of n_bytes, which begins with struct chat_call, zeroed. call_free takes the same. */
+void *call_new(size_t n_bytes, struct chat *chat, void *ctx);
+void call_free(void *call);
 
-/* chat.c: chat_delete calls whose turn, or send, is over. */
-void chat_delete_waiting(struct list_node *deletes);
+/* ---- begin.c ---- A reply that the store is asked to begin: the first member of each kind's own struct. */
+struct begin {
+    struct chat_call call;
+    chat_on_sent callback;
+    void (*deinit)(struct begin *begin);      /* of what the kind has of its own; NULL: nothing */
+    struct list_node node;                    /* in chat->begins, while the store has it */
+    struct list_node deletes;                 /* chat_delete calls that wait for its reply's end */
+    struct conversation *opened;              /* held; NULL: a new one, or none */
+    char conversation[ID_CONVERSATION_BYTES]; /* empty: a new one, or none */
+    char generation_id[ID_HEX_BYTES];         /* of the reply */
+    char model_path[PATH_MAX];
+    struct settings settings;
+    bool is_cancelled; /* its reply ends as soon as it has begun */
+};
+
+void *begin_new(size_t n_bytes, struct chat *chat, chat_on_sent callback, void *ctx);
+/* begin_check_room: may another reply be begun? STATUS_UNAVAILABLE, STATUS_FULL. */
+MUST_CHECK enum status begin_check_room(const struct chat *chat, struct fault *fault);
+/* begin_posted: the store has it; begin_answered: and has answered. */
+void begin_posted(struct begin *begin);
+void begin_answered(struct begin *begin);
+/* begin_reply calls back and frees it. begin_refuse: with a failure; begin_fault is a sentence for one. */
+void begin_reply(struct begin *begin, const struct chat_sent *sent);
+void begin_refuse(struct begin *begin, enum status status, const char *fault);
+const char *begin_fault(enum status status);
+/* begin_find: NULL: the store is asked for none in this conversation. */
+struct begin *begin_find(const struct chat *chat, const char *conversation);
+
+/* ---- delete.c ---- deletes_go_on: what they waited for is over. */
+void deletes_go_on(struct list_node *deletes);
 
 /* models.c */
 /* models_find finds a model by the name of its file. False: it is not there any more. */
@@ -90,7 +90,7 @@ void turns_cancel(struct conversation *conversation);
 void turn_stop(struct turn *turn);
 /* turn_drop frees one whose end the store did not take before it was closed. */
 void turn_drop(struct turn *turn);
-void turn_add_delete(struct turn *turn, struct chat_call *call);
+struct list_node *turn_deletes(struct turn *turn); /* chat_delete calls that wait for its end */
 /* turn_find: NULL: no turn makes this generation. turn_find_answer: nor one that goes on with it. */
 struct turn *turn_find(const struct chat *chat, const char *generation_id);
 struct turn *turn_find_answer(const struct chat *chat, const char *generation_id);
@@ -122,9 +122,6 @@ void chat_on_model_ready(struct chat *chat, const char *path);
 
 /* chat.c: what a side bar shows of it changed. */
 void chat_tell(struct chat *chat, const struct conversation *conversation, enum conversation_event event);
-
-/* send.c: may another reply be begun? STATUS_UNAVAILABLE, STATUS_FULL. */
-MUST_CHECK enum status chat_check_room(const struct chat *chat, struct fault *fault);
 
 /* chat.c: a turn ended: do what waited for it. */
 void chat_on_turn_ended(struct chat *chat, struct conversation *conversation, struct list_node *deletes);

@@ -157,6 +157,14 @@ size_t message_text_size(const struct message *message) {
     return size;
 }
 
+uint64_t message_token_count(const struct message *message) {
+    uint64_t n = 0;
+    for (const struct stream *stream = message->first; stream; stream = stream->next) {
+        n += stream->n_tokens;
+    }
+    return n;
+}
+
 struct stream *message_find_generation(const struct message *message, const char *generation_id) {
     struct stream *stream = message->first;
     while (stream && strcmp(stream->id, generation_id) != 0) {

@@ -93,6 +93,8 @@ void message_continue(struct message *message, struct stream *stream);
 /* message_add_text appends the whole text of a message: the one way to it. STATUS_FULL: `out` is too small for it. */
 enum status message_add_text(const struct message *message, struct bytes *out);
 size_t message_text_size(const struct message *message);
+/* Sampled tokens of all its generations. */
+uint64_t message_token_count(const struct message *message);
 
 /* The generation of a message by its id; NULL: it has none such. */
 struct stream *message_find_generation(const struct message *message, const char *generation_id);

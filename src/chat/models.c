@@ -383,7 +383,7 @@ json_t *models_history(const struct models *models) {
 
 static void on_stored(void *ctx, enum status status) {
     struct chat *chat = ctx;
-    chat->n_store_calls--;
+    chat->n_calls--;
     if (status) {
         LOG_WARN("setting_not_stored", "status=%s", status_name(status));
     }
@@ -402,7 +402,7 @@ void models_remember(struct models *models, const char *path) {
     }
     char *text = json_text(models->history);
     if (store_put_setting(models->chat->store, "model_history", text, on_stored, models->chat) == STATUS_OK) {
-        models->chat->n_store_calls++;
+        models->chat->n_calls++;
     }
     free(text);
 }

@@ -287,6 +287,6 @@ void turns_end_waiting(struct chat *chat, const char *model_path) {
     }
 }
 
-void turn_add_delete(struct turn *turn, struct chat_call *call) {
-    list_append(&turn->deletes, &call->node);
+struct list_node *turn_deletes(struct turn *turn) {
+    return &turn->deletes;
 }

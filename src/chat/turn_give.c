@@ -11,7 +11,6 @@ struct prefix {
     int32_t *tokens;
     size_t n_tokens;
     struct bytes text;
-    uint64_t n_said; /* sampled tokens */
 };
 
 static bool has_tokens(const struct turn *turn) {
@@ -40,7 +39,6 @@ static void prefix_init(struct prefix *prefix, const struct turn *turn) {
     bytes_init(&prefix->text, message_text_size(turn->answer));
     bool by_tokens = has_tokens(turn);
     for (const struct stream *at = turn->answer->first; at != turn->answer->stream; at = at->next) {
-        prefix->n_said += at->n_tokens;
         if (by_tokens) {
             add_tokens(prefix, at);
         } else {
@@ -80,16 +78,15 @@ static enum status generate(struct turn *turn, struct engine *engine, const stru
 }
 
 enum status turn_give(struct turn *turn, struct engine *engine) {
+    int64_t n_said = (int64_t)message_token_count(turn->answer);
+    int64_t n_max = turn->settings.n_tokens_max;
+    if (n_max >= 0 && n_max <= n_said) {
+        turn_end(turn, "length", NULL, NULL, NULL);
+        return STATUS_OK;
+    }
     struct prefix prefix;
     prefix_init(&prefix, turn);
-    int64_t n_max = turn->settings.n_tokens_max;
-    bool is_limited = n_max >= 0;
-    enum status status = STATUS_OK;
-    if (is_limited && (uint64_t)n_max <= prefix.n_said) {
-        turn_end(turn, "length", NULL, NULL, NULL);
-    } else {
-        status = generate(turn, engine, &prefix, is_limited ? n_max - (int64_t)prefix.n_said : -1);
-    }
+    enum status status = generate(turn, engine, &prefix, n_max < 0 ? -1 : n_max - n_said);
     prefix_deinit(&prefix);
     return status;
 }

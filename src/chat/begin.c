@@ -1,0 +1,79 @@
+/* begin.c - what all have in common that ask the store to begin a reply: a message (send.c), a wish to go on (continue.c), a call of a
+ * compatible API (complete.c). */
+#include "base/mem.h"
+#include "chat/chat_internal.h"
+
+#include <string.h>
+
+void *begin_new(size_t n_bytes, struct chat *chat, chat_on_sent callback, void *ctx) {
+    struct begin *begin = call_new(n_bytes, chat, ctx);
+    begin->callback = callback;
+    list_init(&begin->deletes);
+    id_make_hex(begin->generation_id);
+    return begin;
+}
+
+static void begin_free(struct begin *begin) {
+    conversation_unref(begin->opened);
+    settings_deinit(&begin->settings);
+    if (begin->deinit) {
+        begin->deinit(begin);
+    }
+    call_free(begin);
+}
+
+void begin_reply(struct begin *begin, const struct chat_sent *sent) {
+    if (!begin->call.is_abandoned) {
+        begin->callback(begin->call.ctx, sent);
+    }
+    begin_free(begin);
+}
+
+void begin_refuse(struct begin *begin, enum status status, const char *fault) {
+    begin_reply(begin, &(struct chat_sent){ .status = status, .fault = fault });
+}
+
+void begin_posted(struct begin *begin) {
+    begin->call.chat->n_begins++;
+    list_append(&begin->call.chat->begins, &begin->node);
+}
+
+void begin_answered(struct begin *begin) {
+    begin->call.chat->n_begins--;
+    list_remove(&begin->node);
+}
+
+const char *begin_fault(enum status status) {
+    switch (status) {
+    case STATUS_BUSY:
+        return "an answer of this conversation is still being written: wait for its end or stop it";
+    case STATUS_FULL:
+        return "too many messages wait to be answered: try again in a moment";
+    case STATUS_UNAVAILABLE:
+        return "the server is stopping: try again when it has started again";
+    default:
+        return "it could not be stored: look at the disk's free space and the log";
+    }
+}
+
+struct begin *begin_find(const struct chat *chat, const char *conversation) {
+    LIST_EACH(node, &chat->begins) {
+        struct begin *begin = CONTAINER_OF(node, struct begin, node);
+        if (strcmp(begin->conversation, conversation) == 0) {
+            return begin;
+        }
+    }
+    return NULL;
+}
+
+/* Those that are on their way to the disk count too: the limit is not passed by many who ask at once. */
+enum status begin_check_room(const struct chat *chat, struct fault *fault) {
+    uint32_t n_max = chat->options.n_turns_max ? chat->options.n_turns_max : CHAT_TURNS_MAX;
+    if (chat->is_stopping) {
+        return fault_set(fault, STATUS_UNAVAILABLE, "the server is stopping");
+    }
+    if (chat->n_turns + chat->n_begins >= n_max) {
+        return fault_set(fault, STATUS_FULL, "%u answers are being written already: try again later", n_max);
+    }
+    return STATUS_OK;
+}
