@@ -156,13 +156,11 @@ void rest_model_load_handle(struct api *api, struct net_conn *net) {
 }
 
 void rest_model_unload_handle(struct api *api, struct net_conn *net) {
-    struct models *models = chat_models(api->chat);
-    bool is_there = models_engine(models) != NULL;
-    models_unload(models);
+    bool was_there = chat_unload_model(api->chat);
     reply_json(net, 200,
                json_pack("{s:b, s:s, s:o}", "success", true, "message",
-                         is_there ? "the model is unloaded" : "no model was loaded", "status",
-                         models_status(models)));
+                         was_there ? "the model is unloaded" : "no model was loaded", "status",
+                         models_status(chat_models(api->chat))));
 }
 
 /* ---- Metadata ---- */

@@ -56,6 +56,18 @@ const char *begin_fault(enum status status) {
     }
 }
 
+void begin_turn(struct begin *begin, struct conversation *conversation, struct message *answer,
+                json_t *messages) {
+    turn_begin(begin->call.chat, &(struct turn_order){
+                                     .conversation = conversation,
+                                     .answer = answer,
+                                     .model_path = begin->model_path,
+                                     .settings = &begin->settings,
+                                     .messages = messages,
+                                     .fate = begin->fate,
+                                 });
+}
+
 struct begin *begin_find(const struct chat *chat, const char *conversation) {
     LIST_EACH(node, &chat->begins) {
         struct begin *begin = CONTAINER_OF(node, struct begin, node);

@@ -170,7 +170,22 @@ void chat_on_model_ready(struct chat *chat, const char *path) {
     json_decref(choice);
 }
 
+/* What was asked of a model before it is taken away is not made by it any more. */
+static void give_up_model(struct chat *chat, const char *path) {
+    turns_unload(chat, path);
+    LIST_EACH(node, &chat->begins) {
+        struct begin *begin = CONTAINER_OF(node, struct begin, node);
+        if (begin->fate == TURN_FATE_OPEN && strcmp(begin->model_path, path) == 0) {
+            begin->fate = TURN_FATE_UNLOADED;
+        }
+    }
+}
+
 enum status chat_load_model(struct chat *chat, const char *path, struct fault *fault) {
+    const struct engine *other = models_engine(chat->models);
+    if (other && strcmp(engine_model_path(other), path) != 0) {
+        give_up_model(chat, engine_model_path(other));
+    }
     enum status status = models_load(chat->models, path, fault);
     if (status == STATUS_OK) {
         models_want(chat->models, path);
@@ -179,6 +194,15 @@ enum status chat_load_model(struct chat *chat, const char *path, struct fault *f
         }
     }
     return status;
+}
+
+bool chat_unload_model(struct chat *chat) {
+    const struct engine *engine = models_engine(chat->models);
+    if (engine) {
+        give_up_model(chat, engine_model_path(engine));
+    }
+    models_unload(chat->models);
+    return engine != NULL;
 }
 
 void chat_tell(struct chat *chat, const struct conversation *conversation, enum conversation_event event) {
@@ -218,7 +242,7 @@ bool chat_cancel(struct chat *chat, struct conversation *conversation) {
     LIST_EACH(node, &chat->begins) {
         struct begin *begin = CONTAINER_OF(node, struct begin, node);
         if (conversation->name[0] && strcmp(begin->conversation, conversation->name) == 0) {
-            begin->is_cancelled = true;
+            begin->fate = TURN_FATE_CANCELLED;
             is_running = true;
         }
     }

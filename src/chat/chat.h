@@ -84,8 +84,12 @@ const struct settings *chat_settings(const struct chat *chat);
 /* chat_change_settings checks, applies and stores; durable soon after it returns. On failure nothing is changed. */
 MUST_CHECK enum status chat_change_settings(struct chat *chat, const json_t *object, struct fault *fault);
 
-/* chat_load_model loads a file that models_resolve gave; once it is loaded it is the configured model from then on. */
+/* chat_load_model loads a file that models_resolve gave; once it is loaded it is the configured model from then on. Another one that is
+ * loaded is unloaded as by chat_unload_model. */
 MUST_CHECK enum status chat_load_model(struct chat *chat, const char *path, struct fault *fault);
+/* chat_unload_model lets the model go. What it makes, and what was asked of it and waits, ends as "interrupted": else that would load it
+ * again at once. What is asked afterwards does. False: there was none. */
+bool chat_unload_model(struct chat *chat);
 
 /* ---- Conversations ---- */
 /* The callback may keep the conversation with conversation_ref. NULL unless STATUS_OK. */

@@ -35,6 +35,13 @@ struct chat_call {
 void *call_new(size_t n_bytes, struct chat *chat, void *ctx);
 void call_free(void *call);
 
+/* What somebody has decided about an answer: how it ends when nothing keeps it any more. */
+enum turn_fate {
+    TURN_FATE_OPEN,      /* nobody has: it is made */
+    TURN_FATE_CANCELLED, /* it is not wanted: "cancelled" */
+    TURN_FATE_UNLOADED,  /* its model is not wanted: "interrupted", and nothing goes on with it by itself */
+};
+
 /* ---- begin.c ---- A reply that the store is asked to begin: the first member of each kind's own struct. */
 struct begin {
     struct chat_call call;
@@ -47,7 +54,7 @@ struct begin {
     char generation_id[ID_HEX_BYTES];         /* of the reply */
     char model_path[PATH_MAX];
     struct settings settings;
-    bool is_cancelled; /* its reply ends as soon as it has begun */
+    enum turn_fate fate; /* other than OPEN: its reply ends before it begins */
 };
 
 void *begin_new(size_t n_bytes, struct chat *chat, chat_on_sent callback, void *ctx);
@@ -60,6 +67,9 @@ void begin_answered(struct begin *begin);
 void begin_reply(struct begin *begin, const struct chat_sent *sent);
 void begin_refuse(struct begin *begin, enum status status, const char *fault);
 const char *begin_fault(enum status status);
+/* begin_turn begins the reply: `answer` has its stream. `messages` is taken over; NULL: those of the conversation. */
+void begin_turn(struct begin *begin, struct conversation *conversation, struct message *answer,
+                json_t *messages);
 /* begin_find: NULL: the store is asked for none in this conversation. */
 struct begin *begin_find(const struct chat *chat, const char *conversation);
 
@@ -75,16 +85,25 @@ void models_close(struct models *models);
 void models_forget(struct models *models, struct engine *engine);
 
 /* turn.c: a reply being made (turn_internal.h) */
-/* turn_begin takes a reference to the conversation and goes on by itself; behind others of the conversation it waits for their end.
- * The answer's newest stream is what is to be made. `messages` is taken over; NULL: those of the conversation, when its turn has come. */
-struct turn *turn_begin(struct chat *chat, struct conversation *conversation, struct message *answer,
-                        const char *model_path, const struct settings *settings, json_t *messages);
+/* turn_begin takes a reference to the conversation and goes on by itself; behind others of the conversation it waits for their end. */
+struct turn_order {
+    struct conversation *conversation;
+    struct message *answer; /* its newest stream is what is to be made */
+    const char *model_path;
+    const struct settings *settings;
+    json_t *messages;    /* taken over; NULL: those of the conversation, when its turn has come */
+    enum turn_fate fate; /* other than OPEN: it ends before it begins, and no model is loaded for it */
+};
+
+struct turn *turn_begin(struct chat *chat, const struct turn_order *order);
 /* turn_begin_failed: it cannot be begun; it ends as "error". */
 void turn_begin_failed(struct chat *chat, struct conversation *conversation, struct message *answer,
                        const char *code, const char *text);
 void turn_cancel(struct turn *turn);
-/* turns_cancel cancels all of a conversation. */
+/* turns_cancel cancels all of a conversation. turns_unload ends all that this model makes, or that are to be made by it: it is about to be
+ * unloaded. */
 void turns_cancel(struct conversation *conversation);
+void turns_unload(struct chat *chat, const char *model_path);
 /* turn_stop ends it now: a server that stops does not wait for an engine that may hang. One that waits behind another and goes on with
  * the next start is just left. */
 void turn_stop(struct turn *turn);
@@ -103,8 +122,6 @@ uint64_t turn_unwatched_min_ms(const struct turn *turn);
 struct turn *turn_of_node(struct list_node *node);
 /* turns_advance gives waiting turns to the engine, or looks at why it cannot. */
 void turns_advance(struct chat *chat);
-/* turns_end_waiting ends those that wait for this model: it is being unloaded. */
-void turns_end_waiting(struct chat *chat, const char *model_path);
 /* turns_hold_back stops reading the engine while the store is behind, and goes on when it is not (P8). */
 void turns_hold_back(struct chat *chat);
 extern const struct engine_handlers turn_engine_handlers;

@@ -14,7 +14,6 @@ static void deinit(struct begin *begin) {
 static void on_begun(void *ctx, enum status status, int64_t generation_key) {
     struct completion *completion = ctx;
     struct begin *begin = &completion->begin;
-    struct chat *chat = begin->call.chat;
     begin_answered(begin);
     if (status) {
         begin_refuse(begin, status, begin_fault(status));
@@ -27,11 +26,10 @@ static void on_begun(void *ctx, enum status status, int64_t generation_key) {
         stream_new(begin->generation_id, generation_key, models_file_name(begin->model_path));
     struct message *message =
         conversation_add_answer(conversation, message_id, NULL, stream, clock_wall_ms());
-    turn_begin(chat, conversation, message, begin->model_path, &begin->settings,
-               json_incref(completion->messages));
     if (begin->call.is_abandoned) {
-        chat_cancel(chat, conversation);
+        begin->fate = TURN_FATE_CANCELLED;
     }
+    begin_turn(begin, conversation, message, json_incref(completion->messages));
     begin_reply(begin, &(struct chat_sent){ .status = STATUS_OK,
                                             .fault = "",
                                             .conversation = conversation,

@@ -37,7 +37,7 @@ static void start_answer(struct going_on *self, struct message *message,
                           "going on with it could not be stored: look at the disk's free space and the log");
         return;
     }
-    turn_begin(chat, begin->opened, message, begin->model_path, &begin->settings, NULL);
+    begin_turn(begin, begin->opened, message, NULL);
     chat_tell(chat, begin->opened, CONVERSATION_RUNNING);
 }
 
@@ -50,9 +50,6 @@ static void on_continued(void *ctx, const struct store_continued *continued) {
     bool is_made = continued->generation_key && !continued->duplicate;
     if (is_made) {
         start_answer(self, message, continued);
-    }
-    if (begin->is_cancelled) {
-        turns_cancel(begin->opened);
     }
     deletes_go_on(&begin->deletes);
     if (continued->status) {

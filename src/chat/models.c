@@ -350,9 +350,6 @@ enum status models_load(struct models *models, const char *path, struct fault *f
 }
 
 void models_unload(struct models *models) {
-    if (models->engine) {
-        turns_end_waiting(models->chat, engine_model_path(models->engine));
-    }
     let_go(models);
     turns_advance(models->chat);
     if (models->chat->listener.on_model) {

@@ -57,9 +57,9 @@ json_t *models_status(const struct models *models);
 struct engine *models_engine(const struct models *models);
 
 /* models_load loads a file (another one that is loaded makes room, its generations are ended as interrupted), or tries again after a
- * failure. STATUS_OK: it is loading or loaded. The end of the load is seen in the state. */
+ * failure. STATUS_OK: it is loading or loaded. The end of the load is seen in the state. For a person: chat_load_model. */
 MUST_CHECK enum status models_load(struct models *models, const char *path, struct fault *fault);
-/* models_unload ends the replies that this model makes, or that wait for it, as interrupted. */
+/* models_unload lets the model go. For a person: chat_unload_model. */
 void models_unload(struct models *models);
 
 /* models_choose makes a path the configured one until the end of the process; NULL: --model or the settings decide again. */

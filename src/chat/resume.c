@@ -39,7 +39,10 @@ static void resume(struct chat *chat, struct conversation *conversation, struct 
     struct settings settings;
     settings_init(&settings);
     settings_read_turn(&settings, stream->settings);
-    turn_miss_nobody(turn_begin(chat, conversation, answer, path, &settings, NULL), RESUME_RETURN_MS);
+    struct turn_order order = {
+        .conversation = conversation, .answer = answer, .model_path = path, .settings = &settings
+    };
+    turn_miss_nobody(turn_begin(chat, &order), RESUME_RETURN_MS);
     settings_deinit(&settings);
 }
 

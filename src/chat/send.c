@@ -86,23 +86,14 @@ static size_t add_messages(struct send *send, const struct store_sent *sent,
     return conversation->n_messages - 1;
 }
 
-/* What was asked for while the message was on its way to the disk. */
-static void catch_up(struct send *send, struct conversation *conversation) {
-    if (send->begin.is_cancelled) {
-        turns_cancel(conversation);
-    }
-    deletes_go_on(&send->begin.deletes);
-}
-
 static void start_answer(struct send *send, const struct store_sent *sent) {
     struct chat *chat = send->begin.call.chat;
     bool is_new = send->begin.opened == NULL;
     struct conversation *conversation = find_or_new(send, sent);
     size_t index = add_messages(send, sent, conversation);
-    turn_begin(chat, conversation, conversation->messages[index], send->begin.model_path,
-               &send->begin.settings, NULL);
+    begin_turn(&send->begin, conversation, conversation->messages[index], NULL);
     chat_tell(chat, conversation, is_new ? CONVERSATION_CREATED : CONVERSATION_RUNNING);
-    catch_up(send, conversation);
+    deletes_go_on(&send->begin.deletes);
     reply(send, conversation, index, false);
     conversation_unref(conversation);
 }
@@ -111,12 +102,11 @@ static void start_answer(struct send *send, const struct store_sent *sent) {
 static void on_duplicate_opened(void *ctx, enum status status, struct conversation *conversation) {
     struct send *send = ctx;
     size_t index;
+    deletes_go_on(&send->begin.deletes);
     if (status || conversation_find_generation(conversation, send->begin.generation_id, &index) == NULL) {
-        deletes_go_on(&send->begin.deletes);
         refuse(send, status ? status : STATUS_IO);
         return;
     }
-    catch_up(send, conversation);
     reply(send, conversation, index, true);
 }
 

@@ -48,33 +48,35 @@ struct engine *turn_engine(const struct turn *turn) {
     return models_engine(turn->chat->models);
 }
 
-static struct turn *make(struct chat *chat, struct conversation *conversation, struct message *answer,
-                         const char *model_path, const struct settings *settings, json_t *messages) {
+static struct turn *make(struct chat *chat, const struct turn_order *order) {
     struct turn *turn = mem_alloc(sizeof *turn);
     turn->chat = chat;
-    turn->conversation = conversation_ref(conversation);
-    turn->answer = answer;
-    turn->model_path = mem_copy_string(model_path);
-    settings_copy(&turn->settings, settings);
-    turn->messages = messages;
-    turn->seq = answer->stream->last_seq;
-    turn->text_size = message_text_size(answer);
+    turn->conversation = conversation_ref(order->conversation);
+    turn->answer = order->answer;
+    turn->model_path = mem_copy_string(order->model_path);
+    settings_copy(&turn->settings, order->settings);
+    turn->messages = order->messages;
+    turn->fate = order->fate;
+    turn->seq = order->answer->stream->last_seq;
+    turn->text_size = message_text_size(order->answer);
     turn->unwatched_min_ms = clock_now_ms();
     list_init(&turn->deletes);
     turn_add(turn);
-    conversation_notify(conversation);
+    conversation_notify(turn->conversation);
     leave_check(chat);
     return turn;
 }
 
-struct turn *turn_begin(struct chat *chat, struct conversation *conversation, struct message *answer,
-                        const char *model_path, const struct settings *settings, json_t *messages) {
+struct turn *turn_begin(struct chat *chat, const struct turn_order *order) {
     FAULT_POINT("stream.before_start");
-    struct turn *turn = make(chat, conversation, answer, model_path, settings, messages);
+    struct turn *turn = make(chat, order);
+    struct conversation *conversation = turn->conversation;
     LOG_DEBUG("[GENERATION]", "start generation=%s conversation=%s model=%s first=%d",
-              turn_generation_id(turn), conversation->name, models_file_name(model_path),
+              turn_generation_id(turn), conversation->name, models_file_name(turn->model_path),
               conversation->turn == turn);
-    if (chat->is_stopping) {
+    if (turn->fate != TURN_FATE_OPEN) {
+        turn_end_by_fate(turn);
+    } else if (chat->is_stopping) {
         turn_interrupt(turn, turn_error("stopping", "the server is stopping"), NULL, NULL);
     } else if (conversation->turn == turn) {
         turn_come(turn);
@@ -84,7 +86,10 @@ struct turn *turn_begin(struct chat *chat, struct conversation *conversation, st
 
 void turn_begin_failed(struct chat *chat, struct conversation *conversation, struct message *answer,
                        const char *code, const char *text) {
-    turn_fail(make(chat, conversation, answer, "", &chat->settings, NULL), code, text);
+    struct turn_order order = {
+        .conversation = conversation, .answer = answer, .model_path = "", .settings = &chat->settings
+    };
+    turn_fail(make(chat, &order), code, text);
 }
 
 void turn_miss_nobody(struct turn *turn, uint64_t for_ms) {
@@ -97,7 +102,7 @@ uint64_t turn_unwatched_min_ms(const struct turn *turn) {
 }
 
 bool turn_is_open(const struct turn *turn) {
-    return turn->state != TURN_ENDING && !turn->is_cancelled;
+    return turn->state != TURN_ENDING && turn->fate == TURN_FATE_OPEN;
 }
 
 /* The last first: none of them begins in between. */

@@ -62,8 +62,8 @@ static void go_on(struct turn *turn) {
     turn->text_size = message_text_size(turn->answer);
     turn->is_patient = true;
     conversation_notify(turn->conversation);
-    if (turn->is_cancelled) {
-        turn_end(turn, "cancelled", NULL, NULL, NULL);
+    if (turn->fate != TURN_FATE_OPEN) {
+        turn_end_by_fate(turn);
     } else {
         turn_advance(turn);
     }
@@ -218,7 +218,7 @@ void turn_end(struct turn *turn, const char *reason, json_t *error, json_t *usag
 
 static bool may_go_on(const struct turn *turn) {
     return turn->chat->settings.after_crash == AFTER_CRASH_CONTINUE && is_heard(turn) &&
-           !turn->is_cancelled && list_is_empty(&turn->deletes);
+           turn->fate == TURN_FATE_OPEN && list_is_empty(&turn->deletes);
 }
 
 void turn_interrupt(struct turn *turn, json_t *error, json_t *usage, json_t *timings) {
@@ -233,6 +233,14 @@ void turn_fail(struct turn *turn, const char *code, const char *text) {
     turn_end(turn, "error", turn_error(code, text), NULL, NULL);
 }
 
+void turn_end_by_fate(struct turn *turn) {
+    if (turn->fate == TURN_FATE_CANCELLED) {
+        turn_end(turn, "cancelled", NULL, NULL, NULL);
+    } else {
+        turn_end(turn, "interrupted", turn_error("engine_stopped", TURN_UNLOADED_FAULT), NULL, NULL);
+    }
+}
+
 /* ---- Stopping ---- */
 
 /* False: the engine does not have it. */
@@ -245,16 +253,16 @@ static bool cancel_in_engine(const struct turn *turn) {
 }
 
 void turn_cancel(struct turn *turn) {
-    if (turn->is_cancelled) {
+    if (turn->fate != TURN_FATE_OPEN) {
         return;
     }
-    turn->is_cancelled = true; /* one that is ENDING may be about to go on */
+    turn->fate = TURN_FATE_CANCELLED; /* one that is ENDING may be about to go on */
     if (turn->state == TURN_ENDING) {
         return;
     }
     LOG_DEBUG("[GENERATION]", "cancel generation=%s", turn_generation_id(turn));
     if (!cancel_in_engine(turn)) {
-        turn_end(turn, "cancelled", NULL, NULL, NULL);
+        turn_end_by_fate(turn);
     }
 }
 
@@ -263,8 +271,8 @@ void turn_stop(struct turn *turn) {
         leave(turn); /* unended: the next start begins it, as often as it takes */
     } else if (turn->state != TURN_ENDING) {
         cancel_in_engine(turn);
-        if (turn->is_cancelled) {
-            turn_end(turn, "cancelled", NULL, NULL, NULL);
+        if (turn->fate != TURN_FATE_OPEN) {
+            turn_end_by_fate(turn);
         } else {
             turn_interrupt(turn, NULL, NULL, NULL);
         }
@@ -278,11 +286,16 @@ void turn_drop(struct turn *turn) {
     finish(turn->ending);
 }
 
-void turns_end_waiting(struct chat *chat, const char *model_path) {
+/* The engine ends what it has when it goes. */
+void turns_unload(struct chat *chat, const char *model_path) {
     LIST_EACH(node, &chat->turns) {
         struct turn *turn = turn_of_node(node);
-        if (turn->state == TURN_WAITING && strcmp(turn->model_path, model_path) == 0) {
-            turn_end(turn, "interrupted", turn_error("engine_stopped", "the model was unloaded"), NULL, NULL);
+        if (turn->fate != TURN_FATE_OPEN || strcmp(turn->model_path, model_path) != 0) {
+            continue;
+        }
+        turn->fate = TURN_FATE_UNLOADED;
+        if (turn->state == TURN_BEHIND || turn->state == TURN_WAITING) {
+            turn_end_by_fate(turn);
         }
     }
 }

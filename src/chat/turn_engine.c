@@ -204,14 +204,18 @@ static void on_end(void *ctx, const char *id, const struct engine_end *end) {
         return;
     }
     const char *reason = end->reason;
+    const char *text = end->error_text ? end->error_text : "";
     /* Whoever asked for the end names it, also when the engine died meanwhile; an answer that was complete stays complete. */
     bool was_cut = strcmp(reason, "cancelled") == 0 || strcmp(reason, "interrupted") == 0;
-    if (was_cut && (turn->is_full || turn->is_cancelled)) {
-        reason = turn->is_full ? "length" : "cancelled";
+    if (was_cut && turn->is_full) {
+        reason = "length";
+    } else if (was_cut && turn->fate == TURN_FATE_CANCELLED) {
+        reason = "cancelled";
+    } else if (was_cut && turn->fate == TURN_FATE_UNLOADED) {
+        text = TURN_UNLOADED_FAULT;
     }
-    json_t *error = end->error_code && strcmp(reason, "cancelled") != 0
-                        ? turn_error(end->error_code, end->error_text ? end->error_text : "")
-                        : NULL;
+    bool has_error = end->error_code && strcmp(reason, "cancelled") != 0;
+    json_t *error = has_error ? turn_error(end->error_code, text) : NULL;
     json_t *usage = end->usage ? json_deep_copy(end->usage) : NULL;
     json_t *timings = end->timings ? json_deep_copy(end->timings) : NULL;
     /* It died, or was killed because it hung or talked nonsense; an engine that was let go is "engine_stopped". */

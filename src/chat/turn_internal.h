@@ -41,15 +41,16 @@ struct turn {
     bool load_tried;
     bool is_patient; /* it goes on after a crash: the engine is not started again before its time */
     bool store_failed;
-    bool is_full;              /* the text reached STREAM_TEXT_BYTES_MAX: it ends as "length" */
-    size_t text_size;          /* of the whole answer, given to the store */
-    struct ending *ending;     /* NULL unless ENDING */
-    bool is_cancelled;         /* by somebody: how it ends when the engine lets go */
+    bool is_full;          /* the text reached STREAM_TEXT_BYTES_MAX: it ends as "length" */
+    size_t text_size;      /* of the whole answer, given to the store */
+    struct ending *ending; /* NULL unless ENDING */
+    enum turn_fate fate;
     uint64_t unwatched_min_ms; /* nobody is missed before (clock_now_ms) */
     struct list_node deletes;  /* chat_delete calls that wait for the end */
 };
 
-#define TURN_STORAGE_FAULT "the answer could not be stored: look at the disk's free space and the log"
+#define TURN_UNLOADED_FAULT "the model was unloaded: Continue, or another message, loads it again"
+#define TURN_STORAGE_FAULT  "the answer could not be stored: look at the disk's free space and the log"
 
 json_t *turn_error(const char *code, const char *text);
 
@@ -61,6 +62,8 @@ void turn_end(struct turn *turn, const char *reason, json_t *error, json_t *usag
 /* turn_interrupt ends it as "interrupted"; it goes on by itself if the settings want it. */
 void turn_interrupt(struct turn *turn, json_t *error, json_t *usage, json_t *timings);
 void turn_fail(struct turn *turn, const char *code, const char *text);
+/* turn_end_by_fate ends one whose fate is not open. */
+void turn_end_by_fate(struct turn *turn);
 
 /* ---- turn_queue.c ---- */
 /* turn_add gives it its place, turn_remove takes it out; the next of the conversation has to be begun then. */
