@@ -156,18 +156,24 @@ static void on_generation(void *ctx, enum status status, struct conversation *co
     }
 }
 
+static bool has_open_answer(const struct conversation *conversation) {
+    size_t n_shown = conversation_shown(conversation);
+    const struct stream *last = n_shown ? conversation->messages[n_shown - 1]->stream : NULL;
+    return last && !last->is_ended;
+}
+
 static void on_conversation(void *ctx, enum status status, struct conversation *conversation) {
     struct rest_chat *self = ctx;
     self->call.call = NULL;
     if (status) {
         reply_status(self->call.conn.net, status, "there is no such conversation");
-    } else if (conversation->turn == NULL) {
+    } else if (has_open_answer(conversation)) {
+        cancel_conversation(self, conversation);
+    } else {
         /* A message may be on its way to the disk: its reply will not begin. */
         bool is_stopped = chat_cancel(self->call.conn.api->chat, conversation);
         reply_json(self->call.conn.net, 200,
                    json_pack("{s:b, s:s?}", "success", true, "reason", is_stopped ? "cancelled" : NULL));
-    } else {
-        cancel_conversation(self, conversation);
     }
 }
 

@@ -59,7 +59,7 @@ struct native_call {
     struct list_node node;
     struct native *native;
     struct chat_call *call;
-    char generation[ID_HEX_BYTES]; /* of a continue */
+    char generation[ID_HEX_BYTES]; /* of a continue, or a stop; empty: none */
     char client_msg_id[ID_CLIENT_BYTES_MAX + 1];
     char conversation[ID_CONVERSATION_BYTES]; /* empty: a new one */
 };
@@ -378,38 +378,52 @@ static enum status on_send(struct native *native, const json_t *request, struct 
 static void on_stop_opened(void *ctx, enum status status, struct conversation *conversation) {
     struct native_call *call = ctx;
     call->call = NULL;
-    if (status == STATUS_OK) {
-        chat_cancel(call->native->conn.api->chat, conversation);
+    struct chat *chat = call->native->conn.api->chat;
+    if (status == STATUS_OK && call->generation[0]) {
+        chat_cancel_generation(chat, call->generation);
+    } else if (status == STATUS_OK) {
+        chat_cancel(chat, conversation);
     }
     remove_call(call);
 }
 
-/* Of a generation that ended, or of nothing: silence (N8). */
+static enum status take_stop(const json_t *request, char conversation[ID_CONVERSATION_BYTES],
+                             const char **generation, struct fault *fault) {
+    enum status status = take_conversation(request, conversation, fault);
+    status = status ? status : json_take_string(request, "generation", generation, fault);
+    if (status) {
+        return status;
+    }
+    if (*generation && !id_is_hex(*generation)) {
+        return fault_set(fault, STATUS_INVALID, "\"generation\" is no generation id");
+    }
+    if (*generation == NULL && conversation[0] == '\0') {
+        return fault_set(fault, STATUS_INVALID, "\"stop\" needs \"generation\" or \"conversation\"");
+    }
+    return STATUS_OK;
+}
+
+/* Of a generation that ended, or of nothing: silence (N8). What is not in memory may be about to begin. */
 static enum status on_stop(struct native *native, const json_t *request, struct fault *fault) {
     struct chat *chat = native->conn.api->chat;
     const char *generation = NULL;
     char conversation[ID_CONVERSATION_BYTES];
-    enum status status = take_conversation(request, conversation, fault);
-    status = status ? status : json_take_string(request, "generation", &generation, fault);
+    enum status status = take_stop(request, conversation, &generation, fault);
+    if (status == STATUS_OK && generation && chat_cancel_generation(chat, generation)) {
+        return STATUS_OK;
+    }
+    status = status ? status : check_room(native, false, fault);
     if (status) {
         return status;
     }
-    if (generation) {
-        chat_cancel_generation(chat, generation);
-        return STATUS_OK;
+    struct native_call *call = add_call(native, conversation);
+    id_copy(call->generation, sizeof call->generation, generation ? generation : "");
+    struct chat_call *pending = generation ? chat_open_generation(chat, generation, on_stop_opened, call)
+                                           : chat_open_conversation(chat, conversation, on_stop_opened, call);
+    if (pending) {
+        call->call = pending;
     }
-    if (conversation[0] == '\0') {
-        return fault_set(fault, STATUS_INVALID, "\"stop\" needs \"generation\" or \"conversation\"");
-    }
-    status = check_room(native, false, fault);
-    if (status == STATUS_OK) {
-        struct native_call *call = add_call(native, conversation);
-        struct chat_call *pending = chat_open_conversation(chat, conversation, on_stop_opened, call);
-        if (pending) {
-            call->call = pending;
-        }
-    }
-    return status;
+    return STATUS_OK;
 }
 
 /* ---- Going on ---- */

@@ -364,6 +364,7 @@ static void test_wrong_requests_are_errors_and_the_socket_stays_open(void **stat
         { SEND("\"text\":\"Hi\",\"settings\":{\"system_prompt\":\"x\"}"), "bad_request" },
         { SEND("\"text\":\"Hi\",\"settings\":[]"), "bad_request" },
         { "{\"type\":\"stop\"}", "bad_request" },
+        { "{\"type\":\"stop\",\"generation\":\"nothing\"}", "bad_request" },
         { "{\"type\":\"continue\",\"client_msg_id\":\"m\"}", "bad_request" },
         { "{\"type\":\"continue\",\"client_msg_id\":\"m\",\"generation\":\"x\"}", "bad_request" },
         { "{\"type\":\"continue\",\"generation\":\"" WORLD_GENERATION "\"}", "bad_request" },
@@ -389,7 +390,6 @@ static void test_stop_cancels_what_runs_and_is_silent_otherwise(void **state) {
     assert_int_equal(world->n_cancelled, 1);
     world_say("{\"type\":\"stop\",\"conversation\":\"" WORLD_NAME "\"}");
     assert_int_equal(world->n_cancelled, 2);
-    world_say("{\"type\":\"stop\",\"generation\":\"nothing\"}");
     world_say("{\"type\":\"stop\",\"conversation\":\"" WORLD_UNKNOWN "\"}");
     world_say("{\"type\":\"stop\",\"generation\":\"" WORLD_NEXT "\"}");
     assert_int_equal(world->n_cancelled, 2);
@@ -397,6 +397,22 @@ static void test_stop_cancels_what_runs_and_is_silent_otherwise(void **state) {
     world_say("{\"type\":\"stop\",\"generation\":\"" WORLD_GENERATION "\"}"); /* what goes on with it */
     assert_int_equal(world->n_cancelled, 3);
     world_expect_nothing();
+}
+
+/* [N8] An answer that goes on after a start is not known before its conversation has been read. */
+static void test_stop_of_a_generation_opens_its_conversation(void **state) {
+    (void)state;
+    greet();
+    world->is_unread = true;
+    world->defers = true;
+    world_say("{\"type\":\"stop\",\"generation\":\"" WORLD_GENERATION "\"}");
+    assert_int_equal(world->n_cancelled, 0);
+    world_answer();
+    assert_int_equal(world->n_cancelled, 1);
+    world->is_unread = true;
+    world_say("{\"type\":\"stop\",\"generation\":\"" WORLD_GENERATION "\"}");
+    world_disconnect();
+    assert_int_equal(world->n_abandoned, 1);
 }
 
 static void test_watches_are_read_in_turn(void **state) {
@@ -576,6 +592,7 @@ int main(void) {
         TEST(test_a_refused_send_says_what_it_is_about),
         TEST(test_wrong_requests_are_errors_and_the_socket_stays_open),
         TEST(test_stop_cancels_what_runs_and_is_silent_otherwise),
+        TEST(test_stop_of_a_generation_opens_its_conversation),
         TEST(test_watches_are_read_in_turn),
         TEST(test_one_frame_leaves_per_upcall),
         TEST(test_unwatch_ends_the_frames),

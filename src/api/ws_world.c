@@ -210,7 +210,7 @@ bool chat_cancel(struct chat *chat, struct conversation *conversation) {
 
 bool chat_cancel_generation(struct chat *chat, const char *generation_id) {
     (void)chat;
-    bool runs = !world->stream->is_ended &&
+    bool runs = !world->is_unread && !world->stream->is_ended &&
                 message_find_generation(conversation_last(world->conversation), generation_id) != NULL;
     world->n_cancelled += runs;
     return runs;
@@ -255,6 +255,14 @@ struct chat_call *chat_open_conversation(struct chat *chat, const char *name, ch
     call->opened = callback;
     call->ctx = ctx;
     return ask(call);
+}
+
+struct chat_call *chat_open_generation(struct chat *chat, const char *generation_id, chat_on_opened callback,
+                                       void *ctx) {
+    struct message *message = conversation_last(world->conversation);
+    bool is_known = message_find_generation(message, generation_id) != NULL;
+    world->is_unread = world->is_unread && !is_known;
+    return chat_open_conversation(chat, is_known ? WORLD_NAME : WORLD_UNKNOWN, callback, ctx);
 }
 
 struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, chat_on_sent callback,

@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+struct begin *begin_of_node(struct list_node *node) {
+    return CONTAINER_OF(node, struct begin, node);
+}
+
 void *begin_new(size_t n_bytes, struct chat *chat, chat_on_sent callback, void *ctx) {
     struct begin *begin = call_new(n_bytes, chat, ctx);
     begin->callback = callback;
@@ -23,6 +27,7 @@ static void begin_free(struct begin *begin) {
 }
 
 void begin_reply(struct begin *begin, const struct chat_sent *sent) {
+    deletes_go_on(&begin->deletes);
     if (!begin->call.is_abandoned) {
         begin->callback(begin->call.ctx, sent);
     }
@@ -68,10 +73,17 @@ void begin_turn(struct begin *begin, struct conversation *conversation, struct m
                                  });
 }
 
-struct begin *begin_find(const struct chat *chat, const char *conversation) {
+/* Of a new conversation the store alone knows the name until it answers; whoever has read it from there has its generation. */
+bool begin_is_in(const struct begin *begin, const struct conversation *conversation) {
+    size_t index;
+    bool is_named = conversation->name[0] && strcmp(begin->conversation, conversation->name) == 0;
+    return is_named || conversation_find_generation(conversation, begin->generation_id, &index);
+}
+
+struct begin *begin_find_in(const struct chat *chat, const struct conversation *conversation) {
     LIST_EACH(node, &chat->begins) {
-        struct begin *begin = CONTAINER_OF(node, struct begin, node);
-        if (strcmp(begin->conversation, conversation) == 0) {
+        struct begin *begin = begin_of_node(node);
+        if (begin_is_in(begin, conversation)) {
             return begin;
         }
     }

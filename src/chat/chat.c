@@ -170,21 +170,10 @@ void chat_on_model_ready(struct chat *chat, const char *path) {
     json_decref(choice);
 }
 
-/* What was asked of a model before it is taken away is not made by it any more. */
-static void give_up_model(struct chat *chat, const char *path) {
-    turns_unload(chat, path);
-    LIST_EACH(node, &chat->begins) {
-        struct begin *begin = CONTAINER_OF(node, struct begin, node);
-        if (begin->fate == TURN_FATE_OPEN && strcmp(begin->model_path, path) == 0) {
-            begin->fate = TURN_FATE_UNLOADED;
-        }
-    }
-}
-
 enum status chat_load_model(struct chat *chat, const char *path, struct fault *fault) {
     const struct engine *other = models_engine(chat->models);
     if (other && strcmp(engine_model_path(other), path) != 0) {
-        give_up_model(chat, engine_model_path(other));
+        cancel_model(chat, engine_model_path(other));
     }
     enum status status = models_load(chat->models, path, fault);
     if (status == STATUS_OK) {
@@ -199,7 +188,7 @@ enum status chat_load_model(struct chat *chat, const char *path, struct fault *f
 bool chat_unload_model(struct chat *chat) {
     const struct engine *engine = models_engine(chat->models);
     if (engine) {
-        give_up_model(chat, engine_model_path(engine));
+        cancel_model(chat, engine_model_path(engine));
     }
     models_unload(chat->models);
     return engine != NULL;
@@ -233,28 +222,6 @@ struct conversation *chat_find_only_running(const struct chat *chat) {
 bool chat_is_running(const struct chat *chat, const char *conversation) {
     const struct conversation *found = hub_find(&chat->hub, conversation);
     return found && found->turn;
-}
-
-bool chat_cancel(struct chat *chat, struct conversation *conversation) {
-    bool is_running = conversation->turn != NULL;
-    turns_cancel(conversation);
-    /* A message that is on its way to the disk has no reply yet. */
-    LIST_EACH(node, &chat->begins) {
-        struct begin *begin = CONTAINER_OF(node, struct begin, node);
-        if (conversation->name[0] && strcmp(begin->conversation, conversation->name) == 0) {
-            begin->fate = TURN_FATE_CANCELLED;
-            is_running = true;
-        }
-    }
-    return is_running;
-}
-
-bool chat_cancel_generation(struct chat *chat, const char *generation_id) {
-    struct turn *turn = turn_find_answer(chat, generation_id);
-    if (turn) {
-        turn_cancel(turn);
-    }
-    return turn != NULL;
 }
 
 void chat_on_turn_ended(struct chat *chat, struct conversation *conversation, struct list_node *deletes) {

@@ -52,6 +52,7 @@ struct begin {
     struct conversation *opened;              /* held; NULL: a new one, or none */
     char conversation[ID_CONVERSATION_BYTES]; /* empty: a new one, or none */
     char generation_id[ID_HEX_BYTES];         /* of the reply */
+    char continues[ID_HEX_BYTES]; /* a generation of the answer that it goes on with; empty: none */
     char model_path[PATH_MAX];
     struct settings settings;
     enum turn_fate fate; /* other than OPEN: its reply ends before it begins */
@@ -70,11 +71,19 @@ const char *begin_fault(enum status status);
 /* begin_turn begins the reply: `answer` has its stream. `messages` is taken over; NULL: those of the conversation. */
 void begin_turn(struct begin *begin, struct conversation *conversation, struct message *answer,
                 json_t *messages);
-/* begin_find: NULL: the store is asked for none in this conversation. */
-struct begin *begin_find(const struct chat *chat, const char *conversation);
+/* begin_is_in: it is of this conversation. begin_find_in: NULL: the store is asked for none in it. */
+bool begin_is_in(const struct begin *begin, const struct conversation *conversation);
+struct begin *begin_find_in(const struct chat *chat, const struct conversation *conversation);
+struct begin *begin_of_node(struct list_node *node);
+
+/* ---- open.c ---- open_deletes: what waits for a conversation to be read; NULL: it is not being read. */
+struct list_node *open_deletes(const struct chat *chat, const char *name);
 
 /* ---- delete.c ---- deletes_go_on: what they waited for is over. */
 void deletes_go_on(struct list_node *deletes);
+
+/* ---- cancel.c ---- cancel_model: what was asked of a model before it is taken away is not made by it any more. */
+void cancel_model(struct chat *chat, const char *path);
 
 /* models.c */
 /* models_find finds a model by the name of its file. False: it is not there any more. */

@@ -8,24 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct going_on {
-    struct begin begin;
-    char continues[ID_HEX_BYTES]; /* the generation that it was asked of */
-};
-
-static void refuse(struct going_on *self, enum status status) {
+static void refuse(struct begin *begin, enum status status) {
     const char *fault = status == STATUS_NOT_FOUND  ? "there is no such answer"
                         : status == STATUS_CONFLICT ? "this answer cannot go on: it is complete, or not the "
                                                       "newest of its conversation"
                                                     : begin_fault(status);
-    begin_refuse(&self->begin, status, fault);
+    begin_refuse(begin, status, fault);
 }
 
 /* ---- What the store says ---- */
 
-static void start_answer(struct going_on *self, struct message *message,
+static void start_answer(struct begin *begin, struct message *message,
                          const struct store_continued *continued) {
-    struct begin *begin = &self->begin;
     struct chat *chat = begin->call.chat;
     struct stream *stream =
         stream_new(continued->generation_id, continued->generation_key, models_file_name(begin->model_path));
@@ -42,18 +36,16 @@ static void start_answer(struct going_on *self, struct message *message,
 }
 
 static void on_continued(void *ctx, const struct store_continued *continued) {
-    struct going_on *self = ctx;
-    struct begin *begin = &self->begin;
+    struct begin *begin = ctx;
     size_t index;
     begin_answered(begin);
-    struct message *message = conversation_find_generation(begin->opened, self->continues, &index);
+    struct message *message = conversation_find_generation(begin->opened, begin->continues, &index);
     bool is_made = continued->generation_key && !continued->duplicate;
     if (is_made) {
-        start_answer(self, message, continued);
+        start_answer(begin, message, continued);
     }
-    deletes_go_on(&begin->deletes);
     if (continued->status) {
-        refuse(self, continued->status);
+        refuse(begin, continued->status);
         return;
     }
     begin_reply(begin, &(struct chat_sent){ .status = STATUS_OK,
@@ -78,20 +70,19 @@ static void take_settings(struct begin *begin, const struct message *message) {
     }
 }
 
-static enum status store(struct going_on *self, const struct message *message) {
-    struct begin *begin = &self->begin;
+static enum status store(struct begin *begin, const struct message *message) {
     take_settings(begin, message);
     id_copy(begin->conversation, sizeof begin->conversation, begin->opened->name);
     char *settings = settings_turn_text(&begin->settings);
     enum status status = store_continue(begin->call.chat->store,
                                         &(struct store_continue){
-                                            .continues = self->continues,
+                                            .continues = begin->continues,
                                             .generation_id = begin->generation_id,
                                             .model = models_file_name(begin->model_path),
                                             .settings = settings,
                                             .wall_ms = clock_wall_ms(),
                                         },
-                                        on_continued, self);
+                                        on_continued, begin);
     free(settings);
     if (status == STATUS_OK) {
         begin_posted(begin);
@@ -114,39 +105,38 @@ static enum status check(const struct conversation *conversation, const struct s
 }
 
 /* False: it was answered. */
-static bool go_on_in(struct going_on *self, struct conversation *conversation) {
+static bool go_on_in(struct begin *begin, struct conversation *conversation) {
     size_t index = 0;
-    const struct message *message = conversation_find_generation(conversation, self->continues, &index);
+    const struct message *message = conversation_find_generation(conversation, begin->continues, &index);
     if (message == NULL) {
-        refuse(self, STATUS_NOT_FOUND);
+        refuse(begin, STATUS_NOT_FOUND);
         return false;
     }
-    self->begin.opened = conversation_ref(conversation);
-    enum status status = check(conversation, message_find_generation(message, self->continues), index);
-    status = status ? status : store(self, message);
+    begin->opened = conversation_ref(conversation);
+    enum status status = check(conversation, message_find_generation(message, begin->continues), index);
+    status = status ? status : store(begin, message);
     if (status) {
-        refuse(self, status);
+        refuse(begin, status);
     }
     return status == STATUS_OK;
 }
 
 static void on_opened(void *ctx, enum status status, struct conversation *conversation) {
-    struct going_on *self = ctx;
+    struct begin *begin = ctx;
     struct fault fault;
     /* Others may have taken the room meanwhile. */
-    status = status ? status : begin_check_room(self->begin.call.chat, &fault);
+    status = status ? status : begin_check_room(begin->call.chat, &fault);
     if (status) {
-        refuse(self, status);
+        refuse(begin, status);
     } else {
-        go_on_in(self, conversation);
+        go_on_in(begin, conversation);
     }
 }
 
 struct chat_call *chat_continue(struct chat *chat, const char *generation_id, chat_on_sent callback,
                                 void *ctx) {
-    struct going_on *self = begin_new(sizeof *self, chat, callback, ctx);
-    struct begin *begin = &self->begin;
-    id_copy(self->continues, sizeof self->continues, generation_id);
+    struct begin *begin = begin_new(sizeof *begin, chat, callback, ctx);
+    id_copy(begin->continues, sizeof begin->continues, generation_id);
     struct fault fault;
     enum status status = begin_check_room(chat, &fault);
     if (status == STATUS_OK) {
@@ -158,7 +148,7 @@ struct chat_call *chat_continue(struct chat *chat, const char *generation_id, ch
     }
     struct conversation *running = chat_find_running(chat, generation_id);
     if (running) {
-        return go_on_in(self, running) ? &begin->call : NULL;
+        return go_on_in(begin, running) ? &begin->call : NULL;
     }
-    return chat_open_generation(chat, generation_id, on_opened, self) ? &begin->call : NULL;
+    return chat_open_generation(chat, generation_id, on_opened, begin) ? &begin->call : NULL;
 }

@@ -7,7 +7,7 @@ struct deletion {
     struct chat_call call;
     chat_on_done callback;
     char conversation[ID_CONVERSATION_BYTES];
-    struct list_node node; /* in turn_deletes, or those of a begin, until that is over */
+    struct list_node node; /* among the deletes of a turn, a begin or a load, until that is over */
 };
 
 static void tell_deleted(struct chat *chat, const char *name) {
@@ -24,8 +24,7 @@ static void tell_deleted(struct chat *chat, const char *name) {
     conversation_unref(conversation);
 }
 
-static void on_deleted(void *ctx, enum status status) {
-    struct deletion *deletion = ctx;
+static void answer(struct deletion *deletion, enum status status) {
     if (status == STATUS_OK) {
         tell_deleted(deletion->call.chat, deletion->conversation);
     }
@@ -35,25 +34,59 @@ static void on_deleted(void *ctx, enum status status) {
     call_free(deletion);
 }
 
-/* At once, or after what runs or is about to. False: it was answered. */
-static bool delete_when_idle(struct deletion *deletion) {
-    struct chat *chat = deletion->call.chat;
-    struct conversation *conversation = hub_find(&chat->hub, deletion->conversation);
-    if (conversation && conversation->turn) {
-        list_append(turn_deletes(conversation->turn), &deletion->node);
+static void wait_for(struct deletion *deletion, struct list_node *deletes) {
+    list_append(deletes, &deletion->node);
+}
+
+/* Waits for what runs in it, which is cancelled, or is about to begin there. False: nothing does. */
+static bool wait_for_reply(struct deletion *deletion, struct conversation *conversation) {
+    if (conversation->turn) {
+        wait_for(deletion, turn_deletes(conversation->turn));
         turns_cancel(conversation);
         return true;
     }
-    struct begin *begin = begin_find(chat, deletion->conversation);
+    struct begin *begin = begin_find_in(deletion->call.chat, conversation);
     if (begin) {
-        list_append(&begin->deletes, &deletion->node);
+        wait_for(deletion, &begin->deletes);
+    }
+    return begin != NULL;
+}
+
+static void on_opened(void *ctx, enum status status, struct conversation *conversation) {
+    struct deletion *deletion = ctx;
+    if (status || !wait_for_reply(deletion, conversation)) {
+        answer(deletion, status ? status : STATUS_BUSY);
+    }
+}
+
+static void on_deleted(void *ctx, enum status status) {
+    struct deletion *deletion = ctx;
+    if (status == STATUS_BUSY) {
+        /* The store knows of a reply that has not begun here, as that of a conversation whose sender does not know its name yet: in
+         * memory it can be found. */
+        chat_open_conversation(deletion->call.chat, deletion->conversation, on_opened, deletion);
+    } else {
+        answer(deletion, status);
+    }
+}
+
+/* At once, or after what is under way with it. False: it was answered. */
+static bool delete_when_idle(struct deletion *deletion) {
+    struct chat *chat = deletion->call.chat;
+    struct conversation *conversation = hub_find(&chat->hub, deletion->conversation);
+    if (conversation && wait_for_reply(deletion, conversation)) {
+        return true;
+    }
+    struct list_node *deletes = open_deletes(chat, deletion->conversation);
+    if (deletes) {
+        wait_for(deletion, deletes);
         return true;
     }
     enum status status =
         chat->store ? store_delete_conversation(chat->store, deletion->conversation, on_deleted, deletion)
                     : STATUS_CLOSED;
     if (status) {
-        on_deleted(deletion, status);
+        answer(deletion, status);
     }
     return status == STATUS_OK;
 }

@@ -1,14 +1,23 @@
 /* open.c - bringing a conversation into memory: by its name, or by a generation of it. */
+#include "base/mem.h"
 #include "chat/chat_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct opening {
     struct chat_call call;
     chat_on_opened callback;
+    struct list_node node; /* in the load's openings */
+};
+
+/* A conversation is read once, however many ask for it meanwhile: what waits in the mailboxes is bounded (I6). */
+struct load {
+    struct list_node node; /* in chat->loads */
+    struct chat *chat;
     char conversation[ID_CONVERSATION_BYTES];
-    struct list_node node;      /* in chat->loads, or a follower of the one that is there */
-    struct list_node followers; /* others who asked for the same conversation, in their order */
+    struct list_node openings; /* in the order they were asked for */
+    struct list_node deletes;  /* chat_delete calls that came meanwhile: behind them */
 };
 
 static void answer(struct opening *opening, enum status status, struct conversation *conversation) {
@@ -19,9 +28,9 @@ static void answer(struct opening *opening, enum status status, struct conversat
 }
 
 static void on_loaded(void *ctx, enum status status, struct store_conversation *stored) {
-    struct opening *opening = ctx;
-    struct chat *chat = opening->call.chat;
-    struct conversation *conversation = hub_find(&chat->hub, opening->conversation);
+    struct load *load = ctx;
+    struct chat *chat = load->chat;
+    struct conversation *conversation = hub_find(&chat->hub, load->conversation);
     if (conversation) {
         conversation_ref(conversation);
         status = STATUS_OK;
@@ -30,18 +39,19 @@ static void on_loaded(void *ctx, enum status status, struct store_conversation *
         resume_conversation(chat, conversation);
     }
     store_conversation_free(stored);
-    list_remove(&opening->node);
-    LIST_EACH(node, &opening->followers) {
+    list_remove(&load->node);
+    LIST_EACH(node, &load->openings) {
         list_remove(node);
         answer(CONTAINER_OF(node, struct opening, node), status, conversation);
     }
-    answer(opening, status, conversation);
+    deletes_go_on(&load->deletes);
     conversation_unref(conversation);
+    free(load);
 }
 
-static struct opening *find_load(const struct chat *chat, const char *name) {
+static struct load *find_load(const struct chat *chat, const char *name) {
     LIST_EACH(node, &chat->loads) {
-        struct opening *load = CONTAINER_OF(node, struct opening, node);
+        struct load *load = CONTAINER_OF(node, struct load, node);
         if (strcmp(load->conversation, name) == 0) {
             return load;
         }
@@ -49,7 +59,27 @@ static struct opening *find_load(const struct chat *chat, const char *name) {
     return NULL;
 }
 
-/* A conversation is read once, however many ask for it meanwhile: what waits in the mailboxes is bounded (I6). */
+struct list_node *open_deletes(const struct chat *chat, const char *name) {
+    struct load *load = find_load(chat, name);
+    return load ? &load->deletes : NULL;
+}
+
+static enum status begin_load(struct chat *chat, const char *name, struct load **out) {
+    struct load *load = mem_alloc(sizeof *load);
+    load->chat = chat;
+    id_copy(load->conversation, sizeof load->conversation, name);
+    list_init(&load->openings);
+    list_init(&load->deletes);
+    enum status status = store_load_conversation(chat->store, load->conversation, on_loaded, load);
+    if (status) {
+        free(load);
+        return status;
+    }
+    list_append(&chat->loads, &load->node);
+    *out = load;
+    return STATUS_OK;
+}
+
 static struct chat_call *open_named(struct opening *opening, const char *name) {
     struct chat *chat = opening->call.chat;
     struct conversation *conversation = hub_find(&chat->hub, name);
@@ -59,25 +89,19 @@ static struct chat_call *open_named(struct opening *opening, const char *name) {
         conversation_unref(conversation);
         return NULL;
     }
-    struct opening *load = find_load(chat, name);
-    if (load) {
-        list_append(&load->followers, &opening->node);
-        return &opening->call;
-    }
-    id_copy(opening->conversation, sizeof opening->conversation, name);
-    enum status status = store_load_conversation(chat->store, opening->conversation, on_loaded, opening);
+    struct load *load = find_load(chat, name);
+    enum status status = load ? STATUS_OK : begin_load(chat, name, &load);
     if (status) {
         answer(opening, status, NULL);
         return NULL;
     }
-    list_append(&chat->loads, &opening->node);
+    list_append(&load->openings, &opening->node);
     return &opening->call;
 }
 
 static struct opening *opening_new(struct chat *chat, chat_on_opened callback, void *ctx) {
     struct opening *opening = call_new(sizeof *opening, chat, ctx);
     opening->callback = callback;
-    list_init(&opening->followers);
     return opening;
 }
 

@@ -93,7 +93,6 @@ static void start_answer(struct send *send, const struct store_sent *sent) {
     size_t index = add_messages(send, sent, conversation);
     begin_turn(&send->begin, conversation, conversation->messages[index], NULL);
     chat_tell(chat, conversation, is_new ? CONVERSATION_CREATED : CONVERSATION_RUNNING);
-    deletes_go_on(&send->begin.deletes);
     reply(send, conversation, index, false);
     conversation_unref(conversation);
 }
@@ -102,7 +101,6 @@ static void start_answer(struct send *send, const struct store_sent *sent) {
 static void on_duplicate_opened(void *ctx, enum status status, struct conversation *conversation) {
     struct send *send = ctx;
     size_t index;
-    deletes_go_on(&send->begin.deletes);
     if (status || conversation_find_generation(conversation, send->begin.generation_id, &index) == NULL) {
         refuse(send, status ? status : STATUS_IO);
         return;
@@ -127,7 +125,6 @@ static void on_stored(void *ctx, const struct store_sent *sent) {
         start_failed(send, sent);
     }
     if (sent->status) {
-        deletes_go_on(&send->begin.deletes);
         refuse(send, sent->status);
         return;
     }

@@ -6,6 +6,9 @@ import subprocess
 import time
 from pathlib import Path
 
+# For `what`: a call does not return before the block ends.
+HOLD = "delay_enter=600000000"
+
 
 def thread_id(server, name):
     """Threads of the server: `store` writes the database, `store-sync` waits for the disk. Each takes its name when it first runs, which may
