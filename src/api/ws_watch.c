@@ -1,7 +1,8 @@
 /* ws_watch.c - GET /ws/conversation/watch/{id}, the original protocol [W13]: one conversation, as increments and as a whole.
  *
- * `update` holds the whole transcript, so it is written only when the watcher has nothing left to read: what it says is then exactly
- * where the increments stand, and no reader of both sees a text twice. It costs with the square of the answer, hence the throttle.
+ * `update` holds the transcript up to where the watcher stands: exactly what the increments have said, and no reader of both sees a text
+ * twice. Beside increments it is written when the watcher has nothing left to read. It costs with the square of the answer, hence the
+ * throttle.
  *
  * Thread  the loop thread only.
  * Limits  one `update` per WATCH_UPDATE_MS while text grows; a transcript larger than a frame closes the socket with 4009.
@@ -94,69 +95,26 @@ static void on_open(struct api_conn *conn) {
 
 /* ---- The whole ---- */
 
-/* Where a reader of the whole stands: the last generation and its last event. */
-struct place {
-    const char *generation; /* NULL: there is none yet */
-    uint64_t seq;
-    uint32_t tokens_used;
-    uint32_t context_size;
-};
-
-static struct place newest_place(const struct conversation *conversation) {
-    struct place place = { 0 };
-    conversation_usage(conversation, &place.tokens_used, &place.context_size);
-    for (size_t i = conversation_shown(conversation); i-- > 0 && place.generation == NULL;) {
-        const struct stream *stream = conversation->messages[i]->stream;
-        place.generation = stream ? stream->id : NULL;
-        place.seq = stream ? stream->last_seq : 0;
-    }
-    return place;
-}
-
-/* Takes from the end of the transcript the text that the events after `seq` of its last message added, and the generations after it. */
-static void cut_transcript(struct bytes *transcript, const struct conversation *conversation,
-                           const struct watch_item *item) {
-    static const char tail[] = "\n\n";
-    const struct message *last = conversation->messages[conversation_shown(conversation) - 1];
-    if (item->message != last || transcript->failed) {
-        return;
-    }
-    size_t later = item->stream->text.size - item->stream->ends[item->seq - 1];
-    for (const struct stream *stream = item->stream->next; stream; stream = stream->next) {
-        later += stream->text.size;
-    }
-    transcript->size -= later + sizeof tail - 1;
-    bytes_add_text(transcript, tail);
-}
-
-static void write_update(struct watch_socket *socket, const struct place *place) {
+/* What the watcher has given out up to now: the text, and where it stands. */
+static void write_update(struct watch_socket *socket) {
+    struct watch_place place = watcher_place(&socket->watcher);
     struct bytes frame;
     bytes_init(&frame, WS_FRAME_BYTES_MAX);
+    bytes_clear(&socket->transcript);
+    if (watcher_transcript(&socket->watcher, &socket->transcript) != STATUS_OK) {
+        LOG_WARN("transcript_too_large", "conversation=%s", socket->conversation);
+        frame.failed = true;
+    }
     bytes_add_text(&frame, "{\"type\":\"update\",\"content\":");
-    const struct bytes *transcript = &socket->transcript;
-    bytes_add_json_string(&frame, transcript->data ? transcript->data : "", transcript->size);
-    bytes_add_format(&frame, ",\"tokens_used\":%u,\"max_tokens\":%u,\"generation\":", place->tokens_used,
-                     place->context_size);
-    bytes_add_format(&frame, place->generation ? "\"%s\"" : "null", place->generation);
+    bytes_add_json_string(&frame, socket->transcript.data ? socket->transcript.data : "",
+                          socket->transcript.size);
+    bytes_add_format(&frame, ",\"tokens_used\":%u,\"max_tokens\":%u,\"generation\":", place.tokens_used,
+                     place.context_size);
+    bytes_add_format(&frame, place.generation ? "\"%s\"" : "null", place.generation);
     bytes_add_format(&frame, ",\"epoch\":\"%s\",\"seq\":%llu}", chat_epoch(socket->conn.api->chat),
-                     (unsigned long long)place->seq);
-    frame.failed = frame.failed || transcript->failed;
+                     (unsigned long long)place.seq);
     ws_frame_write_bytes(&socket->conn, &frame);
     bytes_deinit(&frame);
-}
-
-static void make_transcript(struct watch_socket *socket) {
-    bytes_clear(&socket->transcript);
-    if (conversation_transcript(socket->watcher.conversation, &socket->transcript) != STATUS_OK) {
-        LOG_WARN("transcript_too_large", "conversation=%s", socket->conversation);
-    }
-}
-
-/* Everything there is. Only when the watcher has nothing left to read, or is put at the end in the same step. */
-static void write_newest_update(struct watch_socket *socket) {
-    struct place place = newest_place(socket->watcher.conversation);
-    make_transcript(socket);
-    write_update(socket, &place);
     socket->updated_ms = clock_now_ms();
     socket->has_grown = false;
     socket->has_ended = false;
@@ -168,22 +126,7 @@ static void write_first_update(struct watch_socket *socket) {
     watcher_init(&socket->watcher, conversation, want_write, socket);
     conversation_unref(conversation);
     socket->first_due = false;
-    write_newest_update(socket);
-}
-
-/* Everything up to what the watcher just gave. */
-static void write_update_at(struct watch_socket *socket, const struct watch_item *item) {
-    const struct stream *stream = item->stream;
-    struct place place = newest_place(socket->watcher.conversation);
-    make_transcript(socket);
-    if (stream) {
-        place.generation = stream->id;
-        place.seq = item->seq;
-        place.tokens_used = item->tokens_used;
-        place.context_size = item->context_size;
-        cut_transcript(&socket->transcript, socket->watcher.conversation, item);
-    }
-    write_update(socket, &place);
+    write_update(socket);
 }
 
 /* ---- Increments ---- */
@@ -261,7 +204,7 @@ static bool write_next(struct watch_socket *socket) {
     socket->has_grown = true;
     socket->has_ended = socket->has_ended || kind == WATCH_END;
     if (socket->updates == UPDATES_FULL) {
-        write_update_at(socket, &item);
+        write_update(socket);
     } else {
         write_increment(socket, &item);
     }
@@ -278,7 +221,7 @@ static void write_due_update(struct watch_socket *socket) {
     }
     uint64_t passed_ms = clock_now_ms() - socket->updated_ms;
     if (socket->has_ended || passed_ms >= WATCH_UPDATE_MS) {
-        write_newest_update(socket);
+        write_update(socket);
         return;
     }
     net_loop(socket->conn.api->net)->timer_set(socket->timer, (int64_t)(WATCH_UPDATE_MS - passed_ms));

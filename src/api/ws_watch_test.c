@@ -90,6 +90,32 @@ static void test_updates_full_sends_the_whole_per_token_exactly(void **state) {
     world_expect_nothing();
 }
 
+/* A reader that is a message behind is told what was there then, and not what has come since. */
+static void test_updates_full_are_exact_for_a_slow_reader(void **state) {
+    (void)state;
+    watch(PATH, "updates=full");
+    world_expect("{\"type\":\"update\",\"seq\":2}");
+    world_token("B");
+    world_end("stop", NULL);
+    conversation_add_text(world->conversation, "u2", "a1", STORE_ROLE_USER, "More", 2000);
+    world->stream = stream_new(WORLD_NEXT, 2, "m");
+    conversation_add_answer(world->conversation, "a2", "u2", world->stream, 2000);
+    world->stream->n_prompt_tokens = 9;
+    world->stream->context_size = 200;
+    world_token("C"); /* all are there before any is written */
+#define FIRST BEGINNING "AB\\n\\n"
+    world_expect("{\"content\":\"" FIRST "\",\"generation\":\"" WORLD_GENERATION
+                 "\",\"seq\":3,\"tokens_used\":6,\"max_tokens\":100}");
+    world_expect("{\"content\":\"" FIRST "\",\"generation\":\"" WORLD_GENERATION
+                 "\",\"seq\":4,\"tokens_used\":6,\"max_tokens\":100}");
+    world_expect("{\"content\":\"" FIRST "USER:\\nMore\\n\\n\",\"generation\":\"" WORLD_GENERATION
+                 "\",\"seq\":4,\"tokens_used\":6,\"max_tokens\":100}");
+    world_expect("{\"content\":\"" FIRST
+                 "USER:\\nMore\\n\\nASSISTANT:\\nC\\n\\n\",\"generation\":\"" WORLD_NEXT
+                 "\",\"seq\":2,\"tokens_used\":10,\"max_tokens\":200}");
+    world_expect_nothing();
+}
+
 static void test_a_good_cursor_begins_with_what_came_after_it(void **state) {
     (void)state;
     world_token("B");
@@ -205,6 +231,7 @@ int main(void) {
         TEST(test_the_whole_is_sent_at_most_four_times_a_second_while_it_grows),
         TEST(test_updates_delta_sends_the_whole_only_once),
         TEST(test_updates_full_sends_the_whole_per_token_exactly),
+        TEST(test_updates_full_are_exact_for_a_slow_reader),
         TEST(test_a_good_cursor_begins_with_what_came_after_it),
         TEST(test_increments_and_the_whole_go_over_a_seam),
         TEST(test_updates_full_are_exact_over_a_seam),

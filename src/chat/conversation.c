@@ -234,17 +234,3 @@ void conversation_usage(const struct conversation *conversation, uint32_t *token
         }
     }
 }
-
-enum status conversation_transcript(const struct conversation *conversation, struct bytes *out) {
-    static const char *const heads[] = { [STORE_ROLE_SYSTEM] = "SYSTEM:\n",
-                                         [STORE_ROLE_USER] = "USER:\n",
-                                         [STORE_ROLE_ASSISTANT] = "ASSISTANT:\n" };
-    size_t n_shown = conversation_shown(conversation);
-    for (size_t i = 0; i < n_shown; i++) {
-        const struct message *message = conversation->messages[i];
-        bytes_add_text(out, heads[message->role]);
-        message_add_text(message, out);
-        bytes_add_text(out, "\n\n");
-    }
-    return out->failed ? STATUS_FULL : STATUS_OK;
-}

@@ -118,9 +118,6 @@ void conversation_notify(struct conversation *conversation);
 void conversation_usage(const struct conversation *conversation, uint32_t *tokens_used,
                         uint32_t *context_size);
 
-/* conversation_transcript writes the plain text of wire [W18]. */
-enum status conversation_transcript(const struct conversation *conversation, struct bytes *out);
-
 /* ---- Watchers ---- */
 enum watch_kind {
     WATCH_NONE,    /* nothing new */
@@ -179,5 +176,19 @@ enum watch_kind watcher_next(struct watcher *watcher, uint32_t n_tokens_max, siz
 
 /* watcher_has_more: watcher_next would give something. */
 bool watcher_has_more(const struct watcher *watcher);
+
+/* watcher_place is where its reader is: what a cursor would name, and how full the context was there. */
+struct watch_place {
+    const char *generation; /* NULL: there was no answer yet */
+    uint64_t seq;
+    uint32_t tokens_used; /* 0 while unknown, like context_size */
+    uint32_t context_size;
+};
+struct watch_place watcher_place(const struct watcher *watcher);
+
+/* ---- The plain text of wire [W18] ---- (transcript.c) */
+/* conversation_transcript appends all that is shown, watcher_transcript what the watcher's reader has been given. */
+enum status conversation_transcript(const struct conversation *conversation, struct bytes *out);
+enum status watcher_transcript(const struct watcher *watcher, struct bytes *out);
 
 #endif

@@ -173,3 +173,28 @@ bool watcher_has_more(const struct watcher *watcher) {
     struct watch_item item;
     return watcher_next(&probe, 1, 1, &item) != WATCH_NONE;
 }
+
+static void take_place(struct watch_place *place, const struct stream *stream, uint64_t seq) {
+    if (place->generation == NULL) {
+        place->generation = stream->id;
+        place->seq = seq;
+    }
+    if (place->context_size == 0 && stream->context_size) {
+        place->tokens_used = stream_tokens_used(stream, seq);
+        place->context_size = stream->context_size;
+    }
+}
+
+struct watch_place watcher_place(const struct watcher *watcher) {
+    struct watch_place place = { 0 };
+    if (watcher->stream && watcher->seq > 0) {
+        take_place(&place, watcher->stream, watcher->seq);
+    }
+    for (size_t i = watcher->index; i-- > 0 && place.context_size == 0;) {
+        const struct stream *stream = watcher->conversation->messages[i]->stream;
+        if (stream) {
+            take_place(&place, stream, stream->last_seq);
+        }
+    }
+    return place;
+}
