@@ -109,15 +109,13 @@ const char *reply_error_code(enum status status); /* → [N11] */
 bool reply_goes_on(const struct api *api, const struct stream *stream);
 /* reply_is_failure: it ended as "error" or "interrupted". */
 bool reply_is_failure(const struct stream *stream);
+#define REPLY_DELETED_TEXT   "the conversation was deleted: choose another"
+#define REPLY_NOT_FOUND_TEXT "there is nothing at this address: look at the list in docs/protocol.md"
 /* Of one that is left (chat_is_left). */
 #define REPLY_LEFT_TEXT "the server is stopping: this answer is made after its next start"
 /* Of a generation that reply_is_failure: what a waiting caller is told. */
 int reply_end_http_status(const struct stream *stream);
 const char *reply_end_text(const struct stream *stream);
-/* reply_body_object parses the request's body as a JSON object; NULL: it has been answered (400, 415). An
- * empty body is {}. */
-json_t *reply_body_object(struct net_conn *net);
-
 /* encode.c: JSON of domain objects; new references */
 json_t *encode_message(const struct message *message); /* MESSAGE of wire part 3 */
 /* encode_phase and encode_end add the fields of [N5], and of the event `end`, to an object. */
@@ -136,9 +134,6 @@ void ws_native_broadcast_conversation(struct api *api, const struct conversation
 void ws_native_broadcast_model(struct api *api);
 void ws_native_broadcast_storage(struct api *api);
 
-/* rest_chat_take_send reads {"message","conversation_id"?}; false: it has been answered. */
-bool rest_chat_take_send(struct net_conn *net, const json_t *body, char conversation[ID_CONVERSATION_BYTES],
-                         struct chat_send *send /* out */);
 void rest_chat_handle(struct api *api, struct net_conn *net);          /* POST /api/chat [W14] */
 void rest_chat_stream_handle(struct api *api, struct net_conn *net);   /* POST, GET /api/chat/stream [W15] */
 void rest_chat_cancel_handle(struct api *api, struct net_conn *net);   /* [W16] */

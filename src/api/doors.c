@@ -154,7 +154,7 @@ static bool body_check(struct net_conn *net) {
     bool needs_type = *type || is_upload || net_conn_has_body(net);
     if (net_conn_method(net) == NET_POST && needs_type && !doors_is_content_type(type, wanted)) {
         reply_error(net, 415,
-                    is_upload ? "send the file as multipart/form-data"
+                    is_upload ? "the file must be sent as multipart/form-data"
                               : "send the body as JSON, with the header Content-Type: application/json");
         return false;
     }

@@ -75,7 +75,7 @@ void generation_events_reply(struct net_conn *net, const char *epoch, const stru
     bytes_add_format(&page, is_whole ? "null" : "%llu", (unsigned long long)seq);
     bytes_add_format(&page, ",\"ended\":%s}", stream->is_ended ? "true" : "false");
     if (page.failed) {
-        reply_error(net, 413, "this event is too large for one answer");
+        reply_error(net, 413, "this event is too large for one answer: read it as text/event-stream");
     } else {
         reply_text(net, 200, "application/json", page.data, page.size);
     }

@@ -12,6 +12,7 @@
  */
 #include "api/api_internal.h"
 #include "api/openai.h"
+#include "api/request.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -371,7 +372,7 @@ static bool resolve(const struct api *api, const char *model, char path[PATH_MAX
 }
 
 void openai_chat_handle(struct api *api, struct net_conn *net) {
-    json_t *body = reply_body_object(net);
+    json_t *body = request_body(net);
     if (body == NULL) {
         return;
     }

@@ -37,7 +37,8 @@ static void reply_one(struct net_conn *net, const struct model_file *files, size
         }
     }
     struct openai_error error;
-    openai_error_set(&error, 404, "model_not_found", "model", "there is no model \"%.200s\"", id);
+    openai_error_set(&error, 404, "model_not_found", "model",
+                     "there is no model \"%.200s\": GET /v1/models lists those there are", id);
     openai_error_reply(net, &error);
 }
 

@@ -48,6 +48,9 @@ static bool add_part(struct bytes *text, const json_t *part, const char *param, 
     const char *type = json_get_text(part, "type", "");
     const char *piece = NULL;
     struct fault fault;
+    if (!json_is_object(part)) {
+        return openai_error_set(error, 400, NULL, param, "a part of \"content\" must be an object");
+    }
     if (strcmp(type, "text") != 0) {
         return openai_error_set(error, 400, NULL, param,
                                 "contents of the type \"%.40s\" are not supported: send text", type);
@@ -165,11 +168,11 @@ static bool take_limit(struct settings *settings, const json_t *body, struct ope
     const char *key = present(body, "max_completion_tokens") ? "max_completion_tokens" : "max_tokens";
     struct fault fault;
     int64_t n = settings->n_tokens_max;
-    if (!check(json_take_int(body, key, -1, INT64_MAX, &n, &fault), &fault, key, error)) {
+    if (!check(json_take_int(body, key, INT64_MIN, INT64_MAX, &n, &fault), &fault, key, error)) {
         return false;
     }
-    if (n == 0) {
-        return openai_error_set(error, 400, NULL, key, "\"%s\" must be at least 1", key);
+    if (n < 1 && n != -1) {
+        return openai_error_set(error, 400, NULL, key, "\"%s\" must be at least 1, or -1 for no limit", key);
     }
     settings->n_tokens_max = n > TOKENS_MAX ? TOKENS_MAX : n;
     return true;

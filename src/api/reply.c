@@ -25,7 +25,9 @@ void reply_json_with(struct net_conn *net, int status, const char *headers, json
         /* 15 digits: 0.7 stays 0.7. A file name that is no UTF-8 made no body: it cannot be said in JSON. */
         char *text = body ? json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
         status = text ? status : 500;
-        text = text ? text : mem_copy_string("{\"error\":\"the answer cannot be said in JSON\"}");
+        text =
+            text ? text
+                 : mem_copy_string("{\"error\":\"a file name in the answer is no UTF-8: rename that file\"}");
         char *all = mem_format("%s%s", API_HEADERS, headers ? headers : "");
         net_reply(net, &(struct net_reply){ .status = status,
                                             .content_type = "application/json",
@@ -154,23 +156,4 @@ const char *reply_end_text(const struct stream *stream) {
                          strcmp(stream->reason, "interrupted") == 0
                              ? "the answer was interrupted: the engine or the server stopped"
                              : "the answer could not be made: look at the log");
-}
-
-json_t *reply_body_object(struct net_conn *net) {
-    size_t n_bytes;
-    const char *body = net_conn_body(net, &n_bytes);
-    if (n_bytes == 0) {
-        return json_object();
-    }
-    if (!doors_is_content_type(net_conn_header(net, NET_HEADER_CONTENT_TYPE), "application/json")) {
-        reply_error(net, 415, "send the body as JSON, with the header Content-Type: application/json");
-        return NULL;
-    }
-    json_t *object = NULL;
-    struct fault fault;
-    enum status status = json_parse_object(body, n_bytes, &object, &fault);
-    if (status) {
-        reply_status(net, status, fault.text);
-    }
-    return object;
 }

@@ -1,5 +1,6 @@
 /* rest_chat.c - [W14] an answer as one piece, [W16] the end of one, and [W28] going on with one. */
 #include "api/api_internal.h"
+#include "api/request.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,28 +26,6 @@ static struct rest_chat *begin(struct api *api, struct net_conn *net) {
     return self;
 }
 
-bool rest_chat_take_send(struct net_conn *net, const json_t *body, char conversation[ID_CONVERSATION_BYTES],
-                         struct chat_send *send) {
-    const char *name = NULL;
-    struct fault fault;
-    *send = (struct chat_send){ 0 };
-    if (json_take_string(body, "message", &send->text, &fault) != STATUS_OK ||
-        json_take_string(body, "conversation_id", &name, &fault) != STATUS_OK) {
-        reply_error(net, 400, fault.text);
-        return false;
-    }
-    if (send->text == NULL) {
-        reply_error(net, 400, "\"message\" is missing");
-        return false;
-    }
-    if (name && !id_parse_conversation(name, conversation)) {
-        reply_error(net, 400, "\"conversation_id\" is no id of a conversation");
-        return false;
-    }
-    send->conversation = name ? conversation : NULL;
-    return true;
-}
-
 /* ---- [W14] ---- */
 
 static void reply_answer(struct rest_chat *self, const struct stream *stream) {
@@ -68,7 +47,7 @@ static void read_until_end(struct rest_chat *self,
     struct watch_item item;
     while (watcher_next(&self->watcher, UINT32_MAX, SIZE_MAX, &item) != WATCH_NONE) {
         if (item.kind == WATCH_GONE) {
-            reply_error(self->call.conn.net, 404, "the conversation was deleted");
+            reply_error(self->call.conn.net, 404, REPLY_DELETED_TEXT);
         } else if (item.kind == WATCH_END && item.message == self->message &&
                    !reply_goes_on(self->call.conn.api, item.stream)) {
             answer(self, item.stream);
@@ -106,8 +85,14 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
 void rest_chat_handle(struct api *api, struct net_conn *net) {
     char conversation[ID_CONVERSATION_BYTES];
     struct chat_send send;
-    json_t *body = reply_body_object(net);
-    if (body && rest_chat_take_send(net, body, conversation, &send)) {
+    struct fault fault;
+    json_t *body = request_body(net);
+    if (body == NULL) {
+        return;
+    }
+    if (request_take_message(body, conversation, &send, &fault) != STATUS_OK) {
+        reply_error(net, 400, fault.text);
+    } else {
         struct rest_chat *self = begin(api, net);
         /* Whoever goes away leaves the answer to be made: it belongs to the conversation (P8). */
         self->call.call = chat_send(api->chat, &send, on_sent, self);
@@ -148,7 +133,7 @@ static void on_generation(void *ctx, enum status status, struct conversation *co
     const struct message *answer =
         status ? NULL : conversation_find_generation(conversation, self->generation, &index);
     if (answer == NULL) {
-        reply_status(self->call.conn.net, status ? status : STATUS_NOT_FOUND, "there is no such generation");
+        reply_status(self->call.conn.net, status ? status : STATUS_NOT_FOUND, CHAT_NO_ANSWER);
     } else if (answer->stream->is_ended) {
         reply_end(self, message_find_generation(answer, self->generation));
     } else {
@@ -166,7 +151,7 @@ static void on_conversation(void *ctx, enum status status, struct conversation *
     struct rest_chat *self = ctx;
     self->call.call = NULL;
     if (status) {
-        reply_status(self->call.conn.net, status, "there is no such conversation");
+        reply_status(self->call.conn.net, status, CHAT_NO_CONVERSATION);
     } else if (has_open_answer(conversation)) {
         cancel_conversation(self, conversation);
     } else {
@@ -183,37 +168,33 @@ static void cancel_only(struct api *api, struct net_conn *net) {
     if (running) {
         cancel_conversation(begin(api, net), running);
     } else {
-        reply_error(net, 400, "name a \"conversation_id\" or a \"generation_id\"");
+        reply_error(net, 400, "what shall end must be named: \"conversation_id\" or \"generation_id\"");
     }
 }
 
 void rest_chat_cancel_handle(struct api *api, struct net_conn *net) {
-    json_t *body = reply_body_object(net);
+    char conversation[ID_CONVERSATION_BYTES];
+    char generation[ID_HEX_BYTES];
+    struct fault fault;
+    json_t *body = request_body(net);
     if (body == NULL) {
         return;
     }
-    const char *name = NULL;
-    const char *generation = NULL;
-    char conversation[ID_CONVERSATION_BYTES];
-    struct fault fault;
-    if (json_take_string(body, "conversation_id", &name, &fault) != STATUS_OK ||
-        json_take_string(body, "generation_id", &generation, &fault) != STATUS_OK) {
+    enum status status = request_take_conversation(body, "conversation_id", conversation, &fault);
+    status = status ? status : request_take_generation(body, "generation_id", generation, &fault);
+    json_decref(body);
+    if (status) {
         reply_error(net, 400, fault.text);
-    } else if (generation && id_is_hex(generation)) {
+    } else if (generation[0]) {
         struct rest_chat *self = begin(api, net);
         memcpy(self->generation, generation, sizeof self->generation);
         self->call.call = chat_open_generation(api->chat, generation, on_generation, self);
-    } else if (!generation && name && id_parse_conversation(name, conversation)) {
+    } else if (conversation[0]) {
         struct rest_chat *self = begin(api, net);
         self->call.call = chat_open_conversation(api->chat, conversation, on_conversation, self);
-    } else if (!generation && !name) {
-        cancel_only(api, net);
     } else {
-        reply_error(net, 400,
-                    generation ? "\"generation_id\" is no id of a generation"
-                               : "\"conversation_id\" is no id of a conversation");
+        cancel_only(api, net);
     }
-    json_decref(body);
 }
 
 /* ---- [W28] ---- */
@@ -232,19 +213,21 @@ static void on_continued(void *ctx, const struct chat_sent *sent) {
 }
 
 void rest_chat_continue_handle(struct api *api, struct net_conn *net) {
-    json_t *body = reply_body_object(net);
-    const char *generation = NULL;
+    char generation[ID_HEX_BYTES];
     struct fault fault;
+    json_t *body = request_body(net);
     if (body == NULL) {
         return;
     }
-    if (json_take_string(body, "generation_id", &generation, &fault) != STATUS_OK) {
-        reply_error(net, 400, fault.text);
-    } else if (generation == NULL || !id_is_hex(generation)) {
-        reply_error(net, 400, "\"generation_id\" is no id of a generation");
-    } else {
-        struct api_call *self = api_call_begin(sizeof *self, api, net);
-        self->call = chat_continue(api->chat, generation, on_continued, self);
+    enum status status = request_take_generation(body, "generation_id", generation, &fault);
+    if (status == STATUS_OK && generation[0] == '\0') {
+        status = request_missing("generation_id", &fault);
     }
     json_decref(body);
+    if (status) {
+        reply_error(net, 400, fault.text);
+        return;
+    }
+    struct api_call *self = api_call_begin(sizeof *self, api, net);
+    self->call = chat_continue(api->chat, generation, on_continued, self);
 }

@@ -3,6 +3,7 @@
  * A request with Last-Event-ID goes on behind that event, one with a message makes a new answer; after that
  * both are the same walk (sse.h).
  */
+#include "api/request.h"
 #include "api/sse.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -46,7 +47,7 @@ static void add_item(struct sse *sse, struct bytes *frame, const struct watch_it
     } else if (item->kind == WATCH_END) {
         add_end(sse, frame);
     } else if (item->kind == WATCH_GONE) {
-        add_error(sse, frame, "the conversation was deleted");
+        add_error(sse, frame, REPLY_DELETED_TEXT);
         add_done(sse, frame);
     }
 }
@@ -82,7 +83,10 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
 static void send_message(struct sse *sse, const json_t *body) {
     char conversation[ID_CONVERSATION_BYTES];
     struct chat_send send;
-    if (rest_chat_take_send(sse->call.conn.net, body, conversation, &send)) {
+    struct fault fault;
+    if (request_take_message(body, conversation, &send, &fault) != STATUS_OK) {
+        reply_error(sse->call.conn.net, 400, fault.text);
+    } else {
         LOG_DEBUG("[SSE]", "request conn=%llu", (unsigned long long)net_conn_number(sse->call.conn.net));
         sse->call.call = chat_send(sse->call.conn.api->chat, &send, on_sent, sse);
     }
@@ -94,17 +98,18 @@ void rest_chat_stream_handle(struct api *api, struct net_conn *net) {
         return;
     }
     const char *last = net_conn_header(net, NET_HEADER_LAST_EVENT_ID);
-    json_t *body = reply_body_object(net);
+    json_t *body = request_body(net);
     if (body == NULL) {
         return;
     }
     struct sse *sse = sse_new(&encoder, api, net);
     if (*last == '\0' && net_conn_method(net) != NET_POST) {
-        reply_error(net, 400, "send a message with POST, or the header Last-Event-ID");
+        reply_error(net, 400,
+                    "there is nothing to go on with: send a message with POST, or the header Last-Event-ID");
     } else if (*last == '\0') {
         send_message(sse, body);
     } else if (!sse_parse_id(last, &sse->cursor)) {
-        reply_error(net, 400, "Last-Event-ID is no id of an event");
+        reply_error(net, 400, SSE_ID_FORM);
     } else {
         sse_resume(sse);
     }

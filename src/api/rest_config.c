@@ -1,5 +1,6 @@
 /* rest_config.c - [W20] */
 #include "api/api_internal.h"
+#include "api/request.h"
 
 static void reply_config(struct api *api, struct net_conn *net) {
     json_t *config = settings_json(chat_settings(api->chat));
@@ -12,7 +13,7 @@ void rest_config_handle(struct api *api, struct net_conn *net) {
         reply_config(api, net);
         return;
     }
-    json_t *body = reply_body_object(net);
+    json_t *body = request_body(net);
     struct fault fault;
     enum status status = body ? chat_change_settings(api->chat, body, &fault) : STATUS_OK;
     if (status == STATUS_DENIED || status == STATUS_NOT_FOUND) {

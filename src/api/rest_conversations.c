@@ -1,5 +1,6 @@
 /* rest_conversations.c - [W17] [W18] [W19] [W30]: the list, one, its end, and what it has of its own. */
 #include "api/api_internal.h"
+#include "api/request.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -85,7 +86,7 @@ static bool take_list(struct net_conn *net, char query[QUERY_BYTES], struct stor
         list->query = query;
     }
     if (list->query && !utf8_is_valid(query, strlen(query))) {
-        reply_error(net, 400, "\"q\" is not valid UTF-8");
+        reply_error(net, 400, "\"q\" must be valid UTF-8");
         return false;
     }
     bool has_before = net_conn_query(net, "before", before, sizeof before) != NET_QUERY_ABSENT;
@@ -149,13 +150,13 @@ static void on_opened(void *ctx, enum status status, struct conversation *conver
     struct net_conn *net = self->conn.net;
     self->call = NULL;
     if (status) {
-        reply_status(net, status, "there is no such conversation");
+        reply_status(net, status, CHAT_NO_CONVERSATION);
         return;
     }
     struct bytes transcript;
     bytes_init(&transcript, TRANSCRIPT_BYTES_MAX);
     if (conversation_transcript(conversation, &transcript) != STATUS_OK) {
-        reply_error(net, 413, "the conversation is too large for one answer");
+        reply_error(net, 413, "the conversation is too large for one answer: read it by its generations");
     } else if (wants_text(net)) {
         reply_text(net, 200, "text/plain; charset=utf-8", transcript.size ? transcript.data : "",
                    transcript.size);
@@ -172,7 +173,7 @@ static void on_deleted(void *ctx, enum status status) {
     self->call = NULL;
     if (status) {
         reply_status(self->conn.net, status,
-                     status == STATUS_NOT_FOUND ? "there is no such conversation"
+                     status == STATUS_NOT_FOUND ? CHAT_NO_CONVERSATION
                                                 : "it could not be deleted: look at the log");
         return;
     }
@@ -192,7 +193,7 @@ static void on_changed(void *ctx, enum status status) {
     self->call.call = NULL;
     if (status) {
         reply_status(self->call.conn.net, status,
-                     status == STATUS_NOT_FOUND ? "there is no such conversation"
+                     status == STATUS_NOT_FOUND ? CHAT_NO_CONVERSATION
                                                 : "it could not be stored: look at the log");
         return;
     }
@@ -200,23 +201,28 @@ static void on_changed(void *ctx, enum status status) {
     reply_json(self->call.conn.net, 200, json_pack("{s:b, s:o}", "success", true, "detach_seconds", seconds));
 }
 
+/* null is the setting again. */
+static enum status take_change(const json_t *body, struct change *out, struct fault *fault) {
+    const json_t *value = json_object_get(body, "detach_seconds");
+    out->has_seconds = !json_is_null(value);
+    return value
+               ? json_take_int(body, "detach_seconds", -1, SETTINGS_DETACH_SECONDS_MAX, &out->seconds, fault)
+               : request_missing("detach_seconds", fault);
+}
+
 static void change(struct api *api, struct net_conn *net, const char *name) {
-    json_t *body = reply_body_object(net);
+    json_t *body = request_body(net);
+    struct change asked = { 0 };
+    struct fault fault;
     if (body == NULL) {
         return;
     }
-    const json_t *value = json_object_get(body, "detach_seconds");
-    int64_t seconds = 0;
-    struct fault fault;
-    if (value == NULL) {
-        reply_error(net, 400, "\"detach_seconds\" is missing");
-    } else if (json_take_int(body, "detach_seconds", -1, SETTINGS_DETACH_SECONDS_MAX, &seconds, &fault) !=
-               STATUS_OK) {
+    if (take_change(body, &asked, &fault) != STATUS_OK) {
         reply_error(net, 400, fault.text);
     } else {
         struct change *self = api_call_begin(sizeof *self, api, net);
-        self->has_seconds = !json_is_null(value);
-        self->seconds = seconds;
+        self->has_seconds = asked.has_seconds;
+        self->seconds = asked.seconds;
         self->call.call =
             chat_set_detach(api->chat, name, self->has_seconds ? &self->seconds : NULL, on_changed, self);
     }
@@ -229,7 +235,7 @@ void rest_conversation_handle(struct api *api, struct net_conn *net) {
     const char *given = strncmp(net_conn_path(net), "/api/conversations/", 19) == 0 ? net_conn_path(net) + 19
                                                                                     : net_conn_path(net) + 18;
     if (!id_parse_conversation(given, name)) {
-        reply_error(net, 400, "this is no id of a conversation");
+        reply_error(net, 400, "the address " REQUEST_CONVERSATION_FORM);
         return;
     }
     if (net_conn_method(net) == NET_POST) {

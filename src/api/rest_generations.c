@@ -1,5 +1,6 @@
 /* rest_generations.c - [W26] one generation, [W27] its events: a page, or a stream that goes on until the last end. */
 #include "api/generation_events.h"
+#include "api/request.h"
 #include "api/sse.h"
 
 #include <errno.h>
@@ -55,11 +56,12 @@ static void on_opened(void *ctx, enum status status, struct conversation *conver
         status ? NULL : conversation_find_generation(conversation, self->generation, &index);
     const struct stream *stream = message ? message_find_generation(message, self->generation) : NULL;
     if (stream == NULL) {
-        reply_status(net, status ? status : STATUS_NOT_FOUND, "there is no such generation (generation)");
+        reply_status(net, status ? status : STATUS_NOT_FOUND, CHAT_NO_ANSWER " (generation)");
     } else if (!self->wants_events) {
         reply_json(net, 200, generation_json(api, conversation, message, stream));
     } else if (self->after_seq > stream->last_seq) {
-        reply_error(net, 404, "\"after\" names an event that does not exist yet (ahead)");
+        reply_error(net, 404,
+                    "\"after\" names an event that does not exist yet: read from one that was seen (ahead)");
     } else {
         generation_events_reply(net, chat_epoch(api->chat), message, stream, self->after_seq, self->n_max);
     }
@@ -140,9 +142,9 @@ static bool check_epoch(const struct api *api, struct net_conn *net) {
     char epoch[STORE_EPOCH_BYTES];
     enum net_query found = net_conn_query(net, "epoch", epoch, sizeof epoch);
     if (found == NET_QUERY_TOO_LONG) {
-        reply_error(net, 400, "\"epoch\" is no epoch");
+        reply_error(net, 400, "\"epoch\" must be the one that the answer was read with");
     } else if (found == NET_QUERY_FOUND && strcmp(epoch, chat_epoch(api->chat)) != 0) {
-        reply_error(net, 404, "\"epoch\" is of another database (epoch)");
+        reply_error(net, 404, "\"epoch\" is of another database: read the answer from its beginning (epoch)");
     }
     return !net_conn_is_answered(net);
 }
@@ -152,7 +154,7 @@ static void begin_stream(struct api *api, struct net_conn *net, const char *gene
     struct sse *sse = sse_new(&encoder, api, net);
     memcpy(sse->of_generation, generation, sizeof sse->of_generation);
     if (*last && !sse_parse_id(last, &sse->cursor)) {
-        reply_error(net, 400, "Last-Event-ID is no id of an event");
+        reply_error(net, 400, SSE_ID_FORM);
         return;
     }
     if (*last == '\0') {
@@ -174,7 +176,7 @@ void rest_generations_handle(struct api *api, struct net_conn *net) {
     uint64_t after_seq = 0;
     uint64_t n_max = EVENTS_DEFAULT;
     if (!take_path(net_conn_path(net), generation, &wants_events)) {
-        reply_error(net, 400, "this is no id of a generation");
+        reply_error(net, 400, "the address " REQUEST_GENERATION_FORM ", and /events or nothing behind it");
     } else if (!take_number(net, "after", INT64_MAX, &after_seq)) {
         reply_error(net, 400, "\"after\" must be the number of an event");
     } else if (!take_number(net, "limit", EVENTS_MAX, &n_max) || n_max == 0) {

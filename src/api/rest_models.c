@@ -1,5 +1,6 @@
 /* rest_models.c - [W21] [W22] [W23]: the model that answers, and the files it could be. */
 #include "api/api_internal.h"
+#include "api/request.h"
 #include "base/mem.h"
 
 #include <dirent.h>
@@ -29,7 +30,7 @@ static bool resolve(struct api *api, struct net_conn *net, const char *given, ch
 
 static bool is_too_long(struct net_conn *net, enum net_query found) {
     if (found == NET_QUERY_TOO_LONG) {
-        reply_error(net, 400, "the path is too long");
+        reply_error(net, 400, "the path must be shorter than 4096 bytes");
     }
     return found == NET_QUERY_TOO_LONG;
 }
@@ -69,7 +70,8 @@ static void on_model_change(void *ctx) {
     struct load *load = ctx;
     const struct engine *engine = models_engine(chat_models(load->call.conn.api->chat));
     if (engine == NULL || strcmp(engine_model_path(engine), load->path) != 0) {
-        reply_loaded(load, 503, "the load was given up: another model was asked for");
+        reply_loaded(load, 503,
+                     "another model was asked for meanwhile: load this one again if it is still wanted");
         return;
     }
     switch (engine_state(engine)) {
@@ -84,7 +86,7 @@ static void on_model_change(void *ctx) {
         reply_loaded(load, failed_http_status(engine_fault_code(engine)), engine_fault_text(engine));
         return;
     case ENGINE_STOPPED:
-        reply_loaded(load, 503, "the model was unloaded");
+        reply_loaded(load, 503, "the model was unloaded meanwhile: load it again if it is still wanted");
     }
 }
 
@@ -116,7 +118,9 @@ static void begin_load(struct api *api, struct net_conn *net, const char *path) 
         return;
     }
     if (!is_model_file(models, path)) {
-        reply_status(net, fault_set(&fault, STATUS_INVALID, "%.200s is no GGUF file", models_file_name(path)),
+        reply_status(net,
+                     fault_set(&fault, STATUS_INVALID, "%.200s is no GGUF file: choose another",
+                               models_file_name(path)),
                      fault.text);
         return;
     }
@@ -134,22 +138,17 @@ static void begin_load(struct api *api, struct net_conn *net, const char *path) 
     on_model_change(load);
 }
 
-/* The string at "model_path" of the body; false: it has been answered. */
-static bool take_path(struct net_conn *net, const json_t *body, const char **path) {
-    struct fault fault;
-    *path = NULL;
-    bool is_good = json_take_string(body, "model_path", path, &fault) == STATUS_OK;
-    if (!is_good) {
-        reply_error(net, 400, fault.text);
-    }
-    return is_good;
-}
-
 void rest_model_load_handle(struct api *api, struct net_conn *net) {
-    json_t *body = reply_body_object(net);
-    const char *given;
+    json_t *body = request_body(net);
+    const char *given = NULL;
     char path[PATH_MAX];
-    if (body && take_path(net, body, &given) && resolve(api, net, given, path)) {
+    struct fault fault;
+    if (body == NULL) {
+        return;
+    }
+    if (json_take_string(body, "model_path", &given, &fault) != STATUS_OK) {
+        reply_error(net, 400, fault.text);
+    } else if (resolve(api, net, given, path)) {
         begin_load(api, net, path);
     }
     json_decref(body);
@@ -227,16 +226,18 @@ void rest_model_history_handle(struct api *api, struct net_conn *net) {
         reply_json(net, 200, models_history(models));
         return;
     }
-    json_t *body = reply_body_object(net);
+    json_t *body = request_body(net);
     const char *given;
     char path[PATH_MAX];
-    if (body && take_path(net, body, &given)) {
-        if (given == NULL) {
-            reply_error(net, 400, "\"model_path\" is missing");
-        } else if (resolve(api, net, given, path)) {
-            models_remember(models, path);
-            reply_json(net, 200, json_pack("{s:b}", "success", true));
-        }
+    struct fault fault;
+    if (body == NULL) {
+        return;
+    }
+    if (request_need_string(body, "model_path", &given, &fault) != STATUS_OK) {
+        reply_error(net, 400, fault.text);
+    } else if (resolve(api, net, given, path)) {
+        models_remember(models, path);
+        reply_json(net, 200, json_pack("{s:b}", "success", true));
     }
     json_decref(body);
 }
@@ -316,12 +317,13 @@ void rest_browse_handle(struct api *api, struct net_conn *net) {
         return;
     }
     if (!models_is_allowed(models, given[0] ? given : models_folder(models), real)) {
-        reply_error(net, 403, "only the model folders can be looked at");
+        reply_error(net, 403,
+                    "only the model folders can be looked at: leave \"path\" away for the first of them");
         return;
     }
     DIR *directory = opendir(real);
     if (directory == NULL) {
-        reply_error(net, 400, "this is no folder that can be read");
+        reply_error(net, 400, "\"path\" must be a folder that can be read");
         return;
     }
     char *above = mem_format("%s/..", real);

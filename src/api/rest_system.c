@@ -1,5 +1,6 @@
 /* rest_system.c - [W25]: how busy the machine is, log lines of the page, and whether anything can answer. */
 #include "api/api_internal.h"
+#include "api/request.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -115,6 +116,22 @@ static enum log_level level_of(const char *name) {
     return log_parse_level(name, &level) ? level : LOG_LEVEL_INFO;
 }
 
+static bool is_string_or_absent(const json_t *line, const char *key) {
+    const json_t *value = json_object_get(line, key);
+    return value == NULL || json_is_null(value) || json_is_string(value);
+}
+
+static bool are_lines(const json_t *lines) {
+    for (size_t i = 0; i < json_array_size(lines); i++) {
+        const json_t *line = json_array_get(lines, i);
+        if (!json_is_object(line) || !is_string_or_absent(line, "level") ||
+            !is_string_or_absent(line, "message")) {
+            return false;
+        }
+    }
+    return json_is_array(lines);
+}
+
 static void log_line(struct rest_system *system, const json_t *line) {
     const char *message = json_get_text(line, "message", "");
     if (*message == '\0' || !may_log(system)) {
@@ -130,13 +147,13 @@ static void log_line(struct rest_system *system, const json_t *line) {
 }
 
 void rest_logs_handle(struct api *api, struct net_conn *net) {
-    json_t *body = reply_body_object(net);
+    json_t *body = request_body(net);
     if (body == NULL) {
         return;
     }
     const json_t *lines = json_object_get(body, "logs");
-    if (!json_is_array(lines)) {
-        reply_error(net, 400, "\"logs\" must be a list of {\"level\",\"message\"}");
+    if (!are_lines(lines)) {
+        reply_error(net, 400, "\"logs\" must be a list of {\"level\",\"message\"}, which are strings");
     } else {
         for (size_t i = 0; i < json_array_size(lines); i++) {
             log_line(api->system, json_array_get(lines, i));

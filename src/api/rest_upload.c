@@ -20,6 +20,7 @@
 
 #define UPLOAD_BYTES_MAX      (1ull << 40)
 #define UPLOAD_NAME_BYTES_MAX 200
+#define UPLOAD_EXISTS_TEXT    "there is a file of this name already: give this one another name"
 
 struct upload {
     struct api_call call;
@@ -59,7 +60,8 @@ static enum status refuse_write(struct upload *upload) {
     bool is_full = errno == ENOSPC || errno == EDQUOT;
     LOG_WARN("upload_failed", "error=%s", strerror(errno));
     return refuse(upload, is_full ? 507 : 503,
-                  is_full ? "the disk is full" : "the file cannot be written: look at the log");
+                  is_full ? "the disk is full: free some space and send it again"
+                          : "the file cannot be written: look at the log");
 }
 
 /* The last component, of either kind of path; NULL: nothing that a file here may be called. */
@@ -85,7 +87,8 @@ static enum status open_part(struct upload *upload) {
     if (flock(upload->fd, LOCK_EX | LOCK_NB) != 0) {
         close(upload->fd);
         upload->fd = -1;
-        return refuse(upload, 409, "a file of this name is being uploaded");
+        return refuse(upload, 409,
+                      "a file of this name is being uploaded: wait for it, or give this one another name");
     }
     return ftruncate(upload->fd, 0) == 0 ? STATUS_OK : refuse_write(upload);
 }
@@ -96,7 +99,9 @@ static enum status on_file(void *ctx, const char *file_name) {
     const char *suffix = models_suffix(models);
     const char *name = safe_name(file_name);
     if (name == NULL || !models_has_suffix(models, name)) {
-        char *text = mem_format("the file's name must end in %s", suffix);
+        char *text =
+            mem_format("the file's name must end in %s, begin with no point, and have at most %d bytes",
+                       suffix, UPLOAD_NAME_BYTES_MAX);
         enum status status = refuse(upload, 400, text);
         free(text);
         return status;
@@ -105,7 +110,7 @@ static enum status on_file(void *ctx, const char *file_name) {
     upload->path = mem_format("%s/%s", models_folder(models), name);
     upload->part_path = mem_format("%s.part", upload->path);
     if (access(upload->path, F_OK) == 0) {
-        return refuse(upload, 409, "there is a file of this name already");
+        return refuse(upload, 409, UPLOAD_EXISTS_TEXT);
     }
     return open_part(upload);
 }
@@ -124,7 +129,7 @@ static bool is_magic(const struct upload *upload, const char *bytes, size_t n_by
 static enum status on_bytes(void *ctx, const char *bytes, size_t n_bytes) {
     struct upload *upload = ctx;
     if (upload->needs_magic && !is_magic(upload, bytes, n_bytes)) {
-        return refuse(upload, 400, "this is no GGUF file");
+        return refuse(upload, 400, "the file must be a model in the GGUF format");
     }
     upload->n_bytes += n_bytes;
     while (n_bytes > 0) {
@@ -143,7 +148,7 @@ static enum status on_piece(struct net_conn *net, const char *bytes, size_t n_by
     struct upload *upload = net_conn_ctx(net);
     enum status status = multipart_feed(&upload->multipart, bytes, n_bytes);
     if (status == STATUS_INVALID || status == STATUS_FULL) {
-        return refuse(upload, 400, "the body is no multipart/form-data with one file");
+        return refuse(upload, 400, "the body must be multipart/form-data with one file");
     }
     return status;
 }
@@ -156,7 +161,7 @@ void rest_upload_head(struct api *api, struct net_conn *net) {
     upload->fd = -1;
     const char *type = net_conn_header(net, NET_HEADER_CONTENT_TYPE);
     if (multipart_init(&upload->multipart, type, &handlers, upload) != STATUS_OK) {
-        reply_error(net, 400, "the Content-Type names no boundary");
+        reply_error(net, 400, "the Content-Type must name a boundary: multipart/form-data; boundary=…");
         return;
     }
     net_conn_accept_body(net, UPLOAD_BYTES_MAX, on_piece);
@@ -177,16 +182,15 @@ void rest_upload_handle(struct api *api, struct net_conn *net) {
         return;
     }
     if (!multipart_is_complete(&upload->multipart)) {
-        refuse(upload, 400, "the body ends before the file does, or holds none");
+        refuse(upload, 400, "the body must hold one whole file");
         return;
     }
     if (upload->needs_magic && upload->n_bytes < 4) {
-        refuse(upload, 400, "this is no GGUF file");
+        refuse(upload, 400, "the file must be a model in the GGUF format");
         return;
     }
     if (!take_name(upload)) {
-        errno == EEXIST ? (void)refuse(upload, 409, "there is a file of this name already")
-                        : (void)refuse_write(upload);
+        errno == EEXIST ? (void)refuse(upload, 409, UPLOAD_EXISTS_TEXT) : (void)refuse_write(upload);
         return;
     }
     close(upload->fd);

@@ -99,11 +99,11 @@ void router_on_head(void *ctx, struct net_conn *net) {
     }
     const struct route *route = find(net_conn_path(net));
     if (route == NULL || (net_conn_is_websocket(net) && !route->is_websocket)) {
-        reply_error(net, 404, "there is nothing at this address");
+        reply_error(net, 404, REPLY_NOT_FOUND_TEXT);
     } else if (!allows(route, net_conn_method(net))) {
         refuse_method(route, net);
     } else if (route->is_websocket && !net_conn_is_websocket(net)) {
-        reply_error(net, 400, "this address is a WebSocket");
+        reply_error(net, 400, "this address is a WebSocket: connect to it with ws://");
     } else if (route->is_websocket) {
         route->handle(api, net);
     } else if (route->on_head) {

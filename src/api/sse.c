@@ -113,9 +113,11 @@ void sse_begin(struct sse *sse, struct conversation *conversation, size_t index)
 static void refuse(struct sse *sse, enum status status, const char *reason) {
     struct fault fault;
     fault_set(&fault, status, "%s %s", sse->encoder->cursor_name,
-              strcmp(reason, "epoch") == 0   ? "is of another database (epoch)"
-              : strcmp(reason, "ahead") == 0 ? "names an event that does not exist yet (ahead)"
-                                             : "names no known answer (generation)");
+              strcmp(reason, "epoch") == 0
+                  ? "is of another database: read the answer from its beginning (epoch)"
+              : strcmp(reason, "ahead") == 0
+                  ? "names an event that does not exist yet: read from one that was seen (ahead)"
+                  : "names no answer that is known: look at its conversation (generation)");
     reply_status(sse->call.conn.net, status, fault.text);
 }
 

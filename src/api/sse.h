@@ -44,6 +44,7 @@ void sse_begin(struct sse *sse, struct conversation *conversation, size_t index)
 void sse_resume(struct sse *sse);
 
 /* GENERATION.EPOCH.SEQ: the id of an event. False: the text is none. */
+#define SSE_ID_FORM "Last-Event-ID must be the id of an event: GENERATION.EPOCH.SEQ"
 bool sse_parse_id(const char *text, struct cursor *cursor /* out */);
 void sse_add_id(const struct sse *sse, struct bytes *frame, uint64_t seq);
 

@@ -119,6 +119,6 @@ void static_files_handle(struct api *api, struct net_conn *net) {
     if (asset) {
         reply_asset(net, asset);
     } else {
-        reply_error(net, 404, "there is nothing at this address");
+        reply_error(net, 404, REPLY_NOT_FOUND_TEXT);
     }
 }

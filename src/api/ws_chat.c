@@ -9,6 +9,7 @@
  * Limits  CHAT_QUESTIONS_MAX wait. The socket's end stops no answer; questions that wait go with it.
  */
 #include "api/api_internal.h"
+#include "api/request.h"
 #include "api/ws_frame.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -105,29 +106,13 @@ static void advance(struct chat_socket *socket) {
 
 /* ---- Receiving ---- */
 
-static enum status take_fields(const json_t *request, struct question *question, struct fault *fault) {
-    const char *text = NULL;
-    const char *conversation = NULL;
-    enum status status = json_take_string(request, "message", &text, fault);
-    status = status ? status : json_take_string(request, "conversation_id", &conversation, fault);
-    if (status) {
-        return status;
-    }
-    if (text == NULL) {
-        return fault_set(fault, STATUS_INVALID, "\"message\" is missing");
-    }
-    if (conversation && !id_parse_conversation(conversation, question->conversation)) {
-        return fault_set(fault, STATUS_INVALID, "\"conversation_id\" is no conversation id");
-    }
-    question->text = mem_copy_string(text);
-    return STATUS_OK;
-}
-
 static void take_question(struct question *question, const char *text, size_t n_bytes) {
     json_t *request = NULL;
+    struct chat_send send = { 0 };
     struct fault fault = { 0 };
     enum status status = json_parse_object(text, n_bytes, &request, &fault);
-    status = status ? status : take_fields(request, question, &fault);
+    status = status ? status : request_take_message(request, question->conversation, &send, &fault);
+    question->text = mem_copy_string(send.text);
     question->fault = fault;
     question->fault.status = status;
     json_decref(request);
@@ -203,7 +188,7 @@ static void on_writable(struct api_conn *conn) {
             finish(socket, last_frame(socket, &item));
             return;
         case WATCH_GONE:
-            finish(socket, error_frame("the conversation was deleted"));
+            finish(socket, error_frame(REPLY_DELETED_TEXT));
             return;
         case WATCH_NONE:
             return;

@@ -1,3 +1,4 @@
+#include "api/request.h"
 #include "api/ws_world.h"
 
 #include <setjmp.h>
@@ -99,8 +100,8 @@ static void test_wrong_messages_are_answered_in_their_turn(void **state) {
     world_expect("{\"type\":\"done\"}");
     world_expect("{\"type\":\"error\"}");
     world_expect("{\"type\":\"error\",\"error\":\"\\\"message\\\" must be a string\"}");
-    world_expect("{\"type\":\"error\",\"error\":\"\\\"message\\\" is missing\"}");
-    world_expect("{\"type\":\"error\",\"error\":\"\\\"conversation_id\\\" is no conversation id\"}");
+    world_expect("{\"type\":\"error\",\"error\":\"\\\"message\\\" is missing: send it\"}");
+    world_expect("{\"type\":\"error\",\"error\":\"\\\"conversation_id\\\" " REQUEST_CONVERSATION_FORM "\"}");
     world_expect_nothing();
 }
 
@@ -180,7 +181,7 @@ static void test_a_deleted_conversation_is_an_error(void **state) {
     world_expect("{\"type\":\"token\"}");
     world->conversation->is_gone = true;
     conversation_notify(world->conversation);
-    world_expect("{\"type\":\"error\",\"error\":\"the conversation was deleted\"}");
+    world_expect("{\"type\":\"error\",\"error\":\"" REPLY_DELETED_TEXT "\"}");
     world_expect_nothing();
 }
 

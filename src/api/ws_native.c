@@ -10,6 +10,7 @@
  * Limits  NATIVE_WATCHES_MAX conversations, NATIVE_CALLS_MAX sends and stops without an answer; beyond: error{queue_full}.
  */
 #include "api/api_internal.h"
+#include "api/request.h"
 #include "api/ws_frame.h"
 #include "api/ws_native_frames.h"
 #include "base/clock.h"
@@ -159,7 +160,7 @@ static void on_opened(void *ctx, enum status status, struct conversation *conver
         begin_watch(watch, conversation);
         return;
     }
-    const char *text = status == STATUS_NOT_FOUND ? "there is no such conversation"
+    const char *text = status == STATUS_NOT_FOUND ? CHAT_NO_CONVERSATION
                                                   : "the conversation could not be read: look at the log";
     fail(watch->native, status, text,
          &(struct native_about){ .type = "watch", .conversation = watch->conversation });
@@ -199,25 +200,10 @@ static enum status take_cursor(const json_t *request, struct native_watch *watch
     return STATUS_OK;
 }
 
-/* The id at "conversation". STATUS_OK with out empty: there is none. */
-static enum status take_conversation(const json_t *request, char out[ID_CONVERSATION_BYTES],
-                                     struct fault *fault) {
-    const char *text = NULL;
-    out[0] = '\0';
-    enum status status = json_take_string(request, "conversation", &text, fault);
-    if (status == STATUS_OK && text && !id_parse_conversation(text, out)) {
-        return fault_set(fault, STATUS_INVALID, "\"conversation\" is no conversation id");
-    }
-    return status;
-}
-
 static enum status need_conversation(const json_t *request, char out[ID_CONVERSATION_BYTES],
                                      struct fault *fault) {
-    enum status status = take_conversation(request, out, fault);
-    if (status == STATUS_OK && out[0] == '\0') {
-        return fault_set(fault, STATUS_INVALID, "\"conversation\" is missing");
-    }
-    return status;
+    enum status status = request_take_conversation(request, "conversation", out, fault);
+    return status == STATUS_OK && out[0] == '\0' ? request_missing("conversation", fault) : status;
 }
 
 static enum status on_watch(struct native *native, const json_t *request, struct fault *fault) {
@@ -230,7 +216,8 @@ static enum status on_watch(struct native *native, const json_t *request, struct
     }
     remove_watch(find_watch(native, conversation));
     if (native->n_watches >= NATIVE_WATCHES_MAX) {
-        return fault_set(fault, STATUS_FULL, "at most %d conversations are watched by one socket",
+        return fault_set(fault, STATUS_FULL,
+                         "at most %d conversations are watched by one socket: unwatch one first",
                          NATIVE_WATCHES_MAX);
     }
     struct native_watch *watch = add_watch(native, conversation);
@@ -314,16 +301,14 @@ static enum status take_client_msg_id(const json_t *request, const char **out, s
 
 static enum status take_send(const json_t *request, struct chat_send *send, struct fault *fault) {
     enum status status = take_client_msg_id(request, &send->client_msg_id, fault);
-    status = status ? status : json_take_string(request, "text", &send->text, fault);
+    status = status ? status : request_need_string(request, "text", &send->text, fault);
     status = status ? status : json_take_string(request, "parent", &send->parent, fault);
     if (status) {
         return status;
     }
-    if (send->text == NULL) {
-        return fault_set(fault, STATUS_INVALID, "\"text\" is missing");
-    }
     if (send->parent && !id_is_hex(send->parent)) {
-        return fault_set(fault, STATUS_INVALID, "\"parent\" is no message id");
+        return fault_set(fault, STATUS_INVALID,
+                         "\"parent\" must be an id of a message: 32 hexadecimal digits");
     }
     return STATUS_OK;
 }
@@ -345,10 +330,12 @@ static enum status take_settings(struct native *native, const json_t *request, s
 /* A place for the answer, and for the watch that a new conversation gets. */
 static enum status check_room(const struct native *native, bool is_new, struct fault *fault) {
     if (native->n_calls >= NATIVE_CALLS_MAX) {
-        return fault_set(fault, STATUS_FULL, "%d requests of this socket wait already", NATIVE_CALLS_MAX);
+        return fault_set(fault, STATUS_FULL,
+                         "%d requests of this socket wait already: wait for their answers", NATIVE_CALLS_MAX);
     }
     if (is_new && native->n_watches + native->n_calls >= NATIVE_WATCHES_MAX) {
-        return fault_set(fault, STATUS_FULL, "at most %d conversations are watched by one socket",
+        return fault_set(fault, STATUS_FULL,
+                         "at most %d conversations are watched by one socket: unwatch one first",
                          NATIVE_WATCHES_MAX);
     }
     return STATUS_OK;
@@ -358,7 +345,7 @@ static enum status on_send(struct native *native, const json_t *request, struct 
     char conversation[ID_CONVERSATION_BYTES];
     struct settings settings = { 0 };
     struct chat_send send = { .settings = &settings };
-    enum status status = take_conversation(request, conversation, fault);
+    enum status status = request_take_conversation(request, "conversation", conversation, fault);
     status = status ? status : take_send(request, &send, fault);
     status = status ? status : check_room(native, conversation[0] == '\0', fault);
     status = status ? status : take_settings(native, request, &settings, fault);
@@ -388,28 +375,22 @@ static void on_stop_opened(void *ctx, enum status status, struct conversation *c
 }
 
 static enum status take_stop(const json_t *request, char conversation[ID_CONVERSATION_BYTES],
-                             const char **generation, struct fault *fault) {
-    enum status status = take_conversation(request, conversation, fault);
-    status = status ? status : json_take_string(request, "generation", generation, fault);
-    if (status) {
-        return status;
-    }
-    if (*generation && !id_is_hex(*generation)) {
-        return fault_set(fault, STATUS_INVALID, "\"generation\" is no generation id");
-    }
-    if (*generation == NULL && conversation[0] == '\0') {
+                             char generation[ID_HEX_BYTES], struct fault *fault) {
+    enum status status = request_take_conversation(request, "conversation", conversation, fault);
+    status = status ? status : request_take_generation(request, "generation", generation, fault);
+    if (status == STATUS_OK && generation[0] == '\0' && conversation[0] == '\0') {
         return fault_set(fault, STATUS_INVALID, "\"stop\" needs \"generation\" or \"conversation\"");
     }
-    return STATUS_OK;
+    return status;
 }
 
 /* Of a generation that ended, or of nothing: silence (N8). What is not in memory may be about to begin. */
 static enum status on_stop(struct native *native, const json_t *request, struct fault *fault) {
     struct chat *chat = native->conn.api->chat;
-    const char *generation = NULL;
+    char generation[ID_HEX_BYTES];
     char conversation[ID_CONVERSATION_BYTES];
-    enum status status = take_stop(request, conversation, &generation, fault);
-    if (status == STATUS_OK && generation && chat_cancel_generation(chat, generation)) {
+    enum status status = take_stop(request, conversation, generation, fault);
+    if (status == STATUS_OK && generation[0] && chat_cancel_generation(chat, generation)) {
         return STATUS_OK;
     }
     status = status ? status : check_room(native, false, fault);
@@ -417,9 +398,10 @@ static enum status on_stop(struct native *native, const json_t *request, struct 
         return status;
     }
     struct native_call *call = add_call(native, conversation);
-    id_copy(call->generation, sizeof call->generation, generation ? generation : "");
-    struct chat_call *pending = generation ? chat_open_generation(chat, generation, on_stop_opened, call)
-                                           : chat_open_conversation(chat, conversation, on_stop_opened, call);
+    id_copy(call->generation, sizeof call->generation, generation);
+    struct chat_call *pending = generation[0]
+                                    ? chat_open_generation(chat, generation, on_stop_opened, call)
+                                    : chat_open_conversation(chat, conversation, on_stop_opened, call);
     if (pending) {
         call->call = pending;
     }
@@ -442,28 +424,25 @@ static void on_continued(void *ctx, const struct chat_sent *sent) {
     remove_call(call);
 }
 
-static enum status take_continue(const json_t *request, const char **client_msg_id, const char **generation,
-                                 struct fault *fault) {
+static enum status take_continue(const json_t *request, const char **client_msg_id,
+                                 char generation[ID_HEX_BYTES], struct fault *fault) {
     enum status status = take_client_msg_id(request, client_msg_id, fault);
-    status = status ? status : json_take_string(request, "generation", generation, fault);
-    if (status == STATUS_OK && (*generation == NULL || !id_is_hex(*generation))) {
-        return fault_set(fault, STATUS_INVALID, "\"generation\" is no generation id");
-    }
-    return status;
+    status = status ? status : request_take_generation(request, "generation", generation, fault);
+    return status == STATUS_OK && generation[0] == '\0' ? request_missing("generation", fault) : status;
 }
 
 /* [N13] What makes it idempotent is the generation that it goes on with. */
 static enum status on_continue(struct native *native, const json_t *request, struct fault *fault) {
     const char *client_msg_id = NULL;
-    const char *generation = NULL;
-    enum status status = take_continue(request, &client_msg_id, &generation, fault);
+    char generation[ID_HEX_BYTES];
+    enum status status = take_continue(request, &client_msg_id, generation, fault);
     status = status ? status : check_room(native, false, fault);
     if (status) {
         return status;
     }
     struct native_call *call = add_call(native, "");
     snprintf(call->client_msg_id, sizeof call->client_msg_id, "%s", client_msg_id);
-    snprintf(call->generation, sizeof call->generation, "%s", generation);
+    id_copy(call->generation, sizeof call->generation, generation);
     struct chat_call *pending = chat_continue(native->conn.api->chat, generation, on_continued, call);
     if (pending) {
         call->call = pending;
@@ -483,7 +462,7 @@ static enum status on_ping(struct native *native, const json_t *request, struct 
 static enum status on_second_hello(struct native *native, const json_t *request, struct fault *fault) {
     (void)native;
     (void)request;
-    return fault_set(fault, STATUS_INVALID, "hello was said already");
+    return fault_set(fault, STATUS_INVALID, "hello was said already: go on without it");
 }
 
 static const struct {

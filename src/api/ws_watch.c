@@ -8,6 +8,7 @@
  * Limits  one `update` per WATCH_UPDATE_MS while text grows; a transcript larger than a frame closes the socket with 4009.
  */
 #include "api/api_internal.h"
+#include "api/request.h"
 #include "api/ws_frame.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -64,7 +65,7 @@ static void on_opened(void *ctx, enum status status, struct conversation *conver
     struct watch_socket *socket = ctx;
     socket->opening = NULL;
     if (status) {
-        fail(socket, status == STATUS_NOT_FOUND ? "there is no such conversation"
+        fail(socket, status == STATUS_NOT_FOUND ? CHAT_NO_CONVERSATION
                                                 : "the conversation could not be read: look at the log");
         return;
     }
@@ -195,7 +196,7 @@ static bool write_next(struct watch_socket *socket) {
         kind = watcher_next(&socket->watcher, 1, SIZE_MAX, &item);
     } while (kind == WATCH_START || kind == WATCH_PHASE);
     if (kind == WATCH_GONE) {
-        fail(socket, "the conversation was deleted");
+        fail(socket, REPLY_DELETED_TEXT);
         return true;
     }
     if (kind == WATCH_NONE) {
@@ -294,13 +295,13 @@ static bool take_updates(const struct net_conn *net, enum watch_updates *out) {
 /* What is wrong with the request; NULL: nothing. */
 static const char *take_request(const struct net_conn *net, struct watch_socket *socket) {
     if (!id_parse_conversation(net_conn_path(net) + strlen(WATCH_PATH), socket->conversation)) {
-        return "this is no conversation id";
+        return "the address " REQUEST_CONVERSATION_FORM;
     }
     if (!take_cursor(net, socket)) {
-        return "a cursor is generation, epoch and after, all three";
+        return "a cursor needs \"generation\", \"epoch\" and \"after\", a number: all three";
     }
     if (!take_updates(net, &socket->updates)) {
-        return "updates must be full or delta";
+        return "\"updates\" must be full or delta";
     }
     if (socket->has_cursor && socket->updates == UPDATES_BOTH) {
         socket->updates = UPDATES_DELTA;

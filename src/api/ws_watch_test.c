@@ -211,7 +211,7 @@ static void test_a_conversation_that_is_deleted_closes_the_socket(void **state) 
     world_expect("{\"type\":\"update\"}");
     world->conversation->is_gone = true;
     conversation_notify(world->conversation);
-    world_expect("{\"type\":\"error\",\"error\":\"the conversation was deleted\"}");
+    world_expect("{\"type\":\"error\",\"error\":\"" REPLY_DELETED_TEXT "\"}");
     assert_int_equal(world->close_code, 4004);
 }
 

@@ -55,7 +55,7 @@ const char *begin_fault(enum status status) {
     case STATUS_FULL:
         return "too many messages wait to be answered: try again in a moment";
     case STATUS_UNAVAILABLE:
-        return "the server is stopping: try again when it has started again";
+        return CHAT_STOPPING;
     default:
         return "it could not be stored: look at the disk's free space and the log";
     }
@@ -94,7 +94,7 @@ struct begin *begin_find_in(const struct chat *chat, const struct conversation *
 enum status begin_check_room(const struct chat *chat, struct fault *fault) {
     uint32_t n_max = chat->options.n_turns_max ? chat->options.n_turns_max : CHAT_TURNS_MAX;
     if (chat->is_stopping) {
-        return fault_set(fault, STATUS_UNAVAILABLE, "the server is stopping");
+        return fault_set(fault, STATUS_UNAVAILABLE, CHAT_STOPPING);
     }
     if (chat->n_turns + chat->n_begins >= n_max) {
         return fault_set(fault, STATUS_FULL, "%u answers are being written already: try again later", n_max);

@@ -21,6 +21,11 @@
 #define CHAT_TEXT_BYTES_MAX (1u << 20)
 #define CHAT_TURNS_MAX      256 /* replies at a time, unless the options say otherwise */
 
+/* Sentences that more than one place has. */
+#define CHAT_NO_CONVERSATION "there is no such conversation: look at the list of conversations"
+#define CHAT_NO_ANSWER       "there is no such answer: look at its conversation, which may be deleted"
+#define CHAT_STOPPING        "the server is stopping: try again when it has started again"
+
 struct chat;
 struct chat_call;
 

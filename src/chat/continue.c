@@ -9,9 +9,9 @@
 #include <string.h>
 
 static void refuse(struct begin *begin, enum status status) {
-    const char *fault = status == STATUS_NOT_FOUND  ? "there is no such answer"
-                        : status == STATUS_CONFLICT ? "this answer cannot go on: it is complete, or not the "
-                                                      "newest of its conversation"
+    const char *fault = status == STATUS_NOT_FOUND  ? CHAT_NO_ANSWER
+                        : status == STATUS_CONFLICT ? "this answer cannot go on, it is complete or not the "
+                                                      "newest of its conversation: send a message"
                                                     : begin_fault(status);
     begin_refuse(begin, status, fault);
 }

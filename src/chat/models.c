@@ -214,18 +214,21 @@ enum status models_resolve(const struct models *models, const char *id_or_path, 
         return STATUS_OK;
     }
     if (strchr(id_or_path, '/') == NULL) {
-        return fault_set(fault, STATUS_NOT_FOUND, "there is no model \"%.200s\" in %s", id_or_path,
-                         models_folder(models));
+        return fault_set(fault, STATUS_NOT_FOUND,
+                         "there is no model \"%.200s\" in %.150s: copy it there, or choose another",
+                         id_or_path, models_folder(models));
     }
     if (!models_is_allowed(models, id_or_path, out)) {
         struct stat info;
         return stat(id_or_path, &info) == 0
                    ? fault_set(fault, STATUS_DENIED, "models are loaded from %s only: copy the file there",
                                models_folder(models))
-                   : fault_set(fault, STATUS_NOT_FOUND, "there is no file %.200s", id_or_path);
+                   : fault_set(fault, STATUS_NOT_FOUND, "there is no file %.200s: look at the path",
+                               id_or_path);
     }
     if (!models_has_suffix(models, out)) {
-        return fault_set(fault, STATUS_INVALID, "%.200s is no %s file", id_or_path, models->suffix);
+        return fault_set(fault, STATUS_INVALID, "%.200s is no %s file: choose another", id_or_path,
+                         models->suffix);
     }
     return STATUS_OK;
 }
@@ -319,7 +322,7 @@ void models_forget(struct models *models, struct engine *engine) {
 enum status models_load(struct models *models, const char *path, struct fault *fault) {
     struct chat *chat = models->chat;
     if (chat->is_stopping) {
-        return fault_set(fault, STATUS_UNAVAILABLE, "the server is stopping");
+        return fault_set(fault, STATUS_UNAVAILABLE, CHAT_STOPPING);
     }
     if (models->engine && strcmp(engine_model_path(models->engine), path) == 0) {
         enum engine_state state = engine_state(models->engine);

@@ -30,19 +30,20 @@ static void deinit(struct begin *begin) {
     free(send->title);
 }
 
-static const char *explain(enum status status) {
+static const char *explain(enum status status, const char *parent) {
     switch (status) {
     case STATUS_NOT_FOUND:
-        return "there is no such conversation or parent message";
+        return parent[0] ? "the conversation, or the \"parent\" in it, is not there: look at its messages"
+                         : CHAT_NO_CONVERSATION;
     case STATUS_CONFLICT:
-        return "this client_msg_id was used with another text";
+        return "this client_msg_id was used with another text: choose a new one";
     default:
         return begin_fault(status);
     }
 }
 
 static void refuse(struct send *send, enum status status) {
-    begin_refuse(&send->begin, status, explain(status));
+    begin_refuse(&send->begin, status, explain(status, send->parent));
 }
 
 static void reply(struct send *send, struct conversation *conversation, size_t index, bool is_duplicate) {
@@ -114,7 +115,7 @@ static void start_failed(struct send *send, const struct store_sent *sent) {
     struct conversation *conversation = find_or_new(send, sent);
     size_t index = add_messages(send, sent, conversation);
     turn_begin_failed(send->begin.call.chat, conversation, conversation->messages[index], "storage",
-                      explain(STATUS_IO));
+                      explain(STATUS_IO, ""));
     conversation_unref(conversation);
 }
 
@@ -196,10 +197,10 @@ static bool is_blank(const char *text) {
 static enum status check(struct chat *chat, const struct chat_send *asked, char model_path[PATH_MAX],
                          struct fault *fault) {
     if (is_blank(asked->text)) {
-        return fault_set(fault, STATUS_INVALID, "the message is empty");
+        return fault_set(fault, STATUS_INVALID, "the message is empty: write something");
     }
     if (strlen(asked->text) > CHAT_TEXT_BYTES_MAX) {
-        return fault_set(fault, STATUS_TOO_LARGE, "the message is larger than 1 MiB");
+        return fault_set(fault, STATUS_TOO_LARGE, "the message is larger than 1 MiB: send it in parts");
     }
     enum status status = begin_check_room(chat, fault);
     return status ? status : models_resolve(chat->models, NULL, model_path, fault);

@@ -201,7 +201,9 @@ enum status settings_merge(struct settings *settings, const json_t *object, enum
     json_object_foreach((json_t *)(uintptr_t)object, name, value) {
         const struct field *field = find_field(name, scope);
         status = field ? merge_field(&merged, field, object, fault)
-                       : fault_set(fault, STATUS_INVALID, "\"%.64s\" is no setting", name);
+                       : fault_set(fault, STATUS_INVALID,
+                                   "\"%.64s\" is no setting%s: look at the list of settings", name,
+                                   scope == SETTINGS_SAMPLING ? " of one answer" : "");
         if (status) {
             settings_deinit(&merged);
             return status;

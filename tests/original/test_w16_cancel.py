@@ -132,7 +132,7 @@ def test_a_wrong_id_is_named(serve, script):
     for body, status, word in [
         ({"generation_id": "x"}, 400, "generation_id"),
         ({"conversation_id": "../x"}, 400, "conversation_id"),
-        ({"generation_id": "f" * 32}, 404, "generation"),
+        ({"generation_id": "f" * 32}, 404, "answer"),
         ({"conversation_id": "chat_1999-01-01-00-00-00-000.txt"}, 404, "conversation"),
     ]:
         answer = cancel(server, json=body)
