@@ -44,8 +44,14 @@ void reply_json(struct net_conn *net, int status, json_t *body) {
     reply_json_with(net, status, NULL, body);
 }
 
+static const char *headers_of(int status) {
+    return status == 401   ? "WWW-Authenticate: Bearer\r\n"
+           : status == 429 ? "Retry-After: " REPLY_RETRY_AFTER_S "\r\n"
+                           : NULL;
+}
+
 void openai_error_reply(struct net_conn *net, const struct openai_error *error) {
-    reply_json(net, error->status, openai_error_json(error));
+    reply_json_with(net, error->status, headers_of(error->status), openai_error_json(error));
 }
 
 static json_t *error_json(const struct net_conn *net, int status, const char *text) {
@@ -57,10 +63,7 @@ static json_t *error_json(const struct net_conn *net, int status, const char *te
 }
 
 void reply_error(struct net_conn *net, int status, const char *text) {
-    const char *headers = status == 401   ? "WWW-Authenticate: Bearer\r\n"
-                          : status == 429 ? "Retry-After: " REPLY_RETRY_AFTER_S "\r\n"
-                                          : NULL;
-    reply_json_with(net, status, headers, error_json(net, status, text));
+    reply_json_with(net, status, headers_of(status), error_json(net, status, text));
 }
 
 void reply_not_allowed(struct net_conn *net, const char *allow) {

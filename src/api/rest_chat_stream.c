@@ -10,71 +10,64 @@
 
 #include <string.h>
 
-static void add_token(const struct sse *sse, struct bytes *frame, const struct watch_item *item) {
-    sse_add_id(sse, frame, item->seq);
+static void add_token(const struct event_stream *events, struct bytes *frame, const struct watch_item *item) {
+    sse_add_id(events, frame, item->seq);
     bytes_add_text(frame, "data: {\"token\":");
     bytes_add_json_string(frame, item->text, item->text_size);
     bytes_add_format(frame, ",\"tokens_used\":%u,\"max_tokens\":%u}\n\n", item->tokens_used,
                      item->context_size);
     LOG_DEBUG("[SSE]", "token #%llu sent conn=%llu seq=%llu t_ns=%llu", (unsigned long long)item->seq - 1,
-              (unsigned long long)net_conn_number(sse->call.conn.net), (unsigned long long)item->seq,
+              (unsigned long long)net_conn_number(events->call.conn.net), (unsigned long long)item->seq,
               (unsigned long long)clock_now_ns());
 }
 
-static void add_error(const struct sse *sse, struct bytes *frame, const char *text) {
-    sse_add_id(sse, frame, sse->stream->last_seq);
+static void add_error(const struct event_stream *events, struct bytes *frame, const char *text) {
+    sse_add_id(events, frame, events->stream->last_seq);
     bytes_add_text(frame, "event: error\ndata: {\"error\":");
     bytes_add_json_string(frame, text, strlen(text));
     bytes_add_text(frame, "}\n\n");
 }
 
-static void add_done(struct sse *sse, struct bytes *frame) {
-    sse_add_id(sse, frame, sse->stream->last_seq);
+static void add_done(struct event_stream *events, struct bytes *frame) {
+    sse_add_id(events, frame, events->stream->last_seq);
     bytes_add_text(frame, "data: [DONE]\n\n");
-    sse->is_complete = true;
+    events->is_complete = true;
 }
 
-static void add_end(struct sse *sse, struct bytes *frame) {
-    if (reply_is_failure(sse->stream)) {
-        add_error(sse, frame, reply_end_text(sse->stream));
+static void add_end(struct event_stream *events, struct bytes *frame) {
+    if (reply_is_failure(events->stream)) {
+        add_error(events, frame, reply_end_text(events->stream));
     }
-    add_done(sse, frame);
+    add_done(events, frame);
 }
 
-static void add_item(struct sse *sse, struct bytes *frame, const struct watch_item *item) {
+static void add_item(struct event_stream *events, struct bytes *frame, const struct watch_item *item) {
     if (item->kind == WATCH_TOKENS) {
-        add_token(sse, frame, item);
+        add_token(events, frame, item);
     } else if (item->kind == WATCH_END) {
-        add_end(sse, frame);
+        add_end(events, frame);
     } else if (item->kind == WATCH_GONE) {
-        add_error(sse, frame, REPLY_DELETED_TEXT);
-        add_done(sse, frame);
+        add_error(events, frame, REPLY_DELETED_TEXT);
+        add_done(events, frame);
     }
 }
 
-static void add_left(struct sse *sse, struct bytes *frame) {
-    add_error(sse, frame, REPLY_LEFT_TEXT);
-    add_done(sse, frame);
+static void add_left(struct event_stream *events, struct bytes *frame) {
+    add_error(events, frame, REPLY_LEFT_TEXT);
+    add_done(events, frame);
 }
 
-/* As if nothing had been [W31]. */
-static void add_seam(struct sse *sse, struct bytes *frame, const struct watch_item *item) {
-    (void)sse;
-    (void)frame;
-    (void)item;
-}
-
-static const struct sse_encoder encoder = { .cursor_name = "Last-Event-ID",
-                                            .add_item = add_item,
-                                            .add_seam = add_seam,
-                                            .add_left = add_left,
-                                            .add_rest = add_done };
+static const struct sse_encoder encoder = {
+    .events = { .add_item = add_item, .add_left = add_left }, /* over a seam as if nothing had been [W31] */
+    .cursor_name = "Last-Event-ID",
+    .add_rest = add_done,
+};
 
 static void on_sent(void *ctx, const struct chat_sent *sent) {
     struct sse *sse = ctx;
-    sse->call.call = NULL;
+    sse->events.call.call = NULL;
     if (sent->status) {
-        reply_status(sse->call.conn.net, sent->status, sent->fault);
+        reply_status(sse->events.call.conn.net, sent->status, sent->fault);
     } else {
         sse_begin(sse, sent->conversation, sent->user_index + 1);
     }
@@ -85,10 +78,11 @@ static void send_message(struct sse *sse, const json_t *body) {
     struct chat_send send;
     struct fault fault;
     if (request_take_message(body, conversation, &send, &fault) != STATUS_OK) {
-        reply_error(sse->call.conn.net, 400, fault.text);
+        reply_error(sse->events.call.conn.net, 400, fault.text);
     } else {
-        LOG_DEBUG("[SSE]", "request conn=%llu", (unsigned long long)net_conn_number(sse->call.conn.net));
-        sse->call.call = chat_send(sse->call.conn.api->chat, &send, on_sent, sse);
+        LOG_DEBUG("[SSE]", "request conn=%llu",
+                  (unsigned long long)net_conn_number(sse->events.call.conn.net));
+        sse->events.call.call = chat_send(sse->events.call.conn.api->chat, &send, on_sent, sse);
     }
 }
 

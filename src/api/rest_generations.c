@@ -69,16 +69,16 @@ static void on_opened(void *ctx, enum status status, struct conversation *conver
 
 /* ---- [W27] as a stream ---- */
 
-static void add_event(struct sse *sse, struct bytes *frame, const struct watch_item *item) {
-    sse_add_id(sse, frame, item->seq);
+static void add_event(struct event_stream *events, struct bytes *frame, const struct watch_item *item) {
+    sse_add_id(events, frame, item->seq);
     bytes_add_format(frame, "event: %s\ndata: ", generation_events_type(item->stream, item->seq));
     generation_events_add(frame, item->message, item->stream, item->seq);
     bytes_add_text(frame, "\n\n");
 }
 
 /* The phase of a conversation is that of the answer being made; one behind it waits. */
-static void add_phase(struct sse *sse, struct bytes *frame, const struct watch_item *item) {
-    const struct conversation *conversation = sse->watcher.conversation;
+static void add_phase(struct event_stream *events, struct bytes *frame, const struct watch_item *item) {
+    const struct conversation *conversation = events->watcher.conversation;
     bool is_made = conversation->messages[conversation_shown(conversation) - 1] == item->message;
     json_t *object = json_pack("{s:s, s:s}", "generation", item->stream->id, "type", "phase");
     encode_phase(object, is_made ? &conversation->phase : &(struct phase){ .kind = PHASE_QUEUED });
@@ -88,27 +88,27 @@ static void add_phase(struct sse *sse, struct bytes *frame, const struct watch_i
     json_decref(object);
 }
 
-static void add_item(struct sse *sse, struct bytes *frame, const struct watch_item *item) {
+static void add_item(struct event_stream *events, struct bytes *frame, const struct watch_item *item) {
     switch (item->kind) {
     case WATCH_PHASE:
-        add_phase(sse, frame, item);
+        add_phase(events, frame, item);
         break;
     case WATCH_START:
     case WATCH_TOKENS:
-        add_event(sse, frame, item);
+        add_event(events, frame, item);
         break;
     case WATCH_END:
-        add_event(sse, frame, item);
-        sse->is_complete = true;
+        add_event(events, frame, item);
+        events->is_complete = true;
         break;
     default:
-        sse->is_complete = true; /* the conversation was deleted: a reader that comes back is told by 404 */
+        events->is_complete =
+            true; /* the conversation was deleted: a reader that comes back is told by 404 */
     }
 }
 
-static const struct sse_encoder encoder = { .cursor_name = "the cursor",
-                                            .add_item = add_item,
-                                            .add_seam = add_event };
+static const struct sse_encoder encoder = { .events = { .add_item = add_item, .add_seam = add_event },
+                                            .cursor_name = "the cursor" };
 
 /* ---- The request ---- */
 

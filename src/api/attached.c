@@ -1,0 +1,184 @@
+#include "api/attached.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+/* A stream that waits longer than this (a model is being loaded) begins with signs of life (P11). */
+#define BEGIN_MS 5000
+
+/* The newest generation: how the answer ends. */
+static const struct stream *newest(const struct attached *self) {
+    return self->events.message->stream;
+}
+
+static struct attached_failure failure_of(const struct stream *stream) {
+    return (struct attached_failure){ .status = reply_end_http_status(stream),
+                                      .code = json_get_text(stream->error, "code", ""),
+                                      .text = reply_end_text(stream) };
+}
+
+static bool has_failed(const struct stream *stream) {
+    return stream->is_ended && reply_is_failure(stream);
+}
+
+/* ---- Streaming ---- */
+
+static void add_end(struct attached *self, struct bytes *frame) {
+    self->events.is_complete = true;
+    if (has_failed(newest(self))) {
+        struct attached_failure failure = failure_of(newest(self));
+        self->encoder->add_failure(self, frame, &failure);
+    } else {
+        self->encoder->add_end(self, frame);
+    }
+}
+
+/* Over a seam as if nothing had been [O7]. */
+static void add_item(struct event_stream *events, struct bytes *frame, const struct watch_item *item) {
+    struct attached *self = (struct attached *)events;
+    if (item->kind == WATCH_START && item->stream == item->message->first) {
+        self->encoder->add_begin(self, frame);
+    } else if (item->kind == WATCH_TOKENS) {
+        self->encoder->add_token(self, frame, item);
+    } else if (item->kind == WATCH_END) {
+        add_end(self, frame);
+    }
+}
+
+static void begin_stream(struct attached *self) {
+    self->is_streaming = true;
+    event_stream_begin(&self->events);
+}
+
+/* ---- Before the first byte ---- */
+
+static void reply_now(struct attached *self) {
+    self->events.is_complete = true;
+    if (has_failed(newest(self))) {
+        struct attached_failure failure = failure_of(newest(self));
+        self->encoder->reply_failure(self, &failure);
+    } else {
+        self->encoder->reply_whole(self);
+    }
+}
+
+/* Looks, without reading, at whether the answer can be begun. */
+static void decide(struct attached *self) {
+    const struct message *message = self->events.message;
+    const struct stream *stream = message->stream;
+    const struct phase *phase = &self->events.watcher.conversation->phase;
+    bool has_text = stream != message->first || stream->last_seq > 1;
+    bool is_silent_failure = has_failed(stream) && message_text_size(message) == 0;
+    if (!self->is_stream || is_silent_failure) {
+        if (stream->is_ended) {
+            reply_now(self);
+        }
+    } else if (has_text || (phase->kind == PHASE_PREFILL && phase->done > 0)) {
+        begin_stream(self);
+    }
+}
+
+static void on_time(void *ctx) {
+    struct attached *self = ctx;
+    if (!self->is_streaming && !self->events.is_complete) {
+        begin_stream(self);
+    }
+}
+
+static void on_change(void *ctx) {
+    struct attached *self = ctx;
+    if (self->is_streaming) {
+        event_stream_on_change(&self->events);
+    } else if (!self->events.is_complete) {
+        decide(self);
+    }
+}
+
+/* ---- From the request to the generation ---- */
+
+static void on_sent(void *ctx, const struct chat_sent *sent) {
+    struct attached *self = ctx;
+    struct api_call *call = &self->events.call;
+    call->call = NULL;
+    if (sent->status) {
+        self->events.is_complete = true;
+        self->encoder->reply_failure(
+            self, &(struct attached_failure){
+                      .status = reply_http_status(sent->status), .code = "", .text = sent->fault });
+        return;
+    }
+    event_stream_read(&self->events, sent->conversation, 0, on_change);
+    if (self->is_stream) {
+        const struct loop *loop = net_loop(call->conn.api->net);
+        self->timer = loop->timer_new(loop->self, on_time, self);
+        loop->timer_set(self->timer, BEGIN_MS);
+    }
+    decide(self);
+}
+
+void attached_ask(struct attached *self, const struct attached_request *request) {
+    struct api_call *call = &self->events.call;
+    self->is_stream = request->is_stream;
+    call->call = chat_complete(call->conn.api->chat, request->messages, request->model_path,
+                               request->settings, on_sent, self);
+}
+
+/* ---- Life ---- */
+
+/* One that was only asked for is given up by chat_abandon. */
+static void on_close(struct api_conn *conn) {
+    struct attached *self = (struct attached *)conn;
+    struct conversation *conversation = self->events.watcher.conversation;
+    if (conversation) {
+        conversation_ref(conversation);
+        watcher_deinit(&self->events.watcher);
+        if (!self->events.is_complete) {
+            chat_cancel(conn->api->chat, conversation);
+        }
+        conversation_unref(conversation);
+    }
+    if (self->timer) {
+        net_loop(conn->api->net)->timer_free(self->timer);
+    }
+    self->encoder->deinit(self);
+    event_stream_on_close(conn);
+}
+
+void *attached_begin(size_t n_bytes, const struct attached_encoder *encoder, struct api *api,
+                     struct net_conn *net) {
+    static const struct api_conn_ops ops = { .on_writable = event_stream_on_writable,
+                                             .on_silence = event_stream_on_silence,
+                                             .on_close = on_close };
+    static const struct event_encoder events = { .add_item = add_item };
+    struct attached *self = api_call_begin(n_bytes, api, net);
+    api_conn_attach(&self->events.call.conn, &ops, api, net);
+    self->events.encoder = &events;
+    self->encoder = encoder;
+    return self;
+}
+
+/* ---- For encoders ---- */
+
+const char *attached_id(const struct attached *self) {
+    return self->events.message->first->id;
+}
+
+/* The prompt of a generation that goes on has what was said before it [E21]: to the caller that is answer, not prompt. */
+struct attached_usage attached_usage(const struct attached *self) {
+    const json_t *usage = newest(self)->usage;
+    const json_t *prompt = json_object_get(usage, "prompt_tokens");
+    const json_t *completion = json_object_get(usage, "completion_tokens");
+    int64_t n_before = (int64_t)message_token_count(self->events.message) - (int64_t)newest(self)->n_tokens;
+    int64_t n_prompt = (prompt ? json_integer_value(prompt) : newest(self)->n_prompt_tokens) - n_before;
+    return (struct attached_usage){
+        .n_prompt = n_prompt > 0 ? n_prompt : 0,
+        .n_cached = json_integer_value(json_object_get(usage, "cached_tokens")),
+        .n_completion =
+            n_before + (completion ? json_integer_value(completion) : (int64_t)newest(self)->n_tokens),
+    };
+}
+
+bool attached_was_cut(const struct attached *self) {
+    return strcmp(newest(self)->reason, "length") == 0;
+}

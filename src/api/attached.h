@@ -1,0 +1,78 @@
+/* attached.h - a call of a compatible API: an answer that belongs to no conversation, made for one client and given up with it [O5] (P8).
+ *
+ *   ASKED → WAITING → STREAMING → complete        WAITING → answered
+ *
+ * ASKED      the chat has not begun the answer yet
+ * WAITING    nothing was sent: a failure is still an HTTP status. Without a stream, until the end
+ * STREAMING  the head is out, and the answer is read as an event stream
+ *
+ * An API of this kind is a parser of its request and an encoder: openai_chat.c is one. What all of them have in common is here: the
+ * beginning, the walk, signs of life, the end with the client, which failures there are, and what was used.
+ *
+ * Owner   the connection; freed when it closes.
+ * Thread  the loop thread only.
+ */
+#ifndef RUNNEL_API_ATTACHED_H
+#define RUNNEL_API_ATTACHED_H
+
+#include "api/event_stream.h"
+
+struct attached;
+
+/* Why there is no answer, or no whole one. */
+struct attached_failure {
+    int status; /* HTTP */
+    const char
+        *code; /* the engine's or the chat's, as context_full (docs/engine-protocol.md [E3]); "": none */
+    const char *text;
+};
+
+struct attached_encoder {
+    /* Before the first byte. reply_whole: it has ended well. */
+    void (*reply_whole)(struct attached *self);
+    void (*reply_failure)(struct attached *self, const struct attached_failure *failure);
+    /* Events of the stream, appended to `frame`. add_token: one token, perhaps without text. */
+    void (*add_begin)(struct attached *self, struct bytes *frame);
+    void (*add_token)(struct attached *self, struct bytes *frame, const struct watch_item *item);
+    void (*add_end)(struct attached *self, struct bytes *frame);
+    void (*add_failure)(struct attached *self, struct bytes *frame, const struct attached_failure *failure);
+    void (*deinit)(struct attached *self); /* what the API has of its own */
+};
+
+struct attached {
+    struct event_stream events;
+    const struct attached_encoder *encoder;
+    bool is_stream;
+    bool is_streaming;        /* the head is out */
+    struct loop_timer *timer; /* NULL: none is needed */
+};
+
+struct attached_request {
+    json_t *messages;
+    const char *model_path; /* as models_resolve gave it */
+    const struct settings *settings;
+    bool is_stream;
+};
+
+/* attached_begin makes one of n_bytes, which begins with struct attached, and attached_ask asks for its answer. */
+void *attached_begin(size_t n_bytes, const struct attached_encoder *encoder, struct api *api,
+                     struct net_conn *net);
+void attached_ask(struct attached *self, const struct attached_request *request);
+
+/* ---- For encoders, once the answer has begun ---- */
+
+/* What the call is known by, also when another generation goes on with it [O7]. */
+const char *attached_id(const struct attached *self);
+
+/* Of the whole answer, over all its generations. */
+struct attached_usage {
+    int64_t n_prompt;
+    int64_t n_cached; /* of the prompt */
+    int64_t n_completion;
+};
+struct attached_usage attached_usage(const struct attached *self);
+
+/* It ended because it was long enough, or the context full. */
+bool attached_was_cut(const struct attached *self);
+
+#endif
