@@ -90,8 +90,8 @@ void cancel_model(struct chat *chat, const char *path);
 bool models_find(const struct models *models, const char *file_name, char out[PATH_MAX]);
 struct models *models_open(struct chat *chat, const struct chat_options *options);
 void models_close(struct models *models);
-/* models_forget frees an engine that was let go, once its process is gone. */
-void models_forget(struct models *models, struct engine *engine);
+/* models_is_left: the engine was let go. It is freed once its process is gone: look no more at it then. */
+bool models_is_left(struct models *models, struct engine *engine);
 
 /* turn.c: a reply being made (turn_internal.h) */
 /* turn_begin takes a reference to the conversation and goes on by itself; behind others of the conversation it waits for their end. */

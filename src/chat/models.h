@@ -53,8 +53,13 @@ const char *models_program(const struct models *models);
 /* models_status is the object of wire [W21], a new reference. */
 json_t *models_status(const struct models *models);
 
-/* The engine that holds the model, or is loading it; NULL: none. */
+/* models_engine is the engine that holds the model, or is loading it; NULL: none. models_find_engine: the one with this model. */
 struct engine *models_engine(const struct models *models);
+struct engine *models_find_engine(const struct models *models, const char *path);
+/* models_has_room: a model that is not loaded may be: no other is at work for it, or on its way. */
+bool models_has_room(const struct models *models);
+/* models_pause stops reading what engines say, or goes on (engine_pause). */
+void models_pause(struct models *models, bool paused);
 
 /* models_load loads a file (another one that is loaded makes room, its generations are ended as interrupted), or tries again after a
  * failure. STATUS_OK: it is loading or loaded. The end of the load is seen in the state. For a person: chat_load_model. */

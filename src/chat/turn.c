@@ -44,10 +44,6 @@ json_t *turn_error(const char *code, const char *text) {
     return json_pack("{s:s, s:s}", "code", code, "text", text);
 }
 
-struct engine *turn_engine(const struct turn *turn) {
-    return models_engine(turn->chat->models);
-}
-
 static struct turn *make(struct chat *chat, const struct turn_order *order) {
     struct turn *turn = mem_alloc(sizeof *turn);
     turn->chat = chat;

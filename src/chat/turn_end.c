@@ -194,6 +194,7 @@ static void on_end_stored(void *ctx, enum status status, int64_t continuation_ke
 static void end_turn(struct turn *turn, struct ending *ending) {
     assert(turn->state != TURN_ENDING);
     turn->state = TURN_ENDING;
+    turn->engine = NULL;
     turn->ending = ending;
     ending->turn = turn;
     ending->seq = turn->seq + 1;
@@ -245,11 +246,10 @@ void turn_end_by_fate(struct turn *turn) {
 
 /* False: the engine does not have it. */
 static bool cancel_in_engine(const struct turn *turn) {
-    struct engine *engine = turn->state == TURN_RUNNING ? turn_engine(turn) : NULL;
-    if (engine) {
-        engine_cancel(engine, turn_generation_id(turn));
+    if (turn->engine) {
+        engine_cancel(turn->engine, turn_generation_id(turn));
     }
-    return engine != NULL;
+    return turn->engine != NULL;
 }
 
 void turn_cancel(struct turn *turn) {

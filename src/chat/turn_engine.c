@@ -33,9 +33,8 @@ struct step {
 
 static void on_state(void *ctx, struct engine *engine) {
     struct chat *chat = ctx;
-    /* An engine that was let go says its last words: nobody waits for it. */
-    if (engine != models_engine(chat->models)) {
-        models_forget(chat->models, engine);
+    /* The last words of one that was let go: nobody waits for it. */
+    if (models_is_left(chat->models, engine)) {
         return;
     }
     if (engine_state(engine) == ENGINE_READY) {
@@ -66,12 +65,11 @@ static void on_prefill(void *ctx, const char *id, uint32_t done, uint32_t total,
 }
 
 void turns_hold_back(struct chat *chat) {
-    struct engine *engine = models_engine(chat->models);
     size_t pending = store_pending(chat->store);
-    if (engine && pending > TURN_UNCOMMITTED_MAX) {
-        engine_pause(engine, true);
-    } else if (engine && pending < TURN_UNCOMMITTED_LOW) {
-        engine_pause(engine, false);
+    if (pending > TURN_UNCOMMITTED_MAX) {
+        models_pause(chat->models, true);
+    } else if (pending < TURN_UNCOMMITTED_LOW) {
+        models_pause(chat->models, false);
     }
 }
 
@@ -82,10 +80,7 @@ static void fail_store(struct turn *turn) {
     }
     turn->store_failed = true;
     LOG_ERROR("turn_store_failed", "generation=%s", turn_generation_id(turn));
-    struct engine *engine = turn_engine(turn);
-    if (engine) {
-        engine_cancel(engine, turn_generation_id(turn));
-    }
+    engine_cancel(turn->engine, turn_generation_id(turn));
 }
 
 static void commit_piece(struct turn *turn, uint64_t seq, int32_t token, const char *text,
@@ -125,7 +120,7 @@ static bool has_room(struct turn *turn, size_t text_size) {
         return true;
     }
     turn->is_full = true;
-    engine_cancel(turn_engine(turn), turn_generation_id(turn));
+    engine_cancel(turn->engine, turn_generation_id(turn));
     return false;
 }
 

@@ -72,6 +72,7 @@ static enum status generate(struct turn *turn, struct engine *engine, const stru
     json_decref(stop);
     if (status == STATUS_OK) {
         turn->state = TURN_RUNNING;
+        turn->engine = engine;
         turn->answer->stream->context_size = engine_context_size(engine);
     }
     return status;

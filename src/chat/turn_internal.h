@@ -34,6 +34,7 @@ struct turn {
     struct message *answer;            /* its newest stream is what is being made */
     enum turn_state state;
     char *model_path;
+    struct engine *engine; /* that makes it, while RUNNING; else NULL */
     struct settings settings;
     json_t *messages;     /* what the model is given; NULL: not made yet */
     uint64_t seq;         /* of the last event given to the store */
@@ -53,8 +54,6 @@ struct turn {
 #define TURN_STORAGE_FAULT  "the answer could not be stored: look at the disk's free space and the log"
 
 json_t *turn_error(const char *code, const char *text);
-
-struct engine *turn_engine(const struct turn *turn);
 
 /* ---- turn_end.c ---- */
 /* turn_end ends the generation, for good. Takes over the references. */

@@ -76,7 +76,7 @@ static void give_or_wait(struct turn *turn, struct engine *engine) {
 }
 
 /* The engine has the turn's model: give, show or fail. */
-static void advance_same_model(struct turn *turn, struct engine *engine) {
+static void advance_with(struct turn *turn, struct engine *engine) {
     switch (engine_state(engine)) {
     case ENGINE_READY:
         give_or_wait(turn, engine);
@@ -116,28 +116,27 @@ static bool must_let_in(const struct turn *turn) {
     return false;
 }
 
-void turn_advance(struct turn *turn) {
-    struct engine *engine = turn_engine(turn);
-    bool is_same = engine && engine_state(engine) != ENGINE_STOPPED &&
-                   strcmp(engine_model_path(engine), turn->model_path) == 0;
-    if (is_same && !must_let_in(turn)) {
-        advance_same_model(turn, engine);
-        return;
-    }
-    /* Another model is at work, or on its way for a turn that came first. */
-    bool is_busy = engine && (engine_running(engine) > 0 || engine_state(engine) == ENGINE_STARTING ||
-                              engine_state(engine) == ENGINE_LOADING);
-    if (is_same || is_busy) {
-        show_queued(turn);
-        return;
-    }
-    turn->load_tried = true;
+static void load(struct turn *turn) {
+    struct models *models = turn->chat->models;
     struct fault fault;
-    if (models_load(turn->chat->models, turn->model_path, &fault) != STATUS_OK) {
+    turn->load_tried = true;
+    if (models_load(models, turn->model_path, &fault) != STATUS_OK) {
         turn_fail(turn, "model", fault.text);
         return;
     }
-    show_loading(turn, turn_engine(turn));
+    show_loading(turn, models_find_engine(models, turn->model_path));
+}
+
+void turn_advance(struct turn *turn) {
+    struct models *models = turn->chat->models;
+    struct engine *engine = models_find_engine(models, turn->model_path);
+    if (engine ? must_let_in(turn) : !models_has_room(models)) {
+        show_queued(turn);
+    } else if (engine) {
+        advance_with(turn, engine);
+    } else {
+        load(turn);
+    }
 }
 
 void turns_advance(struct chat *chat) {
