@@ -110,6 +110,7 @@ bool reply_goes_on(const struct api *api, const struct stream *stream);
 /* reply_is_failure: it ended as "error" or "interrupted". */
 bool reply_is_failure(const struct stream *stream);
 #define REPLY_DELETED_TEXT   "the conversation was deleted: choose another"
+#define REPLY_LONG_PATH_TEXT "the path must be shorter than 4096 bytes"
 #define REPLY_NOT_FOUND_TEXT "there is nothing at this address: look at the list in docs/protocol.md"
 /* Of one that is left (chat_is_left). */
 #define REPLY_LEFT_TEXT "the server is stopping: this answer is made after its next start"
@@ -117,7 +118,9 @@ bool reply_is_failure(const struct stream *stream);
 int reply_end_http_status(const struct stream *stream);
 const char *reply_end_text(const struct stream *stream);
 /* encode.c: JSON of domain objects; new references */
-json_t *encode_message(const struct message *message); /* MESSAGE of wire part 3 */
+json_t *encode_text(const char *text);                  /* null for NULL and "" */
+json_t *encode_generation(const struct stream *stream); /* `generation` of it */
+json_t *encode_message(const struct message *message);  /* MESSAGE of wire part 3 */
 /* encode_phase and encode_end add the fields of [N5], and of the event `end`, to an object. */
 void encode_phase(json_t *out, const struct phase *phase);
 void encode_end(json_t *out, const struct stream *stream);

@@ -18,15 +18,15 @@ static json_t *shared(json_t *value) {
     return value ? json_incref(value) : json_null();
 }
 
-static json_t *id_or_null(const char *id) {
-    return id[0] ? json_string(id) : json_null();
+json_t *encode_text(const char *text) {
+    return text && text[0] ? json_string(text) : json_null();
 }
 
-static json_t *encode_generation(const struct stream *stream) {
+json_t *encode_generation(const struct stream *stream) {
     json_t *object = json_pack(
         "{s:s, s:I, s:b, s:s?, s:o, s:o, s:s?, s:o}", "id", stream->id, "seq", (json_int_t)stream->last_seq,
         "ended", stream->is_ended, "reason", stream->reason, "usage", shared(stream->usage), "timings",
-        shared(stream->timings), "model", stream->model, "continues", id_or_null(stream->continues));
+        shared(stream->timings), "model", stream->model, "continues", encode_text(stream->continues));
     if (stream->error) {
         json_object_set(object, "error", stream->error);
     }
@@ -34,7 +34,7 @@ static json_t *encode_generation(const struct stream *stream) {
 }
 
 /* The texts of all its generations. */
-static json_t *encode_text(const struct message *message) {
+static json_t *encode_content(const struct message *message) {
     struct bytes text;
     bytes_init(&text, message_text_size(message) + 1);
     message_add_text(message, &text);
@@ -44,14 +44,9 @@ static json_t *encode_text(const struct message *message) {
 }
 
 json_t *encode_message(const struct message *message) {
-    static const char *const roles[] = {
-        [STORE_ROLE_SYSTEM] = "system",
-        [STORE_ROLE_USER] = "user",
-        [STORE_ROLE_ASSISTANT] = "assistant",
-    };
     json_t *object = json_pack("{s:s, s:o, s:s, s:o, s:o}", "id", message->id, "parent",
-                               id_or_null(message->parent), "role", roles[message->role], "content",
-                               encode_text(message), "timestamp", iso(message->created_ms));
+                               encode_text(message->parent), "role", message_role_name(message), "content",
+                               encode_content(message), "timestamp", iso(message->created_ms));
     if (message->stream) {
         json_object_set_new(object, "generation", encode_generation(message->stream));
     }

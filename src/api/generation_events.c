@@ -21,8 +21,7 @@ static json_t *event(const struct stream *stream, const char *type, uint64_t seq
 static void add_start(struct bytes *out, const struct message *message, const struct stream *stream) {
     json_t *object = event(stream, "start", 1);
     json_object_set_new(object, "message", json_string(message->id));
-    json_object_set_new(object, "continues",
-                        stream->continues[0] ? json_string(stream->continues) : json_null());
+    json_object_set_new(object, "continues", encode_text(stream->continues));
     add_json(out, object);
 }
 

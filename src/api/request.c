@@ -2,6 +2,9 @@
 
 #include "api/api_internal.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 json_t *request_body(struct net_conn *net) {
     size_t n_bytes;
     const char *body = net_conn_body(net, &n_bytes);
@@ -55,6 +58,26 @@ enum status request_take_generation(const json_t *object, const char *key, char 
         id_copy(out, ID_HEX_BYTES, text);
     }
     return status;
+}
+
+enum status request_take_number(const struct net_conn *net, const char *name, uint64_t min, uint64_t max,
+                                uint64_t *out, struct fault *fault) {
+    char text[32];
+    char *end;
+    enum net_query found = net_conn_query(net, name, text, sizeof text);
+    if (found == NET_QUERY_ABSENT) {
+        return STATUS_OK;
+    }
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    /* strtoull itself takes signs and white space. */
+    bool is_number = text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
+    if (!is_number || value < min || value > max) {
+        return fault_set(fault, STATUS_INVALID, "\"%s\" must be a number between %llu and %llu", name,
+                         (unsigned long long)min, (unsigned long long)max);
+    }
+    *out = value;
+    return STATUS_OK;
 }
 
 enum status request_take_message(const json_t *object, char conversation[ID_CONVERSATION_BYTES],

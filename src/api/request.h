@@ -28,6 +28,10 @@ MUST_CHECK enum status request_take_generation(const json_t *object, const char 
                                                struct fault *fault);
 MUST_CHECK enum status request_missing(const char *key, struct fault *fault);
 
+/* request_take_number reads an argument of the query, which leaves *out alone when it is absent. */
+MUST_CHECK enum status request_take_number(const struct net_conn *net, const char *name, uint64_t min,
+                                           uint64_t max, uint64_t *out, struct fault *fault);
+
 /* request_take_message reads {"message","conversation_id"?} [W12] [W14] [W15]. `send` borrows from both. */
 MUST_CHECK enum status request_take_message(const json_t *object, char conversation[ID_CONVERSATION_BYTES],
                                             struct chat_send *send /* out */, struct fault *fault);

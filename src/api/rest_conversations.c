@@ -3,7 +3,6 @@
 #include "api/request.h"
 #include "base/utf8.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -60,27 +59,9 @@ static bool parse_time(const char *text, int64_t *wall_ms) {
     return *wall_ms > 0;
 }
 
-static bool take_limit(struct net_conn *net, uint32_t *n_max) {
-    char text[16];
-    enum net_query found = net_conn_query(net, "limit", text, sizeof text);
-    if (found == NET_QUERY_ABSENT) {
-        return true;
-    }
-    char *end;
-    errno = 0;
-    unsigned long value = strtoul(text, &end, 10);
-    if (found == NET_QUERY_TOO_LONG || errno || *end || end == text || text[0] == '-' || value < 1 ||
-        value > STORE_LIST_MAX) {
-        reply_error(net, 400, "\"limit\" must be a number between 1 and 1000");
-        return false;
-    }
-    *n_max = (uint32_t)value;
-    return true;
-}
-
 static bool take_list(struct net_conn *net, char query[QUERY_BYTES], struct store_list *list) {
     char before[40];
-    *list = (struct store_list){ .n_max = LIST_DEFAULT };
+    *list = (struct store_list){ 0 };
     /* There is room for a whole head. */
     if (net_conn_query(net, "q", query, QUERY_BYTES) == NET_QUERY_FOUND) {
         list->query = query;
@@ -94,7 +75,14 @@ static bool take_list(struct net_conn *net, char query[QUERY_BYTES], struct stor
         reply_error(net, 400, "\"before\" must be a timestamp of the list, as 2026-11-22-21-05-10-123");
         return false;
     }
-    return take_limit(net, &list->n_max);
+    uint64_t n_max = LIST_DEFAULT;
+    struct fault fault;
+    if (request_take_number(net, "limit", 1, STORE_LIST_MAX, &n_max, &fault) != STATUS_OK) {
+        reply_error(net, 400, fault.text);
+        return false;
+    }
+    list->n_max = (uint32_t)n_max;
+    return true;
 }
 
 static void on_listed(void *ctx, enum status status, const struct store_listed *rows, size_t n_rows) {

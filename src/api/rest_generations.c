@@ -3,7 +3,6 @@
 #include "api/request.h"
 #include "api/sse.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,24 +24,14 @@ struct question {
 
 static json_t *generation_json(const struct api *api, const struct conversation *conversation,
                                const struct message *message, const struct stream *stream) {
-    json_t *object =
-        json_pack("{s:s, s:s, s:s, s:I, s:b, s:s?, s:s?}", "id", stream->id, "message", message->id, "epoch",
-                  chat_epoch(api->chat), "seq", (json_int_t)stream->last_seq, "ended", stream->is_ended,
-                  "model", stream->model, "reason", stream->reason);
-    const struct {
-        const char *key;
-        const char *text; /* NULL: none */
-    } names[] = {
-        { "conversation", conversation->name[0] ? conversation->name : NULL },
-        { "continues", stream->continues[0] ? stream->continues : NULL },
-        { "continued_by", stream->next ? stream->next->id : NULL },
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        json_object_set_new(object, names[i].key, names[i].text ? json_string(names[i].text) : json_null());
+    json_t *object = encode_generation(stream);
+    json_object_set_new(object, "conversation", encode_text(conversation->name));
+    json_object_set_new(object, "message", json_string(message->id));
+    json_object_set_new(object, "continued_by", encode_text(stream->next ? stream->next->id : NULL));
+    json_object_set_new(object, "epoch", json_string(chat_epoch(api->chat)));
+    if (stream->error == NULL) {
+        json_object_set_new(object, "error", json_null());
     }
-    json_object_set_new(object, "error", stream->error ? json_incref(stream->error) : json_null());
-    json_object_set_new(object, "usage", stream->usage ? json_incref(stream->usage) : json_null());
-    json_object_set_new(object, "timings", stream->timings ? json_incref(stream->timings) : json_null());
     return object;
 }
 
@@ -125,18 +114,6 @@ static bool take_path(const char *path, char generation[ID_HEX_BYTES], bool *wan
     return id_is_hex(generation) && (*wants_events || at[n_id] == '\0');
 }
 
-/* False: it is there, and no number up to `max`. */
-static bool take_number(const struct net_conn *net, const char *name, uint64_t max, uint64_t *out) {
-    char text[32];
-    if (net_conn_query(net, name, text, sizeof text) == NET_QUERY_ABSENT) {
-        return true;
-    }
-    char *end;
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *out <= max;
-}
-
 /* False: it has been answered. */
 static bool check_epoch(const struct api *api, struct net_conn *net) {
     char epoch[STORE_EPOCH_BYTES];
@@ -175,12 +152,12 @@ void rest_generations_handle(struct api *api, struct net_conn *net) {
     bool wants_events;
     uint64_t after_seq = 0;
     uint64_t n_max = EVENTS_DEFAULT;
+    struct fault fault;
     if (!take_path(net_conn_path(net), generation, &wants_events)) {
         reply_error(net, 400, "the address " REQUEST_GENERATION_FORM ", and /events or nothing behind it");
-    } else if (!take_number(net, "after", INT64_MAX, &after_seq)) {
-        reply_error(net, 400, "\"after\" must be the number of an event");
-    } else if (!take_number(net, "limit", EVENTS_MAX, &n_max) || n_max == 0) {
-        reply_error(net, 400, "\"limit\" must be a number between 1 and 10000");
+    } else if (request_take_number(net, "after", 0, INT64_MAX, &after_seq, &fault) != STATUS_OK ||
+               request_take_number(net, "limit", 1, EVENTS_MAX, &n_max, &fault) != STATUS_OK) {
+        reply_error(net, 400, fault.text);
     } else if (!check_epoch(api, net)) {
         return;
     } else if (wants_events && wants_stream(net)) {

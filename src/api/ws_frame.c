@@ -45,7 +45,3 @@ void ws_frame_close_too_large(struct api_conn *conn) {
 void ws_frame_close_not_found(struct api_conn *conn, const char *reason) {
     net_conn_close(conn->net, (enum net_close)WS_CLOSE_NOT_FOUND, reason);
 }
-
-json_t *ws_frame_text(const char *text) {
-    return text ? json_string(text) : json_null();
-}

@@ -29,7 +29,4 @@ void ws_frame_write_bytes(struct api_conn *conn, const struct bytes *frame);
 void ws_frame_close_too_large(struct api_conn *conn);
 void ws_frame_close_not_found(struct api_conn *conn, const char *reason);
 
-/* A string, or null for NULL. */
-json_t *ws_frame_text(const char *text);
-
 #endif

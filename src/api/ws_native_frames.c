@@ -145,11 +145,11 @@ json_t *native_frame_conversation(const struct conversation *conversation, enum 
  * text to what the reader has (N12). */
 static json_t *message_at_start(const struct message *message, const struct stream *stream) {
     json_t *started = json_pack("{s:s, s:s, s:s}", "id", message->id, "role", "assistant", "content", "");
-    set(started, "parent", ws_frame_text(message->parent[0] ? message->parent : NULL));
+    set(started, "parent", encode_text(message->parent));
     set_time(started, "timestamp", message->created_ms);
     json_t *generation = json_pack("{s:s, s:i, s:b}", "id", stream->id, "seq", 1, "ended", 0);
-    set(generation, "model", ws_frame_text(stream->model));
-    set(generation, "continues", ws_frame_text(stream->continues[0] ? stream->continues : NULL));
+    set(generation, "model", encode_text(stream->model));
+    set(generation, "continues", encode_text(stream->continues));
     set(started, "generation", generation);
     return started;
 }

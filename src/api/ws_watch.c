@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,7 +139,7 @@ static void write_json(struct watch_socket *socket, json_t *frame) {
 
 static void write_message(struct watch_socket *socket, const struct message *message) {
     json_t *frame = json_pack("{s:s, s:s, s:s}", "type", "message", "id", message->id, "role",
-                              message->role == STORE_ROLE_SYSTEM ? "system" : "user");
+                              message_role_name(message));
     json_object_set_new(frame, "content", json_stringn(message->content, message->content_size));
     write_json(socket, frame);
 }
@@ -256,27 +255,20 @@ static void on_close(struct api_conn *conn) {
     free(socket);
 }
 
-static bool take_number(const char *text, uint64_t *out) {
-    char *end;
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0;
-}
-
 /* False: the cursor of the query is not whole. */
 static bool take_cursor(const struct net_conn *net, struct watch_socket *socket) {
-    char after[WATCH_QUERY_BYTES];
     struct cursor *cursor = &socket->cursor;
-    enum net_query found[] = {
-        net_conn_query(net, "generation", cursor->generation, sizeof cursor->generation),
-        net_conn_query(net, "epoch", cursor->epoch, sizeof cursor->epoch),
-        net_conn_query(net, "after", after, sizeof after),
-    };
-    socket->has_cursor = found[0] == NET_QUERY_FOUND;
-    if (found[0] == NET_QUERY_TOO_LONG || found[1] != found[0] || found[2] != found[0]) {
+    struct fault fault;
+    enum net_query generation =
+        net_conn_query(net, "generation", cursor->generation, sizeof cursor->generation);
+    enum net_query epoch = net_conn_query(net, "epoch", cursor->epoch, sizeof cursor->epoch);
+    cursor->after_seq = UINT64_MAX;
+    if (request_take_number(net, "after", 0, INT64_MAX, &cursor->after_seq, &fault) != STATUS_OK) {
         return false;
     }
-    return !socket->has_cursor || take_number(after, &cursor->after_seq);
+    bool has_after = cursor->after_seq != UINT64_MAX;
+    socket->has_cursor = generation == NET_QUERY_FOUND && epoch == NET_QUERY_FOUND && has_after;
+    return socket->has_cursor || (generation == NET_QUERY_ABSENT && epoch == NET_QUERY_ABSENT && !has_after);
 }
 
 static bool take_updates(const struct net_conn *net, enum watch_updates *out) {

@@ -127,6 +127,15 @@ struct message *conversation_add_answer(struct conversation *conversation, const
     return message;
 }
 
+const char *message_role_name(const struct message *message) {
+    static const char *const names[] = {
+        [STORE_ROLE_SYSTEM] = "system",
+        [STORE_ROLE_USER] = "user",
+        [STORE_ROLE_ASSISTANT] = "assistant",
+    };
+    return names[message->role];
+}
+
 void message_continue(struct message *message, struct stream *stream) {
     assert(message->stream->is_ended && message->stream->next == NULL);
     memcpy(stream->continues, message->stream->id, sizeof stream->continues);

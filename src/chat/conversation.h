@@ -87,6 +87,9 @@ struct message *conversation_add_text(struct conversation *conversation, const c
 struct message *conversation_add_answer(struct conversation *conversation, const char *id, const char *parent,
                                         struct stream *stream, int64_t created_ms);
 
+/* message_role_name is system, user or assistant. */
+const char *message_role_name(const struct message *message);
+
 /* message_continue adds a generation that goes on with the newest, which has ended. It becomes the message's. */
 void message_continue(struct message *message, struct stream *stream);
 

@@ -9,13 +9,10 @@
 #define TITLE_BYTES_MAX 80
 
 static json_t *message_json(const struct message *message) {
-    static const char *const roles[] = {
-        [STORE_ROLE_SYSTEM] = "system", [STORE_ROLE_USER] = "user", [STORE_ROLE_ASSISTANT] = "assistant"
-    };
     struct bytes text;
     bytes_init(&text, message_text_size(message));
     message_add_text(message, &text);
-    json_t *object = json_pack("{s:s, s:s%}", "role", roles[message->role], "content",
+    json_t *object = json_pack("{s:s, s:s%}", "role", message_role_name(message), "content",
                                text.size ? text.data : "", text.size);
     bytes_deinit(&text);
     return object;
