@@ -64,13 +64,6 @@ struct api {
 #define API_HEADERS                                                                                          \
     "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: "           \
     "same-origin\r\n"
-/* On event streams: proxies must not hold them back. */
-#define API_STREAM_HEADERS API_HEADERS "X-Accel-Buffering: no\r\n"
-/* A comment of an event stream: a sign of life (P11). */
-#define API_STREAM_PING ": ping\n\n"
-/* Events are joined into one write up to about this size. */
-#define API_STREAM_WRITE_BYTES (16u << 10)
-
 /* api.c */
 void api_conn_attach(struct api_conn *conn, const struct api_conn_ops *ops, struct api *api,
                      struct net_conn *net);

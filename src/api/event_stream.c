@@ -2,6 +2,11 @@
 
 #include "base/log.h"
 
+/* Proxies must not hold it back. */
+#define STREAM_HEADERS API_HEADERS "X-Accel-Buffering: no\r\n"
+/* A comment: a sign of life (P11). */
+#define STREAM_PING ": ping\n\n"
+
 void event_stream_read(struct event_stream *self, struct conversation *conversation, size_t index,
                        void (*on_change)(void *ctx)) {
     watcher_init(&self->watcher, conversation, on_change, self);
@@ -20,7 +25,7 @@ void event_stream_on_change(void *ctx) {
 void event_stream_begin(struct event_stream *self) {
     struct net_conn *net = self->call.conn.net;
     if (!net_conn_is_answered(net)) {
-        net_stream_begin(net, "text/event-stream; charset=utf-8", API_STREAM_HEADERS);
+        net_stream_begin(net, "text/event-stream; charset=utf-8", STREAM_HEADERS);
         net_conn_want_write(net);
     }
 }
@@ -71,7 +76,7 @@ void event_stream_on_writable(struct api_conn *conn) {
     struct bytes *frame = &conn->api->frame;
     struct watch_item item;
     bytes_clear(frame);
-    while (!self->is_complete && frame->size < API_STREAM_WRITE_BYTES &&
+    while (!self->is_complete && frame->size < EVENT_STREAM_WRITE_BYTES &&
            watcher_next(&self->watcher, 1, API_FRAME_TEXT_BYTES, &item) != WATCH_NONE) {
         add_item(self, frame, &item);
     }
@@ -82,7 +87,7 @@ void event_stream_on_writable(struct api_conn *conn) {
 }
 
 void event_stream_on_silence(struct api_conn *conn) {
-    net_conn_send(conn->net, API_STREAM_PING, sizeof API_STREAM_PING - 1);
+    net_conn_send(conn->net, STREAM_PING, sizeof STREAM_PING - 1);
 }
 
 void event_stream_on_close(struct api_conn *conn) {

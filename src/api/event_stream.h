@@ -3,12 +3,15 @@
  *
  * Owner   the connection whose first member it is: sse.h (readers, who may come back), attached.h (calls, which end with their client).
  * Thread  the loop thread only.
- * Limits  API_STREAM_WRITE_BYTES and one event in one write; a larger event than API_FRAME_BYTES_MAX closes the socket.
+ * Limits  EVENT_STREAM_WRITE_BYTES and one event in one write; a larger event than API_FRAME_BYTES_MAX closes the socket.
  */
 #ifndef RUNNEL_API_EVENT_STREAM_H
 #define RUNNEL_API_EVENT_STREAM_H
 
 #include "api/api_internal.h"
+
+/* Events are joined into one write up to about this size. */
+#define EVENT_STREAM_WRITE_BYTES (16u << 10)
 
 struct event_stream;
 

@@ -78,7 +78,7 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
         reply_status(self->call.conn.net, sent->status, sent->fault);
         return;
     }
-    read_message(self, sent->conversation, sent->user_index + 1, on_chat_change);
+    read_message(self, sent->conversation, sent->answer_index, on_chat_change);
     on_chat_change(self);
 }
 
@@ -208,7 +208,7 @@ static void on_continued(void *ctx, const struct chat_sent *sent) {
     }
     reply_json(self->conn.net, 200,
                json_pack("{s:b, s:s, s:s, s:s, s:b}", "success", true, "conversation_id",
-                         sent->conversation->name, "message_id", sent->user_message_id, "generation_id",
+                         sent->conversation->name, "message_id", sent->message_id, "generation_id",
                          sent->generation_id, "duplicate", (int)sent->duplicate));
 }
 

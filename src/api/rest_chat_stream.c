@@ -69,7 +69,7 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
     if (sent->status) {
         reply_status(sse->events.call.conn.net, sent->status, sent->fault);
     } else {
-        sse_begin(sse, sent->conversation, sent->user_index + 1);
+        sse_begin(sse, sent->conversation, sent->answer_index);
     }
 }
 

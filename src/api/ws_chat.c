@@ -74,7 +74,7 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
     }
     socket->state = CHAT_STREAMING;
     watcher_init(&socket->watcher, sent->conversation, on_change, socket);
-    watcher_seek_message(&socket->watcher, sent->user_index + 1);
+    watcher_seek_message(&socket->watcher, sent->answer_index);
     net_conn_want_write(socket->conn.net);
 }
 

@@ -68,7 +68,7 @@ json_t *native_frame_storage(const struct api *api) {
 
 json_t *native_frame_ack(const struct chat_sent *sent, const char *client_msg_id) {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "type", "ack", "client_msg_id", client_msg_id,
-                     "conversation", sent->conversation->name, "message", sent->user_message_id, "generation",
+                     "conversation", sent->conversation->name, "message", sent->message_id, "generation",
                      sent->generation_id, "duplicate", (int)sent->duplicate);
 }
 

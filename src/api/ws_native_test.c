@@ -198,7 +198,7 @@ static void queue_message(const char *user, const char *answer, const char *gene
 static void test_a_continue_is_acked_with_the_new_generation(void **state) {
     (void)state;
     greet();
-    world->next_sent.user_message_id = "a1";
+    world->next_sent.message_id = "a1";
     world->next_sent.generation_id = WORLD_NEXT;
     world_say("{\"type\":\"continue\",\"generation\":\"" WORLD_GENERATION "\",\"client_msg_id\":\"m-1\"}");
     assert_string_equal(world->sent_text, WORLD_GENERATION);

@@ -194,7 +194,7 @@ void native_watch_new(struct native *native, const struct chat_sent *sent) {
     }
     struct native_watch *watch = add_watch(native, sent->conversation->name);
     watcher_init(&watch->watcher, sent->conversation, on_change, native);
-    watcher_seek_message(&watch->watcher, sent->user_index);
+    watcher_seek_message(&watch->watcher, sent->answer_index - 1);
     begin_queue(watch);
     net_conn_want_write(native->conn.net);
 }

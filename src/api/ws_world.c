@@ -328,7 +328,8 @@ int ws_world_set_up(void **state) {
     world_token("A");
     world->next_sent = (struct chat_sent){ .fault = "",
                                            .conversation = world->conversation,
-                                           .user_message_id = "u1",
+                                           .message_id = "u1",
+                                           .answer_index = 1,
                                            .generation_id = WORLD_GENERATION };
     return 0;
 }

@@ -116,7 +116,7 @@ typedef void (*chat_on_done)(void *ctx, enum status status);
 struct chat_call *chat_set_detach(struct chat *chat, const char *name, const int64_t *seconds,
                                   chat_on_done callback, void *ctx);
 
-/* chat_delete cancels what runs and what waits, then deletes. */
+/* chat_delete cancels what runs, waits or is about to begin, then deletes. */
 struct chat_call *chat_delete(struct chat *chat, const char *name, chat_on_done callback, void *ctx);
 
 /* chat_backup makes a copy of the whole database (store_backup). One that was abandoned is made all the same. */
@@ -136,9 +136,10 @@ struct chat_sent {
     const char *fault;  /* a sentence; "" when OK */
     bool duplicate;
     struct conversation *conversation; /* keep with conversation_ref */
-    const char *user_message_id;
+    const char *
+        message_id; /* that was asked for: a person's, of a chat_continue the answer's; "": of a chat_complete */
     const char *generation_id;
-    size_t user_index; /* of the user's message in the conversation; the answer's is one more */
+    size_t answer_index; /* of the answer in the conversation */
 };
 
 /* chat_send stores a person's message and begins the reply. The callback comes when the message is safe on disk (P4 D2, P10). While
@@ -149,21 +150,20 @@ struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, cha
                             void *ctx);
 
 /* chat_continue goes on with an answer that has ended (the newest generation of the last message), with the model that is configured now.
- * NOT_FOUND, BUSY, CONFLICT: it is whole, or not the last. Again: duplicate, with the id of the first time. user_message_id is
- * the answer's, user_index the place before it. */
+ * NOT_FOUND, BUSY, CONFLICT: it is whole, or not the last. Again: duplicate, with the id of the first time. */
 struct chat_call *chat_continue(struct chat *chat, const char *generation_id, chat_on_sent callback,
                                 void *ctx);
 
 /* chat_complete begins a reply to given messages, outside any conversation of the store: `conversation` of the callback is detached and holds just
- * the answer at index 0. `model_path`: as models_resolve gave it. */
+ * the answer. `model_path`: as models_resolve gave it. One that is abandoned ends before it begins. */
 struct chat_call *chat_complete(struct chat *chat, json_t *messages, const char *model_path,
                                 const struct settings *settings, chat_on_sent callback, void *ctx);
 
 /* chat_cancel stops the reply that runs in it, those that wait behind it, and those that begin once their message is stored; the ends
  * come through the watchers (P9). False: there is none. */
 bool chat_cancel(struct chat *chat, struct conversation *conversation);
-/* chat_cancel_generation stops the answer that this generation is of, also while it waits behind another of its conversation, and when
- * another one goes on with it. False: no turn makes it. */
+/* chat_cancel_generation stops the answer that this generation is of, also while it waits behind another of its conversation, when
+ * another one goes on with it, and while the store is asked to begin it. False: nothing makes it. */
 bool chat_cancel_generation(struct chat *chat, const char *generation_id);
 
 /* chat_find_running: the conversation whose reply, running or waiting, has this generation id or goes on with it. Borrowed. */

@@ -33,7 +33,7 @@ static void on_begun(void *ctx, enum status status, int64_t generation_key) {
     begin_reply(begin, &(struct chat_sent){ .status = STATUS_OK,
                                             .fault = "",
                                             .conversation = conversation,
-                                            .user_message_id = "",
+                                            .message_id = "",
                                             .generation_id = stream->id });
     conversation_unref(conversation);
 }

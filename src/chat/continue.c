@@ -52,9 +52,9 @@ static void on_continued(void *ctx, const struct store_continued *continued) {
                                             .fault = "",
                                             .duplicate = continued->duplicate,
                                             .conversation = begin->opened,
-                                            .user_message_id = message->id,
+                                            .message_id = message->id,
                                             .generation_id = continued->generation_id,
-                                            .user_index = index - 1 });
+                                            .answer_index = index });
 }
 
 /* ---- Asking it ---- */

@@ -51,9 +51,9 @@ static void reply(struct send *send, struct conversation *conversation, size_t i
                                                    .fault = "",
                                                    .duplicate = is_duplicate,
                                                    .conversation = conversation,
-                                                   .user_message_id = send->user_message_id,
+                                                   .message_id = send->user_message_id,
                                                    .generation_id = send->begin.generation_id,
-                                                   .user_index = index - 1 });
+                                                   .answer_index = index });
 }
 
 /* ---- What the store says ---- */
