@@ -63,6 +63,28 @@ def test_two_wait_and_are_answered_in_their_turn(held, new_page):
     assert [message["content"] for message in stored if message["role"] == "assistant"] == [story.text] * 3
 
 
+def test_w22_an_unload_ends_what_waits_and_says_so(held, new_page):
+    """What was asked of a model does not load it again; the last answer goes on when its reader wants it."""
+    server, story = held
+    page = new_page()
+    begin(page, server, story)
+    ask(page, "Second")
+    wait_queue(page, 1)
+    page.get_by_test_id("model-status").click()
+    page.get_by_test_id("model-unload").click()
+    page.locator("[data-testid=model-status][data-state=none]").wait_for()
+    wait_ends(page, 2)
+    reasons = page.get_by_test_id("end-reason").all_inner_texts()
+    assert len(reasons) == 2 and all("unloaded" in reason and "Continue" in reason for reason in reasons), reasons
+    assert page.get_by_test_id("queue").count() == 0
+    assert server.status()["state"] == "none"
+    page.keyboard.press("Escape")
+    story.open_all(when="first")
+    page.get_by_test_id("continue").click()
+    page.locator("[data-testid=message-assistant][data-end-reason=stop]").wait_for()
+    assert source(page) == story.text == server.answer_of(conversation_of(page))["content"]
+
+
 def test_the_queue_outlives_the_server(held, new_page):
     server, story = held
     page = new_page(expects_errors=True)
