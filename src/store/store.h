@@ -15,7 +15,7 @@
  *          jobs marked (D2) it is also on disk (fdatasync); all others are at most STORE_SYNC_MS later.
  * Limits   STORE_JOBS_MAX jobs wait; beyond it a post is STATUS_FULL and nothing was queued.
  * Errors   jobs that write and cannot are tried again, in their order, each for STORE_RETRY_MS; then the callback gets
- *          STATUS_IO and the database holds nothing of it. The append guard keeps seq dense whatever fails in
+ *          STATUS_IO and the database holds nothing of it (after a second, when it is the only one that cannot). The append guard keeps seq dense whatever fails in
  *          between. Reading goes on meanwhile: it overtakes what cannot be written, and does not see it.
  *          When fdatasync itself fails as long, a (D2) job gets STATUS_IO too, though it is committed: a power loss
  *          may undo it. STATUS_CORRUPT: the job met damaged rows; others go on.

@@ -9,6 +9,7 @@
 #define PAUSE_MS_MIN 5
 #define PAUSE_MS_MAX 500
 #define PROBE_MS     1000
+#define ALONE_MS     1000
 #define SQL_BYTES    60
 
 /* ---- Lists ---- */
@@ -167,6 +168,24 @@ static void note_failure(struct store_batch *batch, enum store_trouble trouble) 
     store_health_set(batch->health, STORE_PART_COMMIT, trouble);
 }
 
+/* The first of the writes has failed. That the disk takes something else, and syncs it, says that it is not the disk as a whole: a
+ * place that this job needs cannot be read, say. Those behind it could be answered, so it is not tried for as long. A disk that is
+ * away altogether takes a write as well, into memory: that is what the sync is asked for, which has its turn within ALONE_MS. */
+static void note_alone(struct store_batch *batch) {
+    struct store_job *job = (struct store_job *)batch->writes.first;
+    enum store_trouble trouble;
+    bool is_alone = store_health_of(batch->health, STORE_PART_SYNC) == STORE_FINE && probe(batch, &trouble);
+    uint64_t now_ms = clock_now_ms();
+    if (!is_alone) {
+        job->alone_ms = 0;
+    } else if (job->alone_ms == 0) {
+        job->alone_ms = now_ms;
+    } else if (now_ms - job->alone_ms >= ALONE_MS) {
+        job->give_up_ms = now_ms;
+        batch->next_ms = 0; /* the next one's turn */
+    }
+}
+
 static void owe(struct store_batch *batch, struct mail *arrived) {
     uint64_t give_up_ms = clock_now_ms() + (uint64_t)batch->retry_ms;
     for (struct mail *mail = arrived, *next; mail; mail = next) {
@@ -190,7 +209,8 @@ static void run_reads(struct store_batch *batch, struct store_batch_list *done) 
     batch->reads = left;
 }
 
-/* In a damaged database a job that must be undone can take the whole transaction with it: then each gets its own, in their order. */
+/* In a damaged database a job that must be undone can take the whole transaction with it, and on a full disk what is too large for
+ * it what would fit: then each gets its own, in their order. */
 static bool run_writes_alone(struct store_batch *batch, struct store_batch_list *done,
                              enum store_trouble *trouble) {
     struct store_batch_list left = { 0 };
@@ -210,7 +230,7 @@ static bool run_writes_together(struct store_batch *batch, struct store_batch_li
         batch->writes = (struct store_batch_list){ 0 };
         return true;
     }
-    return *trouble == STORE_FAILING && batch->writes.first->next && run_writes_alone(batch, done, trouble);
+    return batch->writes.first->next && run_writes_alone(batch, done, trouble);
 }
 
 static void run_writes(struct store_batch *batch, struct store_batch_list *done) {
@@ -223,6 +243,9 @@ static void run_writes(struct store_batch *batch, struct store_batch_list *done)
         note_success(batch);
     } else {
         note_failure(batch, trouble);
+        if (batch->writes.first && trouble == STORE_FAILING) {
+            note_alone(batch);
+        }
     }
 }
 
@@ -239,7 +262,7 @@ static void give_up(struct store_batch *batch, struct store_batch_list *owed, st
         n++;
     }
     if (n > 0) {
-        LOG_ERROR("store_batch", "given_up=%zu after_ms=%lld", n, (long long)batch->retry_ms);
+        LOG_ERROR("store_batch", "given_up=%zu", n);
     }
 }
 

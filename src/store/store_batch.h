@@ -5,7 +5,8 @@
  * for none.
  *
  * When the database cannot take a batch, its writes are owed: they are tried again, in their order and with
- * those that came since, until each has waited for retry_ms. Reading goes on meanwhile: it sees the database
+ * those that came since, until each has waited for retry_ms; the first of them for a second only, when the disk is
+ * well but for what this one needs, because those behind it wait for it. Reading goes on meanwhile: it sees the database
  * without what is owed. While the disk is in trouble and nothing is owed, a small write of its own finds out
  * whether that is over.
  *

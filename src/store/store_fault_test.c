@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sqlite3.h>
@@ -15,14 +16,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FOREVER   1000000000
-#define N_SHARING 5
+#define FOREVER    1000000000
+#define N_SHARING  5
+#define TEXT_BYTES 60000
+#define PAGE_BYTES 4096
 
 /* ---- The system calls under test ---- */
 
 static atomic_int n_writes_to_fail;
 static atomic_int n_syncs_to_fail;
-static atomic_int write_error; /* what the failing ones say */
+static atomic_int n_reads_to_fail; /* of what lies at bad_offset */
+static atomic_llong bad_offset;
+static atomic_int write_error;      /* what the failing ones say */
+static atomic_llong file_bytes_max; /* 0: no limit */
+static atomic_int read_error;
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
 static bool gate_is_shut; /* the sync thread waits before its fdatasync */
@@ -36,7 +43,8 @@ static bool take(atomic_int *n) {
 }
 
 static ssize_t failing_pwrite(int fd, const void *bytes, size_t n, off_t offset) {
-    if (take(&n_writes_to_fail)) {
+    long long max = atomic_load(&file_bytes_max);
+    if (take(&n_writes_to_fail) || (max && offset + (off_t)n > max)) {
         errno = atomic_load(&write_error);
         return -1;
     }
@@ -51,10 +59,22 @@ static ssize_t failing_write(int fd, const void *bytes, size_t n) {
     return write(fd, bytes, n);
 }
 
+static ssize_t failing_pread(int fd, void *bytes, size_t n, off_t offset) {
+    if (offset == atomic_load(&bad_offset) && take(&n_reads_to_fail)) {
+        errno = atomic_load(&read_error);
+        return -1;
+    }
+    return pread(fd, bytes, n, offset);
+}
+
 /* SQLite calls the system through a table that tests may change. */
-static int catch_writes(void **state) {
+static int catch_calls(void **state) {
     (void)state;
     sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    const char *read = vfs->xGetSystemCall(vfs, "pread64") ? "pread64" : "pread";
+    if (vfs->xSetSystemCall(vfs, read, (sqlite3_syscall_ptr)failing_pread) != SQLITE_OK) {
+        return -1;
+    }
     sqlite3_syscall_ptr positioned = (sqlite3_syscall_ptr)failing_pwrite;
     int result = vfs->xSetSystemCall(vfs, "write", (sqlite3_syscall_ptr)failing_write);
     if (vfs->xGetSystemCall(vfs, "pwrite64")) {
@@ -117,12 +137,17 @@ static int setup(void **state) {
     atomic_store(&write_error, ENOSPC);
     atomic_store(&n_writes_to_fail, 0);
     atomic_store(&n_syncs_to_fail, 0);
+    atomic_store(&n_reads_to_fail, 0);
+    atomic_store(&file_bytes_max, 0);
+    atomic_store(&read_error, EUCLEAN); /* as file systems say of what fails their checksum */
     return driver_setup(state);
 }
 
 static int teardown(void **state) {
     atomic_store(&n_writes_to_fail, 0);
     atomic_store(&n_syncs_to_fail, 0);
+    atomic_store(&n_reads_to_fail, 0);
+    atomic_store(&file_bytes_max, 0);
     set_gate(false);
     return driver_teardown(state);
 }
@@ -201,6 +226,31 @@ static void test_reading_goes_on_while_nothing_can_be_written(void **state) {
     free(value);
 }
 
+/* In their order: one that is too large keeps those back that came after it, not those that came before. */
+static void test_on_a_full_disk_what_fits_is_written(void **state) {
+    struct driver *driver = *state;
+    driver->retry_ms = FOREVER;
+    driver_reopen(driver);
+    struct driver_answer small = { 0 }, large = { 0 };
+    char *text = malloc(TEXT_BYTES + 1);
+    assert_non_null(text);
+    memset(text, '1', TEXT_BYTES);
+    text[TEXT_BYTES] = '\0';
+    atomic_store(&file_bytes_max, 1);
+    assert_int_equal(store_put_setting(driver->store, "a", "1", driver_on_done, &small), STATUS_OK);
+    assert_int_equal(store_put_setting(driver->store, "b", text, driver_on_done, &large), STATUS_OK);
+    assert_int_equal(driver_list(driver, (struct store_list){ 0 }).n_rows, 0);
+    assert_false(small.is_done);
+    atomic_store(&file_bytes_max, TEXT_BYTES);
+    driver_wait(driver, &small.is_done);
+    assert_int_equal(small.status, STATUS_OK);
+    assert_false(large.is_done);
+    atomic_store(&file_bytes_max, 0);
+    driver_wait(driver, &large.is_done);
+    assert_int_equal(large.status, STATUS_OK);
+    free(text);
+}
+
 /* What waits keeps its order: a token that came later is not the next one without those before it. */
 static void test_what_waited_is_written_in_its_order(void **state) {
     struct driver *driver = *state;
@@ -225,6 +275,89 @@ static void test_what_waited_is_written_in_its_order(void **state) {
         assert_int_equal(answers[i].status, STATUS_OK);
     }
     assert_int_equal(driver_end(driver, sent.generation_key, 22), STATUS_OK);
+}
+
+/* ---- A place that cannot be read ---- */
+
+/* A conversation that lies over many pages, of which one is the bad one. */
+static void add_wide_conversation(struct driver *driver, char name[ID_CONVERSATION_BYTES]) {
+    char *text = malloc(TEXT_BYTES + 1);
+    assert_non_null(text);
+    memset(text, '~', TEXT_BYTES);
+    text[TEXT_BYTES] = '\0';
+    driver_add_conversation(driver, "wide", "a question", text, name);
+    free(text);
+    driver_close(driver);
+    char page[PAGE_BYTES];
+    int fd = open(driver->path, O_RDONLY | O_CLOEXEC);
+    off_t at = 0;
+    while (pread(fd, page, sizeof page, at) == PAGE_BYTES &&
+           (page[4] != '~' || page[PAGE_BYTES - 1] != '~')) {
+        at += PAGE_BYTES;
+    }
+    assert_int_equal(page[4], '~');
+    close(fd);
+    atomic_store(&bad_offset, at);
+    driver_reopen(driver); /* with nothing of it in memory */
+}
+
+static void test_a_job_that_meets_a_place_that_cannot_be_read_keeps_the_others_a_second(void **state) {
+    struct driver *driver = *state;
+    char name[ID_CONVERSATION_BYTES];
+    driver->retry_ms = FOREVER;
+    add_wide_conversation(driver, name);
+    atomic_store(&n_reads_to_fail, FOREVER);
+    struct driver_answer deleted = { 0 }, put = { 0 };
+    assert_int_equal(store_delete_conversation(driver->store, name, driver_on_done, &deleted), STATUS_OK);
+    assert_int_equal(store_put_setting(driver->store, "a", "1", driver_on_done, &put), STATUS_OK);
+    driver_wait(driver, &put.is_done);
+    assert_int_equal(put.status, STATUS_OK);
+    assert_true(deleted.is_done);
+    assert_int_equal(deleted.status, STATUS_IO);
+    atomic_store(&read_error, EIO); /* SQLite takes that for damage: nothing to wait for */
+    assert_int_equal(driver_delete(driver, name), STATUS_CORRUPT);
+    atomic_store(&n_reads_to_fail, 0);
+    assert_int_equal(driver_delete(driver, name), STATUS_OK);
+}
+
+static void test_a_place_that_can_be_read_again_costs_nothing(void **state) {
+    struct driver *driver = *state;
+    char name[ID_CONVERSATION_BYTES];
+    add_wide_conversation(driver, name);
+    atomic_store(&n_reads_to_fail, 4);
+    assert_int_equal(driver_delete(driver, name), STATUS_OK);
+    assert_int_equal(atomic_load(&n_reads_to_fail), 0);
+}
+
+/* Writes go into memory when the disk is away; the syncs say that it is. */
+static void test_a_disk_that_is_away_is_waited_for(void **state) {
+    struct driver *driver = *state;
+    char name[ID_CONVERSATION_BYTES];
+    driver->retry_ms = FOREVER;
+    add_wide_conversation(driver, name);
+    atomic_store(&n_syncs_to_fail, FOREVER);
+    driver_begin_detached(driver);
+    while (store_trouble(driver->store) != STORE_FAILING) {
+        struct pollfd wake = { .fd = driver->wake_fd, .events = POLLIN };
+        assert_int_equal(poll(&wake, 1, 50000), 1);
+        eventfd_t value;
+        eventfd_read(driver->wake_fd, &value);
+        store_drain(driver->store);
+    }
+    atomic_store(&n_reads_to_fail, FOREVER);
+    struct driver_answer deleted = { 0 };
+    uint64_t until_ms = clock_now_ms() + 2000;
+    assert_int_equal(store_delete_conversation(driver->store, name, driver_on_done, &deleted), STATUS_OK);
+    while (clock_now_ms() < until_ms) {
+        struct pollfd wake = { .fd = driver->wake_fd, .events = POLLIN };
+        poll(&wake, 1, 100);
+        store_drain(driver->store);
+        assert_false(deleted.is_done);
+    }
+    atomic_store(&n_syncs_to_fail, 0);
+    atomic_store(&n_reads_to_fail, 0);
+    driver_wait(driver, &deleted.is_done);
+    assert_int_equal(deleted.status, STATUS_OK);
 }
 
 /* ---- What is wrong is told, and heals by itself ---- */
@@ -445,7 +578,11 @@ int main(void) {
         TEST(test_a_commit_that_keeps_failing_is_an_io_error_and_leaves_no_hole),
         TEST(test_a_send_that_cannot_be_stored_leaves_nothing),
         TEST(test_reading_goes_on_while_nothing_can_be_written),
+        TEST(test_on_a_full_disk_what_fits_is_written),
         TEST(test_what_waited_is_written_in_its_order),
+        TEST(test_a_job_that_meets_a_place_that_cannot_be_read_keeps_the_others_a_second),
+        TEST(test_a_place_that_can_be_read_again_costs_nothing),
+        TEST(test_a_disk_that_is_away_is_waited_for),
         TEST(test_what_is_wrong_with_the_disk_is_told_and_heals),
         TEST(test_a_sync_that_fails_is_trouble_until_one_does_not),
         TEST(test_a_sync_that_fails_in_a_pause_heals_in_the_pause),
@@ -459,5 +596,5 @@ int main(void) {
         TEST(test_an_end_that_is_not_safe_names_what_goes_on_with_it),
         TEST(test_the_store_takes_no_more_than_its_maximum),
     };
-    return cmocka_run_group_tests(tests, catch_writes, NULL);
+    return cmocka_run_group_tests(tests, catch_calls, NULL);
 }

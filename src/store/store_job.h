@@ -42,6 +42,7 @@ struct store_job {
     enum status status;
     bool is_durable;
     uint64_t give_up_ms; /* of one that is owed (store_batch.h) */
+    uint64_t alone_ms;   /* since when it has failed where others do not; 0: it has not */
 };
 
 /* store_job_new makes a job of `size` bytes that begins with a struct store_job, followed by n_text_bytes for
