@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from harness.command import run
 from harness.proxy import Proxy
 from harness.script import Script
 from harness.server import Server, build_folder, default_model
@@ -89,6 +90,13 @@ def serve(new_server):
         return new_server(script, **options).start()
 
     return start
+
+
+@pytest.fixture(scope="session")
+def fault_points():
+    """Builds for people have none (src/base/fault_point.h)."""
+    if "no such point" not in run("check", "--fault", "nowhere:1").stderr:
+        pytest.skip("this build has no fault points")
 
 
 @pytest.fixture(scope="session")

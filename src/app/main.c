@@ -3,7 +3,7 @@
  * The first word may be a command (command.h) instead.
  *
  * Exit codes: 0 stopped as asked; 2 wrong options, or a file that cannot be used; 3 something is taken (port, data directory) or the
- * database cannot be opened.
+ * database cannot be opened; 4 stopped, though the disk did not answer: what it has not taken is as after a crash.
  */
 #include "api/api.h"
 #include "app/command.h"
@@ -26,15 +26,19 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define EXIT_USAGE 2
 #define EXIT_TAKEN 3
+#define EXIT_DISK  4
 /* Ending every stream durably takes milliseconds; a disk that needs longer than this is not waited for. */
 #define STOP_MS_MAX 3000
 /* After the streams ended, so long for the last frames and the close frames. */
 #define FAREWELL_MS_MAX 1000
+/* All of a stop, the disk included. */
+#define CLOSE_MS_MAX 4600
 
 struct app {
     struct config config;
@@ -47,6 +51,7 @@ struct app {
     int signals;
     struct loop_watch *signal_watch;
     bool stop_asked;
+    uint64_t stop_ms; /* when that was */
 };
 
 static void on_store_wake(void *ctx) {
@@ -60,6 +65,7 @@ static void on_signal(void *ctx) {
     while (read(app->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         LOG_INFO("stop_asked", "signal=%u", info.ssi_signo);
         app->stop_asked = true;
+        app->stop_ms = clock_now_ms();
     }
 }
 
@@ -190,25 +196,21 @@ static enum status listen_to_clients(struct app *app, struct fault *fault) {
     return status;
 }
 
+/* From here on a signal is a wish. Before, it ends the start where it is, which is as harmless as any crash, and quicker than a
+ * migration. The threads of the store take none. */
 static void watch_signals(struct app *app) {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
     app->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     const struct loop *loop = net_loop(app->net);
     app->signal_watch = loop->watch_fd(loop->self, app->signals, on_signal, NULL, app);
 }
 
-/* Signals are blocked before any thread starts, so that only the signalfd sees them. */
-static void block_signals(void) {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
+static void ignore_signals(void) {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of the write */
 }
@@ -312,9 +314,26 @@ static enum status open_all(struct app *app, struct fault *fault) {
     }
     open_chat(app);
     open_api(app);
-    watch_signals(app);
     status = listen_to_clients(app, fault);
-    return status == STATUS_OK ? chat_start(app->chat, fault) : status;
+    if (status == STATUS_OK) {
+        status = chat_start(app->chat, fault);
+    }
+    watch_signals(app);
+    return status;
+}
+
+/* A thread that waits for the disk can neither be asked nor told: the kernel takes what it holds, and the engines go with this process. */
+static void close_store(struct app *app) {
+    uint64_t now_ms = clock_now_ms();
+    uint64_t until_ms = (app->stop_asked ? app->stop_ms : now_ms) + CLOSE_MS_MAX;
+    if (!store_close(app->store, until_ms > now_ms ? (int64_t)(until_ms - now_ms) : 0)) {
+        fprintf(stderr,
+                "runnel: stopped, but the disk of %s does not answer: what it has not taken is as after a "
+                "crash\n",
+                app->config.data);
+        /* _exit itself, in a build with a sanitizer, asks for threads that were not joined. */
+        syscall(SYS_exit_group, EXIT_DISK);
+    }
 }
 
 /* Clients hold conversations, the chat watches its engines in the loop: clients, store, chat, loop. */
@@ -322,7 +341,7 @@ static void close_all(struct app *app) {
     if (app->net) {
         net_drop_clients(app->net);
     }
-    store_close(app->store);
+    close_store(app);
     chat_close(app->chat);
     api_close(app->api);
     if (app->signal_watch) {
@@ -368,16 +387,16 @@ int main(int argc, char **argv) {
     enum log_level level = LOG_LEVEL_INFO;
     log_parse_level(app.config.log, &level);
     log_set_level(level);
+    if (arm_faults(&app, &fault) != STATUS_OK) {
+        return fail(&app, &fault, EXIT_USAGE);
+    }
     if (command.name) {
         log_set_level(LOG_LEVEL_ERROR); /* its own lines are for people */
         int code = command_run(&command, &app.config);
         config_deinit(&app.config);
         return code;
     }
-    if (arm_faults(&app, &fault) != STATUS_OK) {
-        return fail(&app, &fault, EXIT_USAGE);
-    }
-    block_signals();
+    ignore_signals();
     raise_file_limit();
     if (find_engine(&app, &fault) != STATUS_OK || check_model(&app, &fault) != STATUS_OK) {
         return fail(&app, &fault, EXIT_USAGE);

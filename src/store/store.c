@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "store/store_batch.h"
 #include "store/store_db.h"
+#include "store/store_finish.h"
 #include "store/store_health.h"
 #include "store/store_job.h"
 #include "store/store_lock.h"
@@ -36,12 +37,15 @@ struct store {
     int lock_fd;
     struct store_db db;   /* the store thread's, from its start to its end */
     struct mailbox *jobs; /* loop → store thread */
-    struct mailbox *done; /* store and sync thread → loop */
+    struct mailbox *done; /* store, sync and finish thread → loop */
     struct store_health health;
     struct store_batch batch; /* the store thread's */
     struct store_sync *sync;
-    pthread_t thread;
+    struct store_finish *finish;
+    pthread_t thread; /* the store thread; it ends the others */
     bool has_thread;
+    struct mail ended; /* posted by it when all are at their end */
+    bool has_ended;
     size_t n_pending;
     enum store_trouble trouble; /* the loop thread's */
     int64_t retry_ms;
@@ -58,7 +62,9 @@ static void post_answers(struct store *store, struct mail *first) {
     for (struct mail *mail = first, *next; mail; mail = next) {
         next = mail->next;
         struct store_job *job = (struct store_job *)mail;
-        if (job->status == STATUS_OK && job->is_durable) {
+        if (job->status == STATUS_OK && job->kind->finish) {
+            store_finish_post(store->finish, job);
+        } else if (job->status == STATUS_OK && job->is_durable) {
             store_sync_post(store->sync, job);
         } else {
             enum status status = mailbox_post(store->done, mail);
@@ -82,6 +88,14 @@ static int64_t wait_ms(const struct store *store, uint64_t idle_ms) {
     return store->db.n_wal_pages > 0 ? sooner(wait_ms, pause_ms) : wait_ms;
 }
 
+/* What is lost from the log is read wrong from now on, and was shown: this is a crash, and the next start reads what there is. */
+static void rewrite_log(struct store *store) {
+    if (store_sync_rewrite(store->sync, (uint32_t)store->db.n_wal_pages) == STATUS_CORRUPT) {
+        LOG_ERROR("store_lost", "the disk lost what was written to the log of %s", store->database_path);
+        abort();
+    }
+}
+
 static bool checkpoint(struct store *store) {
     bool is_moved = store_db_checkpoint(&store->db);
     int result = is_moved ? SQLITE_OK : sqlite3_extended_errcode(store->db.sqlite);
@@ -90,20 +104,25 @@ static bool checkpoint(struct store *store) {
     store_health_set(&store->health, STORE_PART_CHECKPOINT,
                      has_failed ? store_health_classify(result, error) : STORE_FINE);
     if ((result & 0xFF) == SQLITE_IOERR) {
-        store_sync_rewrite(store->sync); /* perhaps it was a sync of the log that failed */
+        rewrite_log(store); /* perhaps it was a sync of the log that failed */
     }
     return is_moved;
 }
 
-static void *store_main(void *ctx) {
-    struct store *store = ctx;
-    pthread_setname_np(pthread_self(), "store");
+/* Everything that may wait for the disk: the loop's thread does not. */
+static void end_work(struct store *store) {
+    bool is_safe = store_sync_free(store->sync, (uint32_t)store->db.n_wal_pages);
+    store_db_close(&store->db, !is_safe);
+    store_finish_free(store->finish);
+}
+
+static void work(struct store *store) {
     int checkpoint_pages = WAL_PAGES_MAX;
     uint64_t idle_ms = 0; /* the pause is long enough then */
     for (;;) {
         struct mail *first = mailbox_wait_all(store->jobs, wait_ms(store, idle_ms));
         if (first == NULL && mailbox_is_closed(store->jobs) && !store_batch_is_owing(&store->batch)) {
-            return NULL;
+            return;
         }
         uint64_t now_ms = clock_now_ms();
         bool is_idle = first == NULL && store->db.n_wal_pages > 0 && now_ms >= idle_ms;
@@ -115,7 +134,7 @@ static void *store_main(void *ctx) {
         }
         post_answers(store, done);
         if (store_sync_wants_rewrite(store->sync)) {
-            store_sync_rewrite(store->sync);
+            rewrite_log(store);
         }
         bool is_due = is_idle || store->db.n_wal_pages >= checkpoint_pages;
         if (is_due && !store_sync_wants_rewrite(store->sync)) {
@@ -123,6 +142,16 @@ static void *store_main(void *ctx) {
             checkpoint_pages = checkpoint(store) ? WAL_PAGES_MAX : store->db.n_wal_pages + WAL_PAGES_MAX;
         }
     }
+}
+
+static void *store_main(void *ctx) {
+    struct store *store = ctx;
+    work(store);
+    end_work(store);
+    enum status status = mailbox_post(store->done, &store->ended);
+    assert(status == STATUS_OK);
+    (void)status;
+    return NULL;
 }
 
 /* ---- Opening ---- */
@@ -178,20 +207,46 @@ static enum status start_threads(struct store *store, struct fault *fault) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     char *log_path = mem_format("%s-wal", store->database_path);
-    enum status status = store_sync_new(&(struct store_sync_options){ .directory = store->directory,
-                                                                      .log_path = log_path,
-                                                                      .done = store->done,
-                                                                      .health = &store->health,
-                                                                      .retry_ms = store->retry_ms },
-                                        &store->sync, fault);
+    enum status status =
+        store_sync_new(&(struct store_sync_options){ .directory = store->directory,
+                                                     .log_path = log_path,
+                                                     .n_frames = (uint32_t)store->db.n_wal_pages,
+                                                     .done = store->done,
+                                                     .health = &store->health,
+                                                     .retry_ms = store->retry_ms },
+                       &store->sync, fault);
+    if (status == STATUS_OK) {
+        status = store_finish_new(store->done, &store->finish, fault);
+    }
     if (status == STATUS_OK) {
         store->has_thread = pthread_create(&store->thread, NULL, store_main, store) == 0;
         status =
             store->has_thread ? STATUS_OK : fault_set(fault, STATUS_IO, "the store thread cannot be started");
+        if (store->has_thread) {
+            pthread_setname_np(store->thread, "store");
+        }
     }
     free(log_path);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return status;
+}
+
+static void free_all(struct store *store) {
+    assert(store->n_pending == 0);
+    mailbox_free(store->jobs);
+    mailbox_free(store->done);
+    if (store->lock_fd >= 0) {
+        close(store->lock_fd);
+    }
+    for (size_t i = 0; i < store->n_settings; i++) {
+        free(store->settings[i].name);
+        free(store->settings[i].value);
+    }
+    free(store->settings);
+    free(store->waiting);
+    free(store->database_path);
+    free(store->directory);
+    free(store);
 }
 
 enum status store_open(const struct store_options *options, struct store **out, struct fault *fault) {
@@ -205,7 +260,7 @@ enum status store_open(const struct store_options *options, struct store **out, 
     store->database_path = mem_format("%s/runnel.db", options->directory);
     store->jobs = mailbox_new(&(struct mailbox_options){ .n_max = STORE_JOBS_MAX });
     store->done = mailbox_new(
-        &(struct mailbox_options){ .n_max = STORE_JOBS_MAX, .wake = options->wake, .ctx = options->ctx });
+        &(struct mailbox_options){ .n_max = STORE_JOBS_MAX + 1, .wake = options->wake, .ctx = options->ctx });
     store->batch = (struct store_batch){
         .db = &store->db, .health = &store->health, .box = store->jobs, .retry_ms = store->retry_ms
     };
@@ -214,7 +269,8 @@ enum status store_open(const struct store_options *options, struct store **out, 
         status = open_database(store, fault);
     }
     if (status != STATUS_OK) {
-        store_close(store);
+        end_work(store);
+        free_all(store);
         return status;
     }
     *out = store;
@@ -235,32 +291,51 @@ const struct store_waiting *store_waiting(const struct store *store, size_t *n) 
     return store->waiting;
 }
 
-void store_close(struct store *store) {
+static void answer_all(struct store *store, struct mail *first) {
+    for (struct mail *mail = first, *next; mail; mail = next) {
+        next = mail->next;
+        if (mail == &store->ended) {
+            store->has_ended = true;
+            continue;
+        }
+        struct store_job *job = (struct store_job *)mail;
+        store->n_pending--; /* first: the callback may post */
+        job->kind->answer(job);
+        store_job_free(job);
+    }
+}
+
+/* −1: for ever. */
+static bool wait_for_end(struct store *store, int64_t wait_ms) {
+    uint64_t until_ms = clock_now_ms() + (uint64_t)(wait_ms < 0 ? 0 : wait_ms);
+    while (!store->has_ended) {
+        uint64_t now_ms = clock_now_ms();
+        struct mail *first = mailbox_wait_all(store->done, wait_ms < 0         ? -1
+                                                           : until_ms > now_ms ? (int64_t)(until_ms - now_ms)
+                                                                               : 0);
+        answer_all(store, first);
+        if (first == NULL && wait_ms >= 0 && clock_now_ms() >= until_ms) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool store_close(struct store *store, int64_t wait_ms) {
     if (store == NULL) {
-        return;
+        return true;
     }
     mailbox_close(store->jobs);
     if (store->has_thread) {
+        if (!wait_for_end(store, wait_ms)) {
+            return false;
+        }
         pthread_join(store->thread, NULL);
+    } else {
+        end_work(store);
     }
-    store_sync_free(store->sync);
-    store_drain(store);
-    assert(store->n_pending == 0);
-    store_db_close(&store->db);
-    mailbox_free(store->jobs);
-    mailbox_free(store->done);
-    if (store->lock_fd >= 0) {
-        close(store->lock_fd);
-    }
-    for (size_t i = 0; i < store->n_settings; i++) {
-        free(store->settings[i].name);
-        free(store->settings[i].value);
-    }
-    free(store->settings);
-    free(store->waiting);
-    free(store->database_path);
-    free(store->directory);
-    free(store);
+    free_all(store);
+    return true;
 }
 
 /* ---- The loop thread ---- */
@@ -278,13 +353,7 @@ enum status store_post(struct store *store, struct store_job *job) {
 
 void store_drain(struct store *store) {
     store->trouble = store_health_now(&store->health);
-    for (struct mail *mail = mailbox_take_all(store->done), *next; mail; mail = next) {
-        next = mail->next;
-        struct store_job *job = (struct store_job *)mail;
-        store->n_pending--; /* first: the callback may post */
-        job->kind->answer(job);
-        store_job_free(job);
-    }
+    answer_all(store, mailbox_take_all(store->done));
 }
 
 const char *store_epoch(const struct store *store) {

@@ -1,8 +1,8 @@
 /* store.h - conversations, messages and streams on disk.
  *
  * One SQLite database, one connection, one thread that owns it (the store thread); a second thread that only
- * calls fdatasync on the write-ahead log (the sync thread). The loop thread posts jobs and gets each answer
- * as one callback.
+ * calls fdatasync on the write-ahead log (the sync thread), a third that waits for copies (the finish thread). The loop thread posts
+ * jobs and gets each answer as one callback.
  *
  * Thread   every function here is for the loop thread, except where said. Callbacks run on the loop thread,
  *          inside store_drain (or store_close). Exactly one callback per job that was accepted.
@@ -115,8 +115,10 @@ struct store_waiting {
 };
 const struct store_waiting *store_waiting(const struct store *store, size_t *n);
 
-/* store_close finishes the waiting jobs (callbacks run), syncs, checkpoints and frees. NULL is fine. Blocks. */
-void store_close(struct store *store);
+/* store_close finishes the waiting jobs (callbacks run), syncs, checkpoints and frees. NULL is fine. Blocks, wait_ms at most; −1: as
+ * long as it takes. False: the disk does not answer, and the threads still wait for it. Callbacks may be missing, nothing is freed, and
+ * what can be done is to call it again or to end the process: what is not safe is then as after a crash. */
+MUST_CHECK bool store_close(struct store *store, int64_t wait_ms);
 
 /* store_drain runs the callbacks of the jobs that are done. */
 void store_drain(struct store *store);

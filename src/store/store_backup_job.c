@@ -1,4 +1,4 @@
-/* store_backup_job.c - store_backup: the steps are the store thread's, the wait for the disk is the sync thread's. */
+/* store_backup_job.c - store_backup: the steps are the store thread's, the wait for the disk is another thread's. */
 #include "base/log.h"
 #include "store/store.h"
 #include "store/store_backup.h"
@@ -38,11 +38,10 @@ static bool step(struct store_db *db, struct store_job *base, bool gives_up) {
     if (status != STATUS_OK) {
         fail(job, status, fault.text);
     }
-    base->is_durable = status == STATUS_OK;
     return is_last || status != STATUS_OK;
 }
 
-static void after_sync(struct store_job *base) {
+static void finish(struct store_job *base) {
     struct backup_job *job = (struct backup_job *)base;
     struct fault fault;
     enum status status = store_backup_finish(job->backup, &job->size_bytes, &fault);
@@ -70,7 +69,7 @@ static void forget(struct store_job *base) {
 
 enum status store_backup(struct store *store, store_on_backed_up callback, void *ctx) {
     static const struct job_kind kind = {
-        .step = step, .after_sync = after_sync, .forget = forget, .answer = answer
+        .step = step, .finish = finish, .forget = forget, .answer = answer
     };
     struct backup_job *job = store_job_new(&kind, ctx, sizeof *job, 0);
     job->callback = callback;

@@ -239,13 +239,18 @@ enum status store_db_open(struct store_db *db, const char *path, struct fault *f
     return STATUS_OK;
 }
 
-void store_db_close(struct store_db *db) {
+void store_db_close(struct store_db *db, bool keeps_log) {
     if (db->sqlite == NULL) {
         return;
     }
-    int result = sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    if (result != SQLITE_OK) {
-        LOG_WARN("store_checkpoint", "result=%d at=close", result);
+    if (!keeps_log) {
+        int result = sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        keeps_log = result != SQLITE_OK;
+    }
+    if (keeps_log) {
+        /* Closing would try once more: a sync that failed before would succeed now, and mean nothing (store_wal.h). */
+        LOG_WARN("store_checkpoint", "at=close error=%s", sqlite3_errmsg(db->sqlite));
+        sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
     }
     free_all(db);
 }

@@ -85,8 +85,9 @@ struct store_db {
  * statements. On failure the file is as it was, and db holds nothing. */
 MUST_CHECK enum status store_db_open(struct store_db *db, const char *path, struct fault *fault);
 
-/* store_db_close moves the log into the database and removes it. Of what was never opened: nothing. */
-void store_db_close(struct store_db *db);
+/* store_db_close moves the log into the database and removes it; with keeps_log, or when that fails, the log stays: the next to open
+ * the database reads it. Of what was never opened: nothing. */
+void store_db_close(struct store_db *db, bool keeps_log);
 
 /* store_db_checkpoint moves what it can without waiting. False: not now. */
 bool store_db_checkpoint(struct store_db *db);

@@ -26,11 +26,11 @@ struct job_kind {
     bool writes;
     bool is_durable; /* (D2): when it is OK, its answer waits for the disk */
     enum job_outcome (*run)(struct store_db *db, struct store_job *job); /* may run again, after `forget` */
-    /* In the place of `run`: work in steps between the batches, in no transaction. True: it is done, and job->status and
-     * is_durable say how. */
+    /* In the place of `run`: work in steps between the batches, in no transaction. True: it is done, and job->status says how. */
     bool (*step)(struct store_db *db, struct store_job *job, bool gives_up);
-    void (*after_sync)(
-        struct store_job *job);            /* on the sync thread, when it is durable; may set job->status */
+    void (*finish)(
+        struct store_job
+            *job); /* then, when it is OK, on a thread of its own (store_finish.h); may set job->status */
     void (*forget)(struct store_job *job); /* frees results; NULL: it has none */
     void (*answer)(struct store_job *job);
 };

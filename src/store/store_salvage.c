@@ -158,7 +158,7 @@ static enum status fill_fresh(const struct work *work, sqlite3 *from, struct fau
                            "nothing in %s can be read; nothing was changed. Put a backup in its place",
                            work->path);
     }
-    store_db_close(&db);
+    store_db_close(&db, false);
     return status;
 }
 

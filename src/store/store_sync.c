@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/store.h"
+#include "store/store_wal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -20,7 +21,6 @@
 #define SYNC_DELAY_MS (STORE_SYNC_MS * 4 / 5)
 #define SYNC_PAUSE_MS 50
 #define LOOK_MS       20
-#define REWRITE_BYTES 65536
 
 struct store_sync {
     struct store_sync_options options;
@@ -74,11 +74,7 @@ static void pass_on(struct store_sync *sync, struct mail *first, bool is_synced)
     for (struct mail *mail = first, *next; mail; mail = next) {
         next = mail->next;
         struct store_job *job = (struct store_job *)mail;
-        if (!is_synced) {
-            job->status = STATUS_IO;
-        } else if (job->kind->after_sync) {
-            job->kind->after_sync(job);
-        }
+        job->status = is_synced ? STATUS_OK : STATUS_IO;
         atomic_fetch_sub(&sync->n_jobs, 1);
         enum status status = mailbox_post(sync->options.done, mail);
         assert(status == STATUS_OK);
@@ -88,7 +84,6 @@ static void pass_on(struct store_sync *sync, struct mail *first, bool is_synced)
 
 static void *sync_main(void *ctx) {
     struct store_sync *sync = ctx;
-    pthread_setname_np(pthread_self(), "store-sync");
     bool is_owed = false;
     uint64_t due_ms = 0; /* what is owed begins to be synced then at the latest */
     for (bool is_last = false; !is_last;) {
@@ -132,10 +127,21 @@ static int sync_directory(const char *directory) {
     return result;
 }
 
+/* What an older life of the program could not sync may be clean by now and not on disk: written again, it is dirty. */
+static enum status sync_first(const struct store_sync_options *options, int fd) {
+    uint32_t n = 0;
+    enum status status = fd < 0 ? STATUS_IO : store_wal_rewrite(fd, options->n_frames, &n);
+    if (status == STATUS_CORRUPT) {
+        errno = EIO;
+    }
+    return status == STATUS_OK && (fdatasync(fd) != 0 || sync_directory(options->directory) != 0) ? STATUS_IO
+                                                                                                  : status;
+}
+
 enum status store_sync_new(const struct store_sync_options *options, struct store_sync **out,
                            struct fault *fault) {
     int fd = open(options->log_path, O_RDWR | O_CLOEXEC);
-    if (fd < 0 || fdatasync(fd) != 0 || sync_directory(options->directory) != 0) {
+    if (sync_first(options, fd) != STATUS_OK) {
         enum status status = fault_set(fault, STATUS_IO, "%s cannot be written to disk: %s",
                                        options->log_path, strerror(errno));
         if (fd >= 0) {
@@ -153,19 +159,25 @@ enum status store_sync_new(const struct store_sync_options *options, struct stor
         free(sync);
         return fault_set(fault, STATUS_IO, "the sync thread cannot be started");
     }
+    pthread_setname_np(sync->thread, "store-sync");
     *out = sync;
     return STATUS_OK;
 }
 
-void store_sync_free(struct store_sync *sync) {
+bool store_sync_free(struct store_sync *sync, uint32_t n_frames) {
     if (sync == NULL) {
-        return;
+        return true;
     }
     mailbox_close(sync->box);
     pthread_join(sync->thread, NULL);
+    bool is_safe = !atomic_load(&sync->is_owed);
+    if (!is_safe) {
+        is_safe = store_sync_rewrite(sync, n_frames) == STATUS_OK && fdatasync(sync->fd) == 0;
+    }
     mailbox_free(sync->box);
     close(sync->fd);
     free(sync);
+    return is_safe;
 }
 
 void store_sync_mark(struct store_sync *sync) {
@@ -187,19 +199,14 @@ bool store_sync_wants_rewrite(struct store_sync *sync) {
     return atomic_load(&sync->wants_rewrite);
 }
 
-void store_sync_rewrite(struct store_sync *sync) {
-    char *piece = mem_alloc(REWRITE_BYTES);
-    off_t at = 0;
-    ssize_t n;
-    while ((n = pread(sync->fd, piece, REWRITE_BYTES, at)) > 0 &&
-           pwrite(sync->fd, piece, (size_t)n, at) == n) {
-        at += n;
-    }
-    LOG_WARN("store_rewrite", "bytes=%lld is_whole=%d", (long long)at, n == 0);
-    if (n == 0) {
+enum status store_sync_rewrite(struct store_sync *sync, uint32_t n_frames) {
+    uint32_t n = 0;
+    enum status status = store_wal_rewrite(sync->fd, n_frames, &n);
+    LOG_WARN("store_rewrite", "frames=%u of=%u status=%s", n, n_frames, status_name(status));
+    if (status == STATUS_OK) {
         atomic_store(&sync->wants_rewrite, false);
     }
-    free(piece);
+    return status;
 }
 
 int64_t store_sync_look_ms(struct store_sync *sync) {

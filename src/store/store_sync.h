@@ -19,6 +19,7 @@
 struct store_sync_options {
     const char *directory; /* synced once: the files' names must survive too */
     const char *log_path;
+    uint32_t n_frames; /* the log has at least so many */
     struct mailbox *done;
     struct store_health *health;
     int64_t retry_ms;
@@ -26,12 +27,13 @@ struct store_sync_options {
 
 struct store_sync;
 
-/* store_sync_new syncs what is there, and starts the thread. */
+/* store_sync_new writes again and syncs what is there, and starts the thread. */
 MUST_CHECK enum status store_sync_new(const struct store_sync_options *options, struct store_sync **out,
                                       struct fault *fault);
 
-/* store_sync_free syncs, passes the last jobs on, and ends the thread. NULL is fine. */
-void store_sync_free(struct store_sync *sync);
+/* store_sync_free syncs, passes the last jobs on, and ends the thread. False: some of the n_frames are perhaps not on disk, so the
+ * log must stay where it is. NULL is fine. Blocks. */
+bool store_sync_free(struct store_sync *sync, uint32_t n_frames);
 
 /* store_sync_mark says that something was committed. Before the post of that commit's jobs. */
 void store_sync_mark(struct store_sync *sync);
@@ -40,13 +42,13 @@ void store_sync_mark(struct store_sync *sync);
  * STATUS_IO. */
 void store_sync_post(struct store_sync *sync, struct store_job *job);
 
-/* After fdatasync has failed the kernel may take pages for clean that never came to the disk, and says so only once: the next call
- * would succeed and mean nothing. So the log is written again, byte for byte, before it is synced again. That is the store thread's:
- * nobody else writes the log meanwhile. store_sync_wants_rewrite: it must be done; until it is, jobs wait. */
+/* After fdatasync has failed the log is written again (store_wal.h) before it is synced again. That is the store thread's: nobody
+ * else writes the log meanwhile. store_sync_wants_rewrite: it must be done; until it is, jobs wait. store_sync_rewrite: STATUS_CORRUPT:
+ * of the n_frames that were committed some are lost, and what reads them reads something else. */
 bool store_sync_wants_rewrite(struct store_sync *sync);
+MUST_CHECK enum status store_sync_rewrite(struct store_sync *sync, uint32_t n_frames);
 
 /* store_sync_look_ms is how soon a rewrite may be wanted: something is not on disk yet. −1: nothing is. */
 int64_t store_sync_look_ms(struct store_sync *sync);
-void store_sync_rewrite(struct store_sync *sync);
 
 #endif

@@ -36,7 +36,7 @@ enum status driver_open(struct driver *driver, struct fault *fault) {
 }
 
 void driver_close(struct driver *driver) {
-    store_close(driver->store);
+    assert_true(store_close(driver->store, -1));
     driver->store = NULL;
 }
 

@@ -1,8 +1,10 @@
 """The disk: what is shown is stored, what is stored stays, and trouble is told and heals (P4, P8).
 
-F8 death at a write, F15 full, F16 a call that fails once, F17 read-only, F20 two owners, F21 the log's size, F23 a slow disk, F24 strangers.
+F8 death at a write, F15 full, F16 a call that fails once, F17 read-only, F20 two owners, F21 the log's size, F23 a slow disk and one that does
+not answer any more, F24 strangers.
 """
 
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -240,3 +242,45 @@ def test_tokens_flow_while_the_disk_takes_two_seconds_to_sync(serve, script):
                 arrived.append(time.monotonic())
             gaps = [after - before for before, after in zip(arrived, arrived[1:])]
             assert len(arrived) >= 20 and max(gaps) < 1.5, f"{len(arrived)} frames, {max(gaps):.2f} s between two"
+
+
+@pytest.mark.parametrize(("thread", "call"), [("store-sync", "fdatasync"), ("store", "pwrite64"), ("store", "fdatasync")])
+def test_a_disk_that_does_not_answer_holds_no_stop(new_server, script, thread, call):
+    """F23: in the middle of an answer, at a commit, and when the log is moved at the end. Exit code 4, within the time of a stop."""
+    tale = script().gate(5)
+    server = new_server(tale).start()
+    with Native(server) as client:
+        ack = client.begin("Tell me")
+        client.until_seq(5)
+        with inject(server, thread, call, "delay_enter=100000000"):
+            if call == "pwrite64":
+                tale.open_all()
+            server.process.send_signal(signal.SIGTERM)
+            until = time.monotonic() + 10
+            # The kernel keeps the process until the call is over, so its word must do.
+            while "does not answer" not in server.stderr():
+                assert time.monotonic() < until, "it waits for the disk"
+                time.sleep(0.05)
+        assert server.wait_exit() == 4
+    tale.open_all()
+    stored = proof.prove(server.data)
+    mirror = Mirror(ack["conversation"]).feed(*client.frames)
+    assert stored.generations[mirror.last_generation].last_seq >= mirror.seq
+    server.start()
+    assert server.is_serving()
+
+
+def test_a_start_can_be_stopped(new_server, script, fault_points):
+    """F23: in the middle of a migration, which may take long."""
+    server = new_server(script(), flags=["--fault", "migrate.inside:1:stop"])
+    server.spawn()
+    until = time.monotonic() + 30
+    while "\nState:\tT" not in open(f"/proc/{server.process.pid}/status").read():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    server.process.send_signal(signal.SIGTERM)
+    server.process.send_signal(signal.SIGCONT)
+    assert server.wait_exit() == -signal.SIGTERM
+    server.flags = []
+    server.start()
+    assert server.is_serving()
