@@ -4,60 +4,53 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "store/store_backup.h"
+#include "store/store_file.h"
 #include "store/store_lock.h"
+#include "store/store_name.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COPY_BYTES 65536
-
 /* ---- By the server ---- */
 
-static enum status copy_bytes(int from, int to) {
-    char *piece = mem_alloc(COPY_BYTES);
-    ssize_t n;
-    while ((n = read(from, piece, COPY_BYTES)) > 0 && write(to, piece, (size_t)n) == n) {
-    }
-    free(piece);
-    return n == 0 && fsync(to) == 0 ? STATUS_OK : STATUS_IO;
-}
-
-/* To another disk; the name is taken only when nobody has it. */
-static enum status copy_file(const char *from_path, const char *to_path) {
-    int from = open(from_path, O_RDONLY | O_CLOEXEC);
-    int to = open(to_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    enum status status = from < 0 || to < 0 ? STATUS_IO : copy_bytes(from, to);
-    int error = errno;
-    if (from >= 0) {
-        close(from);
-    }
-    if (to >= 0) {
-        close(to);
-        if (status != STATUS_OK) {
-            unlink(to_path);
+/* To another disk, under a name that is not the last one until it is whole. −1 and errno. */
+static int copy_file(const char *from_path, const char *to_path) {
+    char *part_path = mem_format("%s.part", to_path);
+    int result = store_file_copy(from_path, part_path);
+    if (result == 0) {
+        result = store_name_take(part_path, to_path);
+        int error = errno;
+        if (result != 0) {
+            unlink(part_path);
         }
+        errno = error;
     }
-    errno = error;
-    return status;
+    free(part_path);
+    return result;
 }
 
 static enum status move_to(const char *file, struct backup_made *made, struct fault *fault) {
-    bool is_there = link(made->path, file) == 0;
-    if (!is_there && errno != EEXIST) {
-        is_there = copy_file(made->path, file) == STATUS_OK;
+    int result = store_name_take(made->path, file);
+    if (result != 0 && errno == EXDEV) {
+        result = copy_file(made->path, file);
+        if (result == 0) {
+            unlink(made->path);
+        }
     }
-    if (!is_there) {
+    if (result != 0) {
         return fault_set(fault, errno == EEXIST ? STATUS_CONFLICT : STATUS_IO,
-                         "%s cannot be made: %s; the backup is %s", file, strerror(errno), made->path);
+                         "%s, or %s.part before it, cannot be made: %s; the backup is %s", file, file,
+                         strerror(errno), made->path);
     }
-    unlink(made->path);
     free(made->path);
     made->path = mem_copy_string(file);
-    return STATUS_OK;
+    return store_name_sync_folder(file) == 0
+               ? STATUS_OK
+               : fault_set(fault, STATUS_IO, "%s is there, but its name may not last: %s", file,
+                           strerror(errno));
 }
 
 static enum status take_answer(int code, const struct bytes *body, const char *url, struct backup_made *made,

@@ -3,6 +3,7 @@
 #include "app/backup.h"
 #include "base/mem.h"
 #include "store/store_check.h"
+#include "store/store_copies.h"
 #include "store/store_lock.h"
 #include "store/store_salvage.h"
 
@@ -66,6 +67,16 @@ static enum status borrow(const char *path, int *lock, struct fault *fault) {
     return status;
 }
 
+static void say_copies(const char *data) {
+    if (store_copies_say(data, on_line, NULL)) {
+        printf("to go back to one of them: stop the server, move %s/runnel.db and runnel.db-wal away, and "
+               "copy it to %s/runnel.db\n",
+               data, data);
+    } else {
+        printf("there is no good copy under %s/backups, and none that a newer version has kept\n", data);
+    }
+}
+
 static int check(const char *path, const char *data) {
     struct fault fault;
     struct store_check check = { .say = on_line };
@@ -79,9 +90,9 @@ static int check(const char *path, const char *data) {
     }
     if (status == STATUS_CORRUPT) {
         printf("%s is damaged: %zu things are wrong. \"runnel salvage --data %s\" makes a new database of "
-               "all that can be read "
-               "and keeps this one; or put a backup in its place\n",
+               "all that can be read and keeps this one\n",
                path, check.n_wrong, data);
+        say_copies(data);
         return EXIT_DAMAGED;
     }
     if (status != STATUS_OK) {
@@ -96,6 +107,9 @@ static int salvage(const char *data) {
     struct fault fault;
     struct store_salvage salvage = { .say = on_line };
     enum status status = store_salvage_directory(data, &salvage, &fault);
+    if (status == STATUS_CORRUPT || salvage.has_lost) {
+        say_copies(data);
+    }
     if (status != STATUS_OK) {
         return fail(&fault, status);
     }

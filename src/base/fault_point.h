@@ -14,6 +14,11 @@
  *     ack.after             its ack is with the socket
  *     stream.before_start   the first event of a stream is stored; nobody was told
  *     end.before_frame      an end is stored and safe; nobody was told
+ *     salvage.ready         the new database is whole and on the disk
+ *     salvage.decided       it has the name under which it will be put in place
+ *     salvage.log_moved     the damaged one's log is moved away
+ *     salvage.moved         the damaged one is moved away too
+ *     salvage.placed        the new one has its name; that is not on the disk yet
  *
  * Only builds with RUNNEL_FAULTS have this (Debug and those with a sanitizer); in others the points are nothing, and the option is no
  * option.

@@ -12,6 +12,7 @@
 #include "store/store_lock.h"
 #include "store/store_recover.h"
 #include "store/store_sync.h"
+#include "store/store_tidy.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -32,7 +33,6 @@ struct setting {
 };
 
 struct store {
-    char *directory;
     char *database_path;
     int lock_fd;
     struct store_db db;   /* the store thread's, from its start to its end */
@@ -208,8 +208,7 @@ static enum status start_threads(struct store *store, struct fault *fault) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     char *log_path = mem_format("%s-wal", store->database_path);
     enum status status =
-        store_sync_new(&(struct store_sync_options){ .directory = store->directory,
-                                                     .log_path = log_path,
+        store_sync_new(&(struct store_sync_options){ .log_path = log_path,
                                                      .n_frames = (uint32_t)store->db.n_wal_pages,
                                                      .done = store->done,
                                                      .health = &store->health,
@@ -245,7 +244,6 @@ static void free_all(struct store *store) {
     free(store->settings);
     free(store->waiting);
     free(store->database_path);
-    free(store->directory);
     free(store);
 }
 
@@ -256,7 +254,6 @@ enum status store_open(const struct store_options *options, struct store **out, 
     store->retry_ms = options->retry_ms ? options->retry_ms : STORE_RETRY_MS;
     store->health.wake = options->wake;
     store->health.ctx = options->ctx;
-    store->directory = mem_copy_string(options->directory);
     store->database_path = mem_format("%s/runnel.db", options->directory);
     store->jobs = mailbox_new(&(struct mailbox_options){ .n_max = STORE_JOBS_MAX });
     store->done = mailbox_new(
@@ -265,6 +262,9 @@ enum status store_open(const struct store_options *options, struct store **out, 
         .db = &store->db, .health = &store->health, .box = store->jobs, .retry_ms = store->retry_ms
     };
     enum status status = store_lock_take(options->directory, &store->lock_fd, fault);
+    if (status == STATUS_OK) {
+        status = store_tidy_folder(options->directory, fault);
+    }
     if (status == STATUS_OK) {
         status = open_database(store, fault);
     }

@@ -4,10 +4,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/store_file.h"
+#include "store/store_name.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,20 +21,10 @@ struct store_backup {
     char *path;
     char *part_path;
     int fd; /* of part_path */
+    bool is_named;
     sqlite3 *copy;
     sqlite3_backup *work;
 };
-
-static int sync_folder_of(const char *path) {
-    char *copy = mem_copy_string(path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    free(copy);
-    int result = fd < 0 ? -1 : fsync(fd);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return result;
-}
 
 char *store_backup_make_path(const char *database_path) {
     char real[PATH_MAX], when[CLOCK_ISO_BYTES];
@@ -44,7 +34,7 @@ char *store_backup_make_path(const char *database_path) {
     *strrchr(real, '/') = '\0';
     char *folder = mem_format("%s/backups", real);
     /* When it cannot be made, neither can the file. */
-    if (mkdir(folder, 0700) == 0 && sync_folder_of(folder) != 0) {
+    if (mkdir(folder, 0700) == 0 && store_name_sync_folder(folder) != 0) {
         LOG_WARN("store_backup", "folder=%s error=%s", folder, strerror(errno));
     }
     clock_format_dashes(clock_wall_ms(), when);
@@ -63,7 +53,13 @@ static enum status open_part(struct store_backup *backup, struct fault *fault) {
     if (lstat(backup->path, &info) == 0) {
         return fault_set(fault, STATUS_CONFLICT, "%s is there already; nothing was changed", backup->path);
     }
-    backup->fd = open(backup->part_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    backup->fd = open(backup->part_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (backup->fd < 0 && errno == EEXIST) {
+        return fault_set(fault, STATUS_CONFLICT,
+                         "%s is there already. A copy that was cut off leaves such a file: remove it, or "
+                         "choose another name",
+                         backup->part_path);
+    }
     return backup->fd >= 0
                ? STATUS_OK
                : fault_set(fault, STATUS_IO, "%s cannot be made: %s", backup->part_path, strerror(errno));
@@ -130,11 +126,15 @@ enum status store_backup_step(struct store_backup *backup, bool *is_last, struct
 
 enum status store_backup_finish(struct store_backup *backup, uint64_t *size_bytes, struct fault *fault) {
     struct stat info;
-    /* link, not rename: a file that came meanwhile is not written over. */
-    if (fsync(backup->fd) != 0 || fstat(backup->fd, &info) != 0 ||
-        link(backup->part_path, backup->path) != 0 || sync_folder_of(backup->path) != 0) {
-        return fault_set(fault, errno == EEXIST ? STATUS_CONFLICT : STATUS_IO, "%s cannot be written: %s",
-                         backup->path, strerror(errno));
+    backup->is_named = fsync(backup->fd) == 0 && fstat(backup->fd, &info) == 0 &&
+                       store_name_take(backup->part_path, backup->path) == 0;
+    if (!backup->is_named || store_name_sync_folder(backup->path) != 0) {
+        enum status status = fault_set(fault, errno == EEXIST ? STATUS_CONFLICT : STATUS_IO,
+                                       "%s cannot be written: %s", backup->path, strerror(errno));
+        if (backup->is_named) {
+            unlink(backup->path);
+        }
+        return status;
     }
     *size_bytes = (uint64_t)info.st_size;
     return STATUS_OK;
@@ -148,7 +148,9 @@ void store_backup_free(struct store_backup *backup) {
     sqlite3_close(backup->copy);
     if (backup->fd >= 0) {
         close(backup->fd);
-        unlink(backup->part_path);
+        if (!backup->is_named) {
+            unlink(backup->part_path);
+        }
     }
     free(backup->path);
     free(backup->part_path);

@@ -20,7 +20,7 @@ struct store_backup;
  * processes; the folder is made. The caller's to free. NULL: there is no such database. */
 char *store_backup_make_path(const char *database_path);
 
-/* store_backup_begin: STATUS_CONFLICT: there is a file of that name. The source may be in no transaction. */
+/* store_backup_begin: STATUS_CONFLICT: there is a file of that name, or NAME.part. The source may be in no transaction. */
 MUST_CHECK enum status store_backup_begin(sqlite3 *source, const char *path, struct store_backup **out,
                                           struct fault *fault);
 

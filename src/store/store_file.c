@@ -2,14 +2,18 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "store/store_place.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define URI_BYTES_MAX 20000
+#define COPY_BYTES    65536
 
 static bool has_log(const char *path) {
     struct stat info;
@@ -62,6 +66,12 @@ enum status store_file_open(const char *path, sqlite3 **out, struct fault *fault
     if (!S_ISREG(info.st_mode)) {
         return fault_set(fault, STATUS_INVALID, "%s is no file", path);
     }
+    if (store_place_is_waiting(path)) {
+        return fault_set(fault, STATUS_CONFLICT,
+                         "%s: a salvage was cut off just before its end. \"runnel salvage\" or a start of "
+                         "the server finishes it",
+                         path);
+    }
     int result = has_log(path) ? open_with_log(path, out) : open_plain(path, out);
     if (result == SQLITE_OK) {
         sqlite3_extended_result_codes(*out, 1);
@@ -79,4 +89,32 @@ enum status store_file_open(const char *path, sqlite3 **out, struct fault *fault
 
 void store_file_close(sqlite3 *sqlite) {
     sqlite3_close(sqlite);
+}
+
+static int copy_bytes(int from, int to) {
+    char *piece = mem_alloc(COPY_BYTES);
+    ssize_t n;
+    errno = ENOSPC; /* a write that is cut short says no more */
+    while ((n = read(from, piece, COPY_BYTES)) > 0 && write(to, piece, (size_t)n) == n) {
+    }
+    free(piece);
+    return n == 0 ? fsync(to) : -1;
+}
+
+int store_file_copy(const char *from_path, const char *to_path) {
+    int from = open(from_path, O_RDONLY | O_CLOEXEC);
+    int to = from < 0 ? -1 : open(to_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int result = to < 0 ? -1 : copy_bytes(from, to);
+    int error = errno;
+    if (from >= 0) {
+        close(from);
+    }
+    if (to >= 0) {
+        close(to);
+    }
+    if (to >= 0 && result != 0) {
+        unlink(to_path);
+    }
+    errno = error;
+    return result;
 }

@@ -10,8 +10,11 @@
 
 #include <sqlite3.h>
 
-/* STATUS_NOT_FOUND: there is no such file. A file that is no database is opened: reading it will say so. */
+/* STATUS_NOT_FOUND: there is no such file. STATUS_CONFLICT: a salvage that was cut off is to be finished first (store_place.h). A file that is no database is opened: reading it will say so. */
 MUST_CHECK enum status store_file_open(const char *path, sqlite3 **out, struct fault *fault);
 void store_file_close(sqlite3 *sqlite);
+
+/* store_file_copy copies the bytes of any file into a new one, and syncs it. −1 and errno; then there is no new one. */
+MUST_CHECK int store_file_copy(const char *from_path, const char *to_path);
 
 #endif

@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* "RnnL": PRAGMA application_id tells our databases from others (file(1) reads it too). */
-#define SCHEMA_APPLICATION_ID 0x526e6e4c
-
 static int read_number(struct store_db *db, const char *sql, int *out) {
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(db->sqlite, sql, -1, &statement, NULL);
@@ -46,7 +43,7 @@ enum status store_schema_check(struct store_db *db, struct fault *fault) {
         return store_db_fault(db, result, fault);
     }
     bool is_new = version == 0 && application == 0 && n_tables == 0;
-    if (!is_new && application != SCHEMA_APPLICATION_ID) {
+    if (!is_new && application != STORE_SCHEMA_APPLICATION_ID) {
         return fault_set(
             fault, STATUS_CORRUPT,
             "%s is a database of another program; nothing was changed. Use another data directory", db->path);
@@ -77,7 +74,7 @@ static enum status keep_copy(struct store_db *db, int version, char **path, stru
 
 static int migrate_one(struct store_db *db, int version) {
     char *sql = mem_format("BEGIN IMMEDIATE; %s; PRAGMA application_id = %d; PRAGMA user_version = %d",
-                           store_migrations[version].sql, SCHEMA_APPLICATION_ID, version + 1);
+                           store_migrations[version].sql, STORE_SCHEMA_APPLICATION_ID, version + 1);
     int result = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
     free(sql);
     if (result == SQLITE_OK) {

@@ -7,6 +7,9 @@
 
 #include "base/status.h"
 
+/* "RnnL": PRAGMA application_id tells our databases from others (file(1) reads it too). */
+#define STORE_SCHEMA_APPLICATION_ID 0x526e6e4c
+
 struct store_db;
 
 struct store_migration {

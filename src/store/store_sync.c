@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/store.h"
+#include "store/store_name.h"
 #include "store/store_wal.h"
 
 #include <assert.h>
@@ -118,15 +119,6 @@ static void *sync_main(void *ctx) {
     return NULL;
 }
 
-static int sync_directory(const char *directory) {
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = fd < 0 ? -1 : fsync(fd);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return result;
-}
-
 /* What an older life of the program could not sync may be clean by now and not on disk: written again, it is dirty. */
 static enum status sync_first(const struct store_sync_options *options, int fd) {
     uint32_t n = 0;
@@ -134,8 +126,9 @@ static enum status sync_first(const struct store_sync_options *options, int fd) 
     if (status == STATUS_CORRUPT) {
         errno = EIO;
     }
-    return status == STATUS_OK && (fdatasync(fd) != 0 || sync_directory(options->directory) != 0) ? STATUS_IO
-                                                                                                  : status;
+    return status == STATUS_OK && (fdatasync(fd) != 0 || store_name_sync_folder(options->log_path) != 0)
+               ? STATUS_IO
+               : status;
 }
 
 enum status store_sync_new(const struct store_sync_options *options, struct store_sync **out,

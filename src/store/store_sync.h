@@ -17,9 +17,8 @@
 #include <stdint.h>
 
 struct store_sync_options {
-    const char *directory; /* synced once: the files' names must survive too */
-    const char *log_path;
-    uint32_t n_frames; /* the log has at least so many */
+    const char *log_path; /* its folder is synced once: the files' names must survive too */
+    uint32_t n_frames;    /* the log has at least so many */
     struct mailbox *done;
     struct store_health *health;
     int64_t retry_ms;

@@ -2,12 +2,17 @@
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
+
+import httpx
+import pytest
 
 from harness import proof
 from harness.clients import Native
 from harness.command import run
+from harness.syscalls import inject
 
 
 def answered(server, text="Hi"):
@@ -102,6 +107,67 @@ def test_a_backup_needs_the_token_of_the_server(serve, script, tmp_path):
     refused = run("backup", "--data", server.data)
     assert refused.returncode == 2 and "--token" in refused.stderr
     assert run("backup", "--data", server.data, "--token", "secret").returncode == 0
+
+
+# As on FAT and on some network mounts: no second name for a file, and no way to rename that refuses to write over another.
+SIMPLE_DISK = ["strace", "-f", "-o", "/dev/null", "-e", "inject=link,linkat:error=EPERM", "-e", "inject=renameat2:error=EINVAL"]
+
+
+def test_where_files_have_one_name_copies_are_made_all_the_same(new_server, script, tmp_path):
+    server = new_server(script(), prefix=SIMPLE_DISK, env={"ASAN_OPTIONS": "detect_leaks=0"}).start()
+    answered(server)
+    made = server.post("/api/backup").json()
+    assert made["success"] and run("check", made["path"]).returncode == 0
+    moved = run("backup", tmp_path / "moved.db", "--data", server.data, prefix=SIMPLE_DISK)
+    assert moved.returncode == 0, moved
+    os.kill(int((server.data / "lock").read_text().split()[0]), signal.SIGTERM)
+    assert server.wait_exit() == 0
+    own = run("backup", tmp_path / "own.db", "--data", server.data, prefix=SIMPLE_DISK)
+    assert own.returncode == 0, own
+    for name in ("moved.db", "own.db"):
+        assert run("check", tmp_path / name).returncode == 0
+    (tmp_path / "mine.db").write_text("mine")
+    assert run("backup", tmp_path / "mine.db", "--data", server.data, prefix=SIMPLE_DISK).returncode == 2
+    assert (tmp_path / "mine.db").read_text() == "mine"
+
+
+def test_a_copy_that_was_cut_off_is_removed_by_the_next_start_and_nothing_else_is(new_server, script):
+    server = new_server(script()).start()
+    answered(server)
+    with inject(server, "store-finish", "fsync", "signal=KILL:when=1"):
+        with pytest.raises(httpx.HTTPError):
+            server.post("/api/backup")
+        assert server.wait_exit() == -9
+    backups = server.data / "backups"
+    assert [path.name.endswith(".db.part") for path in backups.iterdir()] == [True]
+    stamp = "2026-11-22-21-05-10-123"
+    stale = [
+        server.data / f"runnel.db.before-002-{stamp}.part", server.data / "runnel.db.new", server.data / "runnel.db.new-wal",
+        backups / f"runnel-{stamp}.db.part", backups / f"runnel-{stamp}.db.part-journal", backups / f"runnel-{stamp}.db",
+        server.data / f"runnel.db.salvaged-{stamp}",
+    ]
+    kept = [
+        server.data / f"runnel.db.before-002-{stamp}", server.data / "notes.part", backups / "holiday.part", backups / "my.db.part",
+        server.data / f"runnel.db.damaged-{stamp}", backups / "runnel-2026-11-22-21-05-10-124.db",
+    ]
+    for path in stale + kept:
+        path.write_text("" if path.name in (f"runnel-{stamp}.db", f"runnel.db.salvaged-{stamp}") else "some bytes")
+    server.start()
+    assert not [path for path in stale if path.exists()]
+    assert not [path for path in kept if not path.exists()]
+    assert len(list(backups.iterdir())) == 3
+    assert server.post("/api/backup").json()["success"]
+
+
+def test_a_file_that_may_be_somebodys_is_not_written_over_by_a_copy(serve, script, tmp_path):
+    server = serve(script())
+    answered(server)
+    server.stop()
+    part = tmp_path / "kept.db.part"
+    part.write_text("mine")
+    done = run("backup", tmp_path / "kept.db", "--data", server.data)
+    assert done.returncode == 2 and str(part) in done.stderr and "remove it" in done.stderr, done
+    assert part.read_text() == "mine" and not (tmp_path / "kept.db").exists()
 
 
 def test_a_backup_to_another_disk_is_copied(serve, script, tmp_path):
