@@ -40,8 +40,8 @@ class Server:
         self.process.wait(20)
 
 
-def runnel(model, threads, log_level="warn", log=None, engine="llama"):
-    data = tempfile.mkdtemp(prefix="runnel-bench-")
+def runnel(model, threads, log_level="warn", log=None, engine="llama", data=None):
+    data = data or tempfile.mkdtemp(prefix="runnel-bench-")
     port = free_port()
     command = [BUILD / "runnel", "--no-open", "--data", data, "--models", data, "--port", str(port), "--model", str(model),
                "--threads", str(threads), "--log", log_level, "--engine", engine]

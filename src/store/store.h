@@ -271,8 +271,8 @@ MUST_CHECK enum status store_load_conversation(struct store *store, const char *
                                                store_on_loaded callback, void *ctx);
 
 struct store_list {
-    /* NULL or "": all. Else words, all of them in one message or title, the last may be a beginning; without
-     * a word: none. */
+    /* NULL or "": all. Else words, all of them in one message or title, the last may be a beginning if it has two letters; without
+     * a word: none. Answers that have not ended are found by what is committed of them. */
     const char *query;
     int64_t before_ms; /* 0: from the newest; else those made before it */
     uint32_t n_max;    /* 1 to STORE_LIST_MAX */

@@ -464,7 +464,8 @@ static void test_the_words_are_those_of_the_whole_text(void **state) {
     assert_int_equal(count_found(driver, "stone"), 1);
     assert_int_equal(count_found(driver, "black stone"), 1);
     assert_int_equal(append(driver, key, 2, 5, "bird, in the river", 18), STATUS_OK);
-    assert_int_equal(count_found(driver, "river"), 0);
+    assert_int_equal(count_found(driver, "blackbird"), 1); /* over the seam, while it is written */
+    assert_int_equal(count_found(driver, "river"), 1);
     key = go_on(driver, key, 3);
     assert_int_equal(count_found(driver, "stone river"), 1);
     assert_int_equal(count_found(driver, "blackbird"), 1);

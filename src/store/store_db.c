@@ -9,9 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How many of the newest matching messages a search looks at: it bounds the time that tokens wait behind a
- * search. */
-#define MATCHES_MAX "10000"
+/* The text of an answer that has not ended, as far as a search looks at it, and of how many it does: what is written at once is less. */
+#define LIVE_TEXT                                                                                            \
+    "substr(m.content || coalesce((SELECT group_concat(text, '') FROM "                                      \
+    "(SELECT text FROM event WHERE generation_key = g.key ORDER BY seq)), ''), 1, 262144) "                  \
+    "FROM generation g JOIN message m ON m.key = g.message_key "
+#define LIVE_MAX "64"
 
 static const char *const sql_texts[SQL_N] = {
     [SQL_BEGIN] = "BEGIN",
@@ -103,19 +106,22 @@ static const char *const sql_texts[SQL_N] = {
         "g.settings, g.n_prompt_tokens, g.context_size, g.text_sizes, g.tokens FROM message m "
         "LEFT JOIN message p ON p.key = m.parent_key LEFT JOIN generation g ON g.message_key = m.key "
         "WHERE m.conversation_key = ?1 ORDER BY m.key, g.key",
-    [SQL_LIST_ALL] = "SELECT name, title, created_ms, updated_ms, NULL FROM conversation "
-                     "WHERE ?2 = 0 OR created_ms < ?2 ORDER BY created_ms DESC LIMIT ?3",
-    [SQL_LIST_MATCHING] =
-        "WITH hit (conversation_key, message_key) AS ("
-        "SELECT m.conversation_key, m.key FROM (SELECT rowid AS key FROM message_words WHERE message_words "
-        "MATCH ?1 "
-        "ORDER BY rowid DESC LIMIT " MATCHES_MAX ") AS w JOIN message m ON m.key = w.key "
-        "UNION ALL SELECT rowid, NULL FROM title_words WHERE title_words MATCH ?1) "
-        "SELECT c.name, c.title, c.created_ms, c.updated_ms, max(h.message_key) "
-        "FROM hit h JOIN conversation c ON c.key = h.conversation_key WHERE ?2 = 0 OR c.created_ms < ?2 "
-        "GROUP BY c.key ORDER BY c.created_ms DESC LIMIT ?3",
-    [SQL_LIST_SNIPPET] = "SELECT snippet(message_words, 0, '', '', '…', 20) FROM message_words "
-                         "WHERE message_words MATCH ?1 AND rowid = ?2",
+    [SQL_LIST_ALL] =
+        "SELECT name, title, created_ms, updated_ms FROM conversation "
+        "WHERE created_ms < iif(?1 = 0, 9223372036854775807, ?1) ORDER BY created_ms DESC LIMIT ?2",
+    [SQL_CONVERSATION_ROW] = "SELECT name, title, created_ms, updated_ms FROM conversation WHERE key = ?1",
+    [SQL_CONVERSATION_CREATED] = "SELECT created_ms FROM conversation WHERE key = ?1",
+    [SQL_MESSAGE_PLACE] = "SELECT conversation_key, created_ms FROM message WHERE key = ?1",
+
+    [SQL_SEARCH_MESSAGES] =
+        "SELECT rowid FROM message_words WHERE message_words MATCH ?1 ORDER BY rowid DESC",
+    [SQL_SEARCH_TITLES] = "SELECT rowid FROM title_words WHERE title_words MATCH ?1 ORDER BY rowid DESC",
+    [SQL_SEARCH_LIVE] = "SELECT rowid FROM live_words WHERE live_words MATCH ?1 ORDER BY rowid DESC",
+    [SQL_LIVE_WORDS_INSERT] =
+        "INSERT INTO live_words (rowid, content) SELECT m.key, " LIVE_TEXT
+        "WHERE g.ended = 0 AND g.last_seq > 1 ORDER BY +g.message_key DESC LIMIT " LIVE_MAX,
+    [SQL_LIVE_WORDS_CLEAR] = "INSERT INTO live_words (live_words) VALUES ('delete-all')",
+    [SQL_LIVE_TEXT] = "SELECT " LIVE_TEXT "WHERE g.message_key = ?1 AND +g.ended = 0",
 
     [SQL_MESSAGE_WORDS_INSERT] =
         "INSERT INTO message_words (rowid, content) SELECT key, content FROM message WHERE key = ?1",
@@ -171,7 +177,15 @@ static int on_commit(void *ctx, sqlite3 *sqlite, const char *name, int n_pages) 
     return SQLITE_OK;
 }
 
+/* The words of answers that have not ended, for the time of one search (store_search.h): in memory. */
+static const char live_words[] = "CREATE VIRTUAL TABLE temp.live_words USING fts5 "
+                                 "(content, content = '', tokenize = 'unicode61 remove_diacritics 2')";
+
 static int prepare_all(struct store_db *db) {
+    int created = sqlite3_exec(db->sqlite, live_words, NULL, NULL, NULL);
+    if (created != SQLITE_OK) {
+        return created;
+    }
     for (size_t i = 0; i < SQL_N; i++) {
         int result = sqlite3_prepare_v3(db->sqlite, sql_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
                                         &db->statements[i], NULL);

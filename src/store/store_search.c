@@ -1,14 +1,9 @@
 #include "store/store_search.h"
 
-#include "base/mem.h"
-#include "store/store.h"
-#include "store/store_job.h"
-
-#include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define QUERY_BYTES_MAX 4096
+/* How many matching messages are looked at: it bounds the time that tokens wait behind a search. */
+#define SEARCH_MATCHES_MAX 10000
 
 static bool is_word_byte(char c) {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
@@ -16,7 +11,7 @@ static bool is_word_byte(char c) {
 }
 
 bool store_search_build(const char *text, struct bytes *query) {
-    size_t n_words = 0;
+    size_t n_words = 0, size_last = 0;
     while (*text && n_words < STORE_SEARCH_WORDS_MAX) {
         size_t size = 0;
         while (is_word_byte(text[size])) {
@@ -25,112 +20,135 @@ bool store_search_build(const char *text, struct bytes *query) {
         if (size) {
             /* A blank between phrases is AND; unlike the word AND it passes over a phrase that has no token. */
             bytes_add_format(query, "%s\"%.*s\"", n_words ? " " : "", (int)size, text);
+            size_last = size;
             n_words++;
         }
         text += size ? size : 1;
     }
-    bytes_add_char(query, '*');
+    if (size_last > 1) {
+        bytes_add_char(query, '*');
+    }
     return n_words > 0 && !query->failed;
 }
 
-struct list_job {
-    struct store_job job;
-    store_on_listed callback;
-    const char *text;
+struct search {
+    struct store_db *db;
     int64_t before_ms;
-    uint32_t n_max;
-    struct store_listed *rows;
-    size_t n_rows;
+    struct store_hit *hits; /* the newest conversation first */
+    size_t n;
+    size_t n_max;
 };
 
-static void forget_list(struct store_job *base) {
-    struct list_job *job = (struct list_job *)base;
-    for (size_t i = 0; i < job->n_rows; i++) {
-        free(job->rows[i].title);
-        free(job->rows[i].snippet);
-    }
-    free(job->rows);
-    job->rows = NULL;
-    job->n_rows = 0;
-}
-
-static char *copy_text(sqlite3_stmt *row, int column) {
-    const unsigned char *text = sqlite3_column_text(row, column);
-    return mem_copy_bytes(text, text ? (size_t)sqlite3_column_bytes(row, column) : 0);
-}
-
-/* Words of the newest message that matches; of one that matched by its title, the title. */
-static int find_snippet(struct store_db *db, const char *query, int64_t message_key,
-                        struct store_listed *row) {
-    if (message_key == 0) {
-        row->snippet = mem_copy_string(row->title);
-        return SQLITE_OK;
-    }
-    sqlite3_stmt *find = store_db_use(db, SQL_LIST_SNIPPET);
-    store_db_bind_text(find, 1, query);
-    sqlite3_bind_int64(find, 2, message_key);
-    int result = sqlite3_step(find);
-    if (result == SQLITE_ROW) {
-        row->snippet = copy_text(find, 0);
-    }
-    sqlite3_reset(find);
-    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
-}
-
-/* `query` NULL: all. */
-static int list_rows(struct store_db *db, struct list_job *job, const char *query) {
-    sqlite3_stmt *list = store_db_use(db, query ? SQL_LIST_MATCHING : SQL_LIST_ALL);
-    if (query) {
-        store_db_bind_text(list, 1, query);
-    }
-    sqlite3_bind_int64(list, 2, job->before_ms);
-    sqlite3_bind_int64(list, 3, job->n_max);
-    job->rows = mem_alloc(job->n_max * sizeof job->rows[0]);
-    int result = sqlite3_step(list);
-    while (result == SQLITE_ROW && job->n_rows < job->n_max) {
-        struct store_listed *row = &job->rows[job->n_rows++];
-        store_db_copy_text(list, 0, row->name, sizeof row->name);
-        row->title = copy_text(list, 1);
-        row->created_ms = sqlite3_column_int64(list, 2);
-        row->updated_ms = sqlite3_column_int64(list, 3);
-        result = query ? find_snippet(db, query, sqlite3_column_int64(list, 4), row) : SQLITE_OK;
-        if (result == SQLITE_OK) {
-            result = sqlite3_step(list);
+static bool is_known(const struct search *search, int64_t conversation_key) {
+    for (size_t i = 0; i < search->n; i++) {
+        if (search->hits[i].conversation_key == conversation_key) {
+            return true;
         }
     }
-    sqlite3_reset(list);
+    return false;
+}
+
+static void insert(struct search *search, const struct store_hit *hit) {
+    size_t at = search->n;
+    while (at > 0 && search->hits[at - 1].created_ms < hit->created_ms) {
+        at--;
+    }
+    if (at == search->n_max) {
+        return; /* all that are there are newer */
+    }
+    search->n += search->n < search->n_max;
+    memmove(&search->hits[at + 1], &search->hits[at], (search->n - at - 1) * sizeof *hit);
+    search->hits[at] = *hit;
+}
+
+/* A conversation that has been found is there with its newest match. */
+static int add(struct search *search, struct store_hit hit) {
+    if (is_known(search, hit.conversation_key)) {
+        return SQLITE_OK;
+    }
+    sqlite3_stmt *created = store_db_use(search->db, SQL_CONVERSATION_CREATED);
+    sqlite3_bind_int64(created, 1, hit.conversation_key);
+    int result = store_db_find_number(created, &hit.created_ms);
+    bool is_wanted = hit.created_ms && (search->before_ms == 0 || hit.created_ms < search->before_ms);
+    if (result == SQLITE_OK && is_wanted) {
+        insert(search, &hit);
+    }
+    return result;
+}
+
+/* *is_over: the conversations of all older messages are older than those that were found. */
+static int add_message(struct search *search, int64_t key, bool is_live, bool *is_over) {
+    struct store_hit hit = { .message_key = key, .is_live = is_live };
+    sqlite3_stmt *place = store_db_use(search->db, SQL_MESSAGE_PLACE);
+    sqlite3_bind_int64(place, 1, key);
+    int result = sqlite3_step(place);
+    bool is_there = result == SQLITE_ROW;
+    if (is_there) {
+        hit.conversation_key = sqlite3_column_int64(place, 0);
+        int64_t message_ms = sqlite3_column_int64(place, 1);
+        *is_over = search->n == search->n_max && search->hits[search->n - 1].created_ms > message_ms;
+    }
+    sqlite3_reset(place);
+    if (is_there) {
+        return add(search, hit);
+    }
     return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
-static enum job_outcome run_list(struct store_db *db, struct store_job *base) {
-    struct list_job *job = (struct list_job *)base;
-    struct bytes query;
-    bytes_init(&query, QUERY_BYTES_MAX);
-    int result = SQLITE_OK;
-    if (job->text == NULL || job->text[0] == '\0') {
-        result = list_rows(db, job, NULL);
-    } else if (store_search_build(job->text, &query)) {
-        result = list_rows(db, job, query.data);
+/* Rows of keys, the newest first. */
+static int add_messages(struct search *search, enum store_sql sql, const char *query, bool is_live) {
+    sqlite3_stmt *rows = store_db_use(search->db, sql);
+    store_db_bind_text(rows, 1, query);
+    bool is_over = false;
+    int result = sqlite3_step(rows);
+    for (size_t n = 0; result == SQLITE_ROW && !is_over && n < SEARCH_MATCHES_MAX; n++) {
+        result = add_message(search, sqlite3_column_int64(rows, 0), is_live, &is_over);
+        if (result == SQLITE_OK) {
+            result = sqlite3_step(rows);
+        }
     }
-    bytes_deinit(&query);
-    return store_job_finish(db, base, result);
+    sqlite3_reset(rows);
+    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
-static void answer_list(struct store_job *base) {
-    struct list_job *job = (struct list_job *)base;
-    bool is_good = base->status == STATUS_OK;
-    job->callback(base->ctx, base->status, is_good ? job->rows : NULL, is_good ? job->n_rows : 0);
+/* Those that were made last have the largest keys. */
+static int add_titles(struct search *search, const char *query) {
+    sqlite3_stmt *rows = store_db_use(search->db, SQL_SEARCH_TITLES);
+    store_db_bind_text(rows, 1, query);
+    int result = sqlite3_step(rows);
+    for (size_t n = 0; result == SQLITE_ROW && n < SEARCH_MATCHES_MAX; n++) {
+        result = add(search, (struct store_hit){ .conversation_key = sqlite3_column_int64(rows, 0) });
+        if (result == SQLITE_OK) {
+            result = sqlite3_step(rows);
+        }
+    }
+    sqlite3_reset(rows);
+    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
-enum status store_list_conversations(struct store *store, const struct store_list *list,
-                                     store_on_listed callback, void *ctx) {
-    static const struct job_kind kind = { .run = run_list, .forget = forget_list, .answer = answer_list };
-    assert(list->n_max >= 1 && list->n_max <= STORE_LIST_MAX);
-    struct list_job *job = store_job_new(&kind, ctx, sizeof *job, store_job_text_bytes(list->query));
-    char *at = (char *)(job + 1);
-    job->callback = callback;
-    job->text = store_job_pack(&at, list->query);
-    job->before_ms = list->before_ms;
-    job->n_max = list->n_max;
-    return store_post(store, &job->job);
+/* The index of what is being written is made for one search: it is small. */
+static int add_live(struct search *search, const char *query) {
+    int result = store_db_run(store_db_use(search->db, SQL_LIVE_WORDS_INSERT));
+    if (result == SQLITE_OK && sqlite3_changes(search->db->sqlite) == 0) {
+        return SQLITE_OK;
+    }
+    if (result == SQLITE_OK) {
+        result = add_messages(search, SQL_SEARCH_LIVE, query, true);
+    }
+    int cleared = store_db_run(store_db_use(search->db, SQL_LIVE_WORDS_CLEAR));
+    return result == SQLITE_OK ? cleared : result;
+}
+
+int store_search_run(struct store_db *db, const char *query, int64_t before_ms, struct store_hit *hits,
+                     size_t n_max, size_t *n_hits) {
+    struct search search = { .db = db, .before_ms = before_ms, .hits = hits, .n_max = n_max };
+    int result = add_live(&search, query);
+    if (result == SQLITE_OK) {
+        result = add_messages(&search, SQL_SEARCH_MESSAGES, query, false);
+    }
+    if (result == SQLITE_OK) {
+        result = add_titles(&search, query);
+    }
+    *n_hits = search.n;
+    return result;
 }

@@ -1,0 +1,170 @@
+#include "base/mem.h"
+#include "store/store.h"
+#include "store/store_job.h"
+#include "store/store_search.h"
+#include "store/store_snippet.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUERY_BYTES_MAX 4096
+
+struct list_job {
+    struct store_job job;
+    store_on_listed callback;
+    const char *text;
+    int64_t before_ms;
+    uint32_t n_max;
+    struct store_listed *rows;
+    size_t n_rows;
+};
+
+static void forget_list(struct store_job *base) {
+    struct list_job *job = (struct list_job *)base;
+    for (size_t i = 0; i < job->n_rows; i++) {
+        free(job->rows[i].title);
+        free(job->rows[i].snippet);
+    }
+    free(job->rows);
+    job->rows = NULL;
+    job->n_rows = 0;
+}
+
+static char *copy_text(sqlite3_stmt *row, int column) {
+    const unsigned char *text = sqlite3_column_text(row, column);
+    return mem_copy_bytes(text, text ? (size_t)sqlite3_column_bytes(row, column) : 0);
+}
+
+static struct store_listed *add_row(sqlite3_stmt *from, struct list_job *job) {
+    struct store_listed *row = &job->rows[job->n_rows++];
+    store_db_copy_text(from, 0, row->name, sizeof row->name);
+    row->title = copy_text(from, 1);
+    row->created_ms = sqlite3_column_int64(from, 2);
+    row->updated_ms = sqlite3_column_int64(from, 3);
+    return row;
+}
+
+static int list_all(struct store_db *db, struct list_job *job) {
+    sqlite3_stmt *list = store_db_use(db, SQL_LIST_ALL);
+    sqlite3_bind_int64(list, 1, job->before_ms);
+    sqlite3_bind_int64(list, 2, job->n_max);
+    int result = sqlite3_step(list);
+    while (result == SQLITE_ROW && job->n_rows < job->n_max) {
+        add_row(list, job);
+        result = sqlite3_step(list);
+    }
+    sqlite3_reset(list);
+    return result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+/* ---- Words of what was found ---- */
+
+/* Of a long message only the beginning is read. */
+static int find_in_message(struct store_db *db, int64_t key, struct store_snippet *snippet, char **out) {
+    sqlite3_blob *content = NULL;
+    int result = sqlite3_blob_open(db->sqlite, "main", "message", "content", key, 0, &content);
+    if (result == SQLITE_OK) {
+        size_t whole_size = (size_t)sqlite3_blob_bytes(content);
+        size_t wanted = store_snippet_wanted(snippet);
+        size_t size = whole_size < wanted ? whole_size : wanted;
+        char *text = mem_alloc(size + 1);
+        result = sqlite3_blob_read(content, text, (int)size, 0);
+        if (result == SQLITE_OK) {
+            *out = store_snippet_make(snippet, text, size, whole_size);
+        }
+        free(text);
+    }
+    sqlite3_blob_close(content);
+    return result;
+}
+
+static int find_in_live(struct store_db *db, int64_t key, struct store_snippet *snippet, char **out) {
+    sqlite3_stmt *live = store_db_use(db, SQL_LIVE_TEXT);
+    sqlite3_bind_int64(live, 1, key);
+    int result = sqlite3_step(live);
+    if (result == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(live, 0);
+        size_t whole_size = (size_t)sqlite3_column_bytes(live, 0);
+        size_t wanted = store_snippet_wanted(snippet);
+        *out = store_snippet_make(snippet, text ? text : "", whole_size < wanted ? whole_size : wanted,
+                                  whole_size);
+    }
+    sqlite3_reset(live);
+    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+static int find_snippet(struct store_db *db, const struct store_hit *hit, struct store_snippet *snippet,
+                        struct store_listed *row) {
+    int result = SQLITE_OK;
+    if (hit->message_key && snippet && store_snippet_wanted(snippet)) {
+        result = hit->is_live ? find_in_live(db, hit->message_key, snippet, &row->snippet)
+                              : find_in_message(db, hit->message_key, snippet, &row->snippet);
+    }
+    if (row->snippet == NULL) {
+        row->snippet = mem_copy_string(row->title);
+    }
+    return result;
+}
+
+static int list_hits(struct store_db *db, struct list_job *job, const char *query,
+                     const struct store_hit *hits, size_t n_hits) {
+    struct store_snippet *snippet = store_snippet_new(db->sqlite, query);
+    int result = SQLITE_OK;
+    for (size_t i = 0; i < n_hits && result == SQLITE_OK; i++) {
+        sqlite3_stmt *row = store_db_use(db, SQL_CONVERSATION_ROW);
+        sqlite3_bind_int64(row, 1, hits[i].conversation_key);
+        result = sqlite3_step(row);
+        if (result == SQLITE_ROW) {
+            result = find_snippet(db, &hits[i], snippet, add_row(row, job));
+        }
+        sqlite3_reset(row);
+    }
+    store_snippet_free(snippet);
+    return result;
+}
+
+static int list_matching(struct store_db *db, struct list_job *job, const char *query) {
+    size_t n_hits = 0;
+    struct store_hit *hits = mem_alloc(job->n_max * sizeof hits[0]);
+    int result = store_search_run(db, query, job->before_ms, hits, job->n_max, &n_hits);
+    if (result == SQLITE_OK) {
+        result = list_hits(db, job, query, hits, n_hits);
+    }
+    free(hits);
+    return result;
+}
+
+static enum job_outcome run_list(struct store_db *db, struct store_job *base) {
+    struct list_job *job = (struct list_job *)base;
+    struct bytes query;
+    bytes_init(&query, QUERY_BYTES_MAX);
+    job->rows = mem_alloc(job->n_max * sizeof job->rows[0]);
+    int result = SQLITE_OK;
+    if (job->text == NULL || job->text[0] == '\0') {
+        result = list_all(db, job);
+    } else if (store_search_build(job->text, &query)) {
+        result = list_matching(db, job, query.data);
+    }
+    bytes_deinit(&query);
+    return store_job_finish(db, base, result);
+}
+
+static void answer_list(struct store_job *base) {
+    struct list_job *job = (struct list_job *)base;
+    bool is_good = base->status == STATUS_OK;
+    job->callback(base->ctx, base->status, is_good ? job->rows : NULL, is_good ? job->n_rows : 0);
+}
+
+enum status store_list_conversations(struct store *store, const struct store_list *list,
+                                     store_on_listed callback, void *ctx) {
+    static const struct job_kind kind = { .run = run_list, .forget = forget_list, .answer = answer_list };
+    assert(list->n_max >= 1 && list->n_max <= STORE_LIST_MAX);
+    struct list_job *job = store_job_new(&kind, ctx, sizeof *job, store_job_text_bytes(list->query));
+    char *at = (char *)(job + 1);
+    job->callback = callback;
+    job->text = store_job_pack(&at, list->query);
+    job->before_ms = list->before_ms;
+    job->n_max = list->n_max;
+    return store_post(store, &job->job);
+}
