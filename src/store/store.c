@@ -25,6 +25,7 @@
 
 #define WAL_PAGES_MAX 4096 /* 16 MiB of 4 KiB pages: then a checkpoint, also while there is work */
 #define IDLE_MS       1000 /* without a job: then a checkpoint */
+#define GIVE_BACK_MS  20   /* between two steps of giving pages back */
 #define SETTINGS_MAX  1024
 
 struct setting {
@@ -81,9 +82,12 @@ static int64_t sooner(int64_t a_ms, int64_t b_ms) {
 
 /* How long the thread may sleep: until the disk is tried again, until the pause is long enough for a checkpoint, until the log must
  * perhaps be written again. */
-static int64_t wait_ms(const struct store *store, uint64_t idle_ms) {
+static int64_t wait_ms(const struct store *store, uint64_t idle_ms, bool gives_back) {
     uint64_t now_ms = clock_now_ms();
     int64_t pause_ms = idle_ms > now_ms ? (int64_t)(idle_ms - now_ms) : 0;
+    if (gives_back) {
+        return GIVE_BACK_MS;
+    }
     int64_t wait_ms = sooner(store_batch_wait_ms(&store->batch), store_sync_look_ms(store->sync));
     return store->db.n_wal_pages > 0 ? sooner(wait_ms, pause_ms) : wait_ms;
 }
@@ -118,9 +122,10 @@ static void end_work(struct store *store) {
 
 static void work(struct store *store) {
     int checkpoint_pages = WAL_PAGES_MAX;
-    uint64_t idle_ms = 0; /* the pause is long enough then */
+    uint64_t idle_ms = 0;    /* the pause is long enough then */
+    bool gives_back = false; /* free pages, in a pause */
     for (;;) {
-        struct mail *first = mailbox_wait_all(store->jobs, wait_ms(store, idle_ms));
+        struct mail *first = mailbox_wait_all(store->jobs, wait_ms(store, idle_ms, gives_back));
         if (first == NULL && mailbox_is_closed(store->jobs) && !store_batch_is_owing(&store->batch)) {
             return;
         }
@@ -128,6 +133,7 @@ static void work(struct store *store) {
         bool is_idle = first == NULL && store->db.n_wal_pages > 0 && now_ms >= idle_ms;
         idle_ms = first || is_idle ? now_ms + IDLE_MS : idle_ms;
         struct mail *done = store_batch_run(&store->batch, first);
+        gives_back = first == NULL && (is_idle || gives_back) && store_db_give_back(&store->db, gives_back);
         if (store->db.has_committed) {
             store->db.has_committed = false;
             store_sync_mark(store->sync);
@@ -136,7 +142,7 @@ static void work(struct store *store) {
         if (store_sync_wants_rewrite(store->sync)) {
             rewrite_log(store);
         }
-        bool is_due = is_idle || store->db.n_wal_pages >= checkpoint_pages;
+        bool is_due = (is_idle && !gives_back) || store->db.n_wal_pages >= checkpoint_pages;
         if (is_due && !store_sync_wants_rewrite(store->sync)) {
             /* One that fails is tried again when the log has grown by as much, or at the next pause. */
             checkpoint_pages = checkpoint(store) ? WAL_PAGES_MAX : store->db.n_wal_pages + WAL_PAGES_MAX;
@@ -170,7 +176,9 @@ static int read_epoch(struct store *store) {
     sqlite3_stmt *insert = store_db_use(db, SQL_META_INSERT);
     store_db_bind_text(insert, 1, "epoch");
     store_db_bind_text(insert, 2, store->epoch);
-    return store_db_run(insert);
+    result = store_db_run(insert);
+    /* In the file itself, before the log gets anything that counts: a copy is known by not having one (store_file.h). */
+    return result == SQLITE_OK && !store_db_checkpoint(db) ? SQLITE_IOERR : result;
 }
 
 static int read_settings(struct store *store) {

@@ -1,6 +1,7 @@
 #include "store/store_db.h"
 
 #include "base/log.h"
+#include "store/store_file.h"
 #include "store/store_schema.h"
 
 #include <assert.h>
@@ -15,6 +16,12 @@
     "(SELECT text FROM event WHERE generation_key = g.key ORDER BY seq)), ''), 1, 262144) "                  \
     "FROM generation g JOIN message m ON m.key = g.message_key "
 #define LIVE_MAX "64"
+
+/* Pages that are free are used again. More than so many (4 MiB) are given back until so few are left, some at a time: a step takes a
+ * few milliseconds, and so long tokens wait. */
+#define FREE_PAGES_MAX  1024
+#define FREE_PAGES_KEPT 256
+#define FREE_PAGES_STEP "64"
 
 static const char *const sql_texts[SQL_N] = {
     [SQL_BEGIN] = "BEGIN",
@@ -134,6 +141,9 @@ static const char *const sql_texts[SQL_N] = {
     [SQL_TITLE_WORDS_DELETE] = "INSERT INTO title_words (title_words, rowid, title) "
                                "SELECT 'delete', key, title FROM conversation WHERE key = ?1",
 
+    [SQL_FREE_PAGES] = "PRAGMA freelist_count",
+    [SQL_GIVE_BACK] = "PRAGMA incremental_vacuum(" FREE_PAGES_STEP ")",
+
     [SQL_META_READ] = "SELECT value FROM meta WHERE name = ?1",
     [SQL_META_INSERT] = "INSERT INTO meta (name, value) VALUES (?1, ?2)",
     [SQL_SETTING_READ_ALL] = "SELECT name, value FROM setting",
@@ -196,6 +206,13 @@ static int prepare_all(struct store_db *db) {
     return SQLITE_OK;
 }
 
+/* auto_vacuum has an effect on a new database alone: free pages can be given back then (store_db_give_back). What is deleted is
+ * overwritten, whatever SQLite was built to do. A log that one large transaction has made is cut again. */
+static const char settings[] =
+    "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; "
+    "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 16777216; PRAGMA foreign_keys = ON; "
+    "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA secure_delete = ON";
+
 /* Reads before it changes anything, so that a file that is not ours stays as it is. */
 static enum status open_file(struct store_db *db, struct fault *fault) {
     int result = sqlite3_open_v2(db->path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -215,11 +232,7 @@ static enum status open_file(struct store_db *db, struct fault *fault) {
     if (status != STATUS_OK) {
         return status;
     }
-    result =
-        sqlite3_exec(db->sqlite,
-                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; "
-                     "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192",
-                     NULL, NULL, NULL);
+    result = sqlite3_exec(db->sqlite, settings, NULL, NULL, NULL);
     /* After wal_autocheckpoint, which is a hook of the same kind and would replace this one. */
     sqlite3_wal_hook(db->sqlite, on_commit, db);
     return result == SQLITE_OK ? store_schema_migrate(db, fault) : store_db_fault(db, result, fault);
@@ -237,7 +250,10 @@ static void free_all(struct store_db *db) {
 
 enum status store_db_open(struct store_db *db, const char *path, struct fault *fault) {
     *db = (struct store_db){ .path = path };
-    enum status status = make_private_file(path, fault);
+    enum status status = store_file_check_log(path, fault);
+    if (status == STATUS_OK) {
+        status = make_private_file(path, fault);
+    }
     if (status == STATUS_OK) {
         status = open_file(db, fault);
     }
@@ -278,6 +294,25 @@ bool store_db_checkpoint(struct store_db *db) {
     }
     db->n_wal_pages = 0;
     return true;
+}
+
+bool store_db_give_back(struct store_db *db, bool has_begun) {
+    int64_t n_free = 0;
+    int result = store_db_find_number(store_db_use(db, SQL_FREE_PAGES), &n_free);
+    if (result != SQLITE_OK || n_free <= (has_begun ? FREE_PAGES_KEPT : FREE_PAGES_MAX)) {
+        return false;
+    }
+    sqlite3_stmt *give = store_db_use(db, SQL_GIVE_BACK);
+    while ((result = sqlite3_step(give)) == SQLITE_ROW) {
+    }
+    sqlite3_reset(give);
+    int64_t n_left = n_free;
+    if (result == SQLITE_DONE) {
+        result = store_db_find_number(store_db_use(db, SQL_FREE_PAGES), &n_left);
+    }
+    LOG_DEBUG("store_give_back", "result=%d free=%lld left=%lld", result, (long long)n_free,
+              (long long)n_left);
+    return result == SQLITE_OK && n_left < n_free;
 }
 
 sqlite3_stmt *store_db_use(struct store_db *db, enum store_sql sql) {

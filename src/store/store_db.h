@@ -73,6 +73,8 @@ enum store_sql {
     SQL_MESSAGE_WORDS_DELETE_ALL,
     SQL_TITLE_WORDS_INSERT,
     SQL_TITLE_WORDS_DELETE,
+    SQL_FREE_PAGES,
+    SQL_GIVE_BACK,
     SQL_META_READ,
     SQL_META_INSERT,
     SQL_SETTING_READ_ALL,
@@ -98,6 +100,10 @@ void store_db_close(struct store_db *db, bool keeps_log);
 
 /* store_db_checkpoint moves what it can without waiting. False: not now. */
 bool store_db_checkpoint(struct store_db *db);
+
+/* store_db_give_back makes the file smaller by some pages when many are free, in a transaction of its own. True: there is more to do,
+ * and has_begun is to be set then. In a database that an older Runnel made there is never anything to do. */
+bool store_db_give_back(struct store_db *db, bool has_begun);
 
 /* store_db_use is the statement, ready for new values. */
 sqlite3_stmt *store_db_use(struct store_db *db, enum store_sql sql);

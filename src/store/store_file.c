@@ -56,6 +56,38 @@ static int open_with_log(const char *path, sqlite3 **out) {
     return result;
 }
 
+/* Without its log: has it everything but an epoch? */
+static bool is_copy(const char *path) {
+    sqlite3 *sqlite = NULL;
+    sqlite3_stmt *row = NULL;
+    bool is_copy =
+        open_plain(path, &sqlite) == SQLITE_OK &&
+        sqlite3_prepare_v2(sqlite, "SELECT 1 FROM meta WHERE name = 'epoch'", -1, &row, NULL) == SQLITE_OK &&
+        sqlite3_step(row) == SQLITE_DONE;
+    sqlite3_finalize(row);
+    sqlite3_close(sqlite);
+    return is_copy;
+}
+
+enum status store_file_check_log(const char *path, struct fault *fault) {
+    struct stat info;
+    if (!has_log(path)) {
+        return STATUS_OK;
+    }
+    if (stat(path, &info) != 0 || info.st_size == 0) {
+        return fault_set(fault, STATUS_CONFLICT,
+                         "%s is not there, but its log %s-wal is; nothing was changed. Put the database "
+                         "back, or move its log away",
+                         path, path);
+    }
+    return is_copy(path) ? fault_set(fault, STATUS_CONFLICT,
+                                     "%s is a copy, and the log %s-wal beside it belongs to the database "
+                                     "that was there before; nothing "
+                                     "was changed. Move the log away",
+                                     path, path)
+                         : STATUS_OK;
+}
+
 enum status store_file_open(const char *path, sqlite3 **out, struct fault *fault) {
     struct stat info;
     *out = NULL;
@@ -72,14 +104,18 @@ enum status store_file_open(const char *path, sqlite3 **out, struct fault *fault
                          "the server finishes it",
                          path);
     }
+    enum status status = store_file_check_log(path, fault);
+    if (status != STATUS_OK) {
+        return status;
+    }
     int result = has_log(path) ? open_with_log(path, out) : open_plain(path, out);
     if (result == SQLITE_OK) {
         sqlite3_extended_result_codes(*out, 1);
         result = sqlite3_exec(*out, "PRAGMA query_only = ON; PRAGMA cell_size_check = ON", NULL, NULL, NULL);
     }
     if (result != SQLITE_OK) {
-        enum status status = fault_set(fault, STATUS_IO, "%s cannot be read: %s", path,
-                                       *out ? sqlite3_errmsg(*out) : sqlite3_errstr(result));
+        status = fault_set(fault, STATUS_IO, "%s cannot be read: %s", path,
+                           *out ? sqlite3_errmsg(*out) : sqlite3_errstr(result));
         store_file_close(*out);
         *out = NULL;
         return status;

@@ -1,4 +1,5 @@
 /* What happens between two lives of the program. */
+#include "store/store_backup.h"
 #include "store/store_test_driver.h"
 
 #include "base/clock.h"
@@ -220,6 +221,69 @@ static void test_a_damaged_schema_is_refused_and_untouched(void **state) {
     expect_refused_and_untouched(driver, STATUS_CORRUPT, "damaged");
 }
 
+/* A life that ends in the middle: the log stays. */
+static void leave_log(struct driver *driver) {
+    driver_close(driver);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct fault fault;
+        if (driver_open(driver, &fault) == STATUS_OK) {
+            driver_send(driver, (struct store_send){ 0 });
+        }
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    char log_path[80];
+    struct stat info;
+    snprintf(log_path, sizeof log_path, "%s-wal", driver->path);
+    assert_int_equal(stat(log_path, &info), 0);
+    assert_true(info.st_size > 0);
+}
+
+static void copy_to(const struct driver *driver, const char *path) {
+    sqlite3 *source = NULL;
+    uint64_t size_bytes = 0;
+    struct fault fault;
+    assert_int_equal(sqlite3_open(driver->path, &source), SQLITE_OK);
+    assert_int_equal(store_backup_copy(source, path, &size_bytes, &fault), STATUS_OK);
+    assert_int_equal(sqlite3_close(source), SQLITE_OK);
+}
+
+/* Who puts a copy in place and forgets the log would get a mixture of two databases. */
+static void test_the_log_of_another_database_is_refused(void **state) {
+    struct driver *driver = *state;
+    char name[ID_CONVERSATION_BYTES], copy[80], log_path[80];
+    snprintf(copy, sizeof copy, "%s/copy", driver->directory);
+    snprintf(log_path, sizeof log_path, "%s-wal", driver->path);
+    driver_add_conversation(driver, "kept", "a question", "an answer", name);
+    driver_close(driver);
+    copy_to(driver, copy);
+    leave_log(driver);
+    assert_int_equal(rename(copy, driver->path), 0);
+    expect_refused_and_untouched(driver, STATUS_CONFLICT, log_path);
+    assert_int_equal(unlink(log_path), 0);
+    /* From its first start on the copy is a database of its own, with a log of its own. */
+    leave_log(driver);
+    driver_reopen(driver);
+    assert_int_equal(driver_list(driver, (struct store_list){ 0 }).n_rows, 2);
+}
+
+static void test_a_log_without_its_database_is_refused(void **state) {
+    struct driver *driver = *state;
+    struct fault fault = { 0 };
+    leave_log(driver);
+    char kept[80];
+    snprintf(kept, sizeof kept, "%s/kept", driver->directory);
+    assert_int_equal(rename(driver->path, kept), 0);
+    assert_int_equal(driver_open(driver, &fault), STATUS_CONFLICT);
+    assert_non_null(strstr(fault.text, "Put the database back"));
+    assert_int_equal(access(driver->path, F_OK), -1);
+    assert_int_equal(rename(kept, driver->path), 0);
+    driver_reopen(driver);
+    assert_int_equal(driver_list(driver, (struct store_list){ 0 }).n_rows, 1);
+}
+
 static void test_a_directory_that_is_not_there_is_an_io_error(void **state) {
     struct driver *driver = *state;
     struct driver other = { .directory = "store_test_nowhere", .wake_fd = driver->wake_fd };
@@ -395,6 +459,8 @@ int main(void) {
         TEST(test_a_file_that_is_no_database_is_refused_and_untouched),
         TEST(test_a_file_cut_short_is_refused_and_untouched),
         TEST(test_a_damaged_schema_is_refused_and_untouched),
+        TEST(test_the_log_of_another_database_is_refused),
+        TEST(test_a_log_without_its_database_is_refused),
         TEST(test_a_directory_that_is_not_there_is_an_io_error),
         TEST(test_a_close_leaves_one_file_and_the_lock),
         TEST(test_a_kill_loses_no_acknowledged_token),

@@ -1,10 +1,12 @@
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "store/store_test_driver.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define N_RANDOM_TOKENS 700
 #define N_BIG_TEXTS     320
@@ -492,6 +494,68 @@ static void test_close_runs_every_callback(void **state) {
     store_conversation_free(found);
 }
 
+/* ---- Space ---- */
+
+#define TEXT_BYTES (1 << 20)
+#define N_TEXTS    24
+
+static off_t size_of(const char *path) {
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    return info.st_size;
+}
+
+/* Until the file has fewer bytes; with little writes between, that are far apart. */
+static void wait_until_smaller(struct driver *driver, const char *path, off_t size_bytes) {
+    uint64_t give_up_ms = clock_now_ms() + 50000;
+    while (size_of(path) >= size_bytes) {
+        assert_true(clock_now_ms() < give_up_ms);
+        assert_int_equal(driver_put_setting(driver, "a", "1"), STATUS_OK);
+        nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 500000000 }, NULL);
+    }
+}
+
+static char *make_text(size_t size) {
+    char *text = malloc(size + 1);
+    assert_non_null(text);
+    memset(text, 'x', size);
+    text[size] = '\0';
+    return text;
+}
+
+static void test_a_log_that_one_transaction_made_large_is_cut(void **state) {
+    struct driver *driver = *state;
+    char log_path[80];
+    char *text = make_text(20 << 20);
+    assert_int_equal(driver_put_setting(driver, "large", text), STATUS_OK);
+    free(text);
+    snprintf(log_path, sizeof log_path, "%s-wal", driver->path);
+    assert_true(size_of(log_path) > 20 << 20);
+    wait_until_smaller(driver, log_path, 17 << 20);
+}
+
+static void test_space_that_is_free_is_given_back(void **state) {
+    struct driver *driver = *state;
+    char names[N_TEXTS][ID_CONVERSATION_BYTES];
+    char *text = make_text(TEXT_BYTES);
+    for (int i = 0; i < N_TEXTS; i++) {
+        driver_add_conversation(driver, "large", "a question", text, names[i]);
+    }
+    free(text);
+    driver_reopen(driver);
+    assert_true(size_of(driver->path) > N_TEXTS * TEXT_BYTES);
+    for (int i = 1; i < N_TEXTS; i++) {
+        assert_int_equal(driver_delete(driver, names[i]), STATUS_OK);
+    }
+    wait_until_smaller(driver, driver->path, 6 << 20);
+    struct store_conversation *found = driver_load(driver, names[0], NULL);
+    assert_int_equal(found->messages[1].content_size, TEXT_BYTES);
+    store_conversation_free(found);
+    driver_close(driver);
+    assert_int_equal(
+        driver_number(driver, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, driver_setup, driver_teardown)
 
 int main(void) {
@@ -518,6 +582,8 @@ int main(void) {
         TEST(test_settings_are_read_at_open),
         TEST(test_the_log_stays_small_while_there_is_work),
         TEST(test_close_runs_every_callback),
+        TEST(test_a_log_that_one_transaction_made_large_is_cut),
+        TEST(test_space_that_is_free_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
