@@ -10,6 +10,7 @@
 #include "app/config.h"
 #include "base/clock.h"
 #include "base/fault_point.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "chat/chat.h"
@@ -375,6 +376,8 @@ static enum status arm_faults(const struct app *app, struct fault *fault) {
 int main(int argc, char **argv) {
     struct app app = { 0 };
     struct fault fault;
+    json_use_mem();
+    store_use_mem();
     struct command command = command_take(&argc, argv);
     if (config_read(argc, argv, &app.config, &fault) != STATUS_OK) {
         return fail(&app, &fault, EXIT_USAGE);

@@ -17,8 +17,8 @@ static const struct point points[] = {
     { "store.before_commit", true }, { "store.after_commit", false },  { "sync.before", true },
     { "sync.after", false },         { "migrate.inside", true },       { "ack.before", false },
     { "ack.after", false },          { "stream.before_start", false }, { "end.before_frame", false },
-    { "salvage.ready", false },      { "salvage.decided", false },     { "salvage.log_moved", false },
-    { "salvage.moved", false },      { "salvage.placed", false },
+    { "mem.alloc", true },           { "salvage.ready", false },       { "salvage.decided", false },
+    { "salvage.log_moved", false },  { "salvage.moved", false },       { "salvage.placed", false },
 };
 
 static const char *const kind_names[] = {

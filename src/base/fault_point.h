@@ -5,6 +5,7 @@
  * acts at the N-th pass, with + at every one from the N-th on. kill (the default) is SIGKILL, abort is abort(), stop is SIGSTOP; eio
  * makes a place that can fail behave as if the operating system had said EIO.
  *
+ *     mem.alloc             memory was asked for (mem.h)                  eio: there is none, and the program ends
  *     store.before_commit   a batch has run, its commit has not begun     eio: the commit fails
  *     store.after_commit    the batch is committed, nobody was told
  *     sync.before           fdatasync of the log is about to be called    eio: it fails

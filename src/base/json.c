@@ -6,6 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void *take(size_t n_bytes) {
+    return mem_resize(NULL, n_bytes);
+}
+
+void json_use_mem(void) {
+    json_set_alloc_funcs(take, free);
+}
+
 /* The nesting of `text`, looking only at brackets outside strings. An invalid text may be misjudged: the parser
  * refuses it afterwards. */
 static size_t depth_of(const char *text, size_t n_bytes) {

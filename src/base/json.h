@@ -17,6 +17,9 @@
 
 #define JSON_DEPTH_MAX 64
 
+/* json_use_mem gives the library memory of mem.h: it never answers that there is none. Before anything else of it. */
+void json_use_mem(void);
+
 /* json_parse returns a new reference in *out. On failure *out is NULL and the fault names the place. */
 MUST_CHECK enum status json_parse(const char *text, size_t n_bytes, json_t **out, struct fault *fault);
 

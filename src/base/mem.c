@@ -1,13 +1,15 @@
 #include "base/mem.h"
 
+#include "base/fault_point.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void *checked(void *memory) {
-    if (memory == NULL) {
+void *mem_checked(void *memory) {
+    if (memory == NULL || FAULT_POINT_FAILS("mem.alloc")) {
         static const char message[] = "runnel: out of memory\n";
         fwrite(message, 1, sizeof message - 1, stderr);
         abort();
@@ -16,11 +18,11 @@ static void *checked(void *memory) {
 }
 
 void *mem_alloc(size_t n_bytes) {
-    return checked(calloc(1, n_bytes ? n_bytes : 1));
+    return mem_checked(calloc(1, n_bytes ? n_bytes : 1));
 }
 
 void *mem_resize(void *memory, size_t n_bytes) {
-    return checked(realloc(memory, n_bytes ? n_bytes : 1));
+    return mem_checked(realloc(memory, n_bytes ? n_bytes : 1));
 }
 
 void *mem_grow_array(void *array, size_t n, size_t *capacity, size_t element_bytes, size_t max) {
@@ -38,7 +40,7 @@ char *mem_copy_string(const char *text) {
 }
 
 char *mem_copy_bytes(const void *bytes, size_t n_bytes) {
-    char *copy = checked(malloc(n_bytes + 1));
+    char *copy = mem_checked(malloc(n_bytes + 1));
     if (n_bytes) {
         memcpy(copy, bytes, n_bytes);
     }
@@ -52,5 +54,5 @@ char *mem_format(const char *format, ...) {
     va_start(args, format);
     int length = vasprintf(&text, format, args);
     va_end(args);
-    return checked(length < 0 ? NULL : text);
+    return mem_checked(length < 0 ? NULL : text);
 }

@@ -1,7 +1,7 @@
-/* mem.h - memory that is small and ours: running out of it ends the program.
+/* mem.h - memory that is small and ours: running out of it ends the program, which is a crash like any other: what anyone saw is there
+ * after the next start (P4).
  *
- * Sizes that come from outside (uploads, a context, a model) are bounded before they get here, or use malloc
- * and answer STATUS_NOMEM.
+ * Sizes that come from outside are bounded before they get here; docs/reliability.md lists the bounds.
  *
  * Thread  any. Free with free().
  */
@@ -9,6 +9,9 @@
 #define RUNNEL_BASE_MEM_H
 
 #include <stddef.h>
+
+/* mem_checked ends the program when `memory` is NULL, and else returns it: for what others allocate. */
+void *mem_checked(void *memory);
 
 /* mem_alloc returns zeroed memory, never NULL. */
 void *mem_alloc(size_t n_bytes) __attribute__((malloc));

@@ -50,6 +50,7 @@ struct store {
     size_t n_pending;
     enum store_trouble trouble; /* the loop thread's */
     int64_t retry_ms;
+    int64_t load_bytes_max;
     char epoch[STORE_EPOCH_BYTES];
     struct setting *settings;
     size_t n_settings;
@@ -202,6 +203,7 @@ static enum status open_database(struct store *store, struct fault *fault) {
     if (status != STATUS_OK) {
         return status;
     }
+    store->db.load_bytes_max = store->load_bytes_max;
     int result = read_epoch(store);
     if (result == SQLITE_OK) {
         result = read_settings(store);
@@ -260,6 +262,7 @@ enum status store_open(const struct store_options *options, struct store **out, 
     struct store *store = mem_alloc(sizeof *store);
     store->lock_fd = -1;
     store->retry_ms = options->retry_ms ? options->retry_ms : STORE_RETRY_MS;
+    store->load_bytes_max = options->load_bytes_max ? options->load_bytes_max : STORE_LOAD_BYTES_MAX;
     store->health.wake = options->wake;
     store->health.ctx = options->ctx;
     store->database_path = mem_format("%s/runnel.db", options->directory);

@@ -30,10 +30,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STORE_JOBS_MAX    8192
-#define STORE_SYNC_MS     250
-#define STORE_RETRY_MS    10000
-#define STORE_LIST_MAX    1000
+#define STORE_JOBS_MAX 8192
+#define STORE_SYNC_MS  250
+#define STORE_RETRY_MS 10000
+#define STORE_LIST_MAX 1000
+#define STORE_LOAD_BYTES_MAX                                                                                 \
+    (512ll << 20) /* of one conversation, its texts and what says where their events end */
 #define STORE_EPOCH_BYTES 17
 #define STORE_QUEUE_MAX   16 /* generations of one conversation that have not ended */
 #define STORE_VAIN_MAX    3  /* how often in a row an answer is begun without bringing a token */
@@ -91,8 +93,13 @@ struct store_options {
     const char *directory;   /* exists; the database is runnel.db in it, the lock of P13 is lock in it */
     void (*wake)(void *ctx); /* called from another thread when store_drain has something to do */
     void *ctx;
-    int64_t retry_ms; /* 0: STORE_RETRY_MS */
+    int64_t retry_ms;       /* 0: STORE_RETRY_MS */
+    int64_t load_bytes_max; /* 0: STORE_LOAD_BYTES_MAX */
 };
+
+/* store_use_mem gives SQLite memory of mem.h for all that is small: of that it never runs out by an error in the middle of something.
+ * What is larger has its size from what is stored, and then the job fails. Once, before the first store_open of the process. */
+void store_use_mem(void);
 
 /* store_open takes the lock (STATUS_BUSY names the owner's pid and the directory), migrates (the database from before is
  * kept beside it, as runnel.db.before-NNN-<UTC>; STATUS_CONFLICT: written by a newer Runnel; STATUS_CORRUPT: damaged, or no database of ours; the file stays as it was).
@@ -265,7 +272,8 @@ MUST_CHECK enum status store_continue(struct store *store, const struct store_co
                                       store_on_continued callback, void *ctx);
 
 /* ---- Reading ---- */
-/* `conversation` is the receiver's: free it with store_conversation_free. NULL unless STATUS_OK. */
+/* `conversation` is the receiver's: free it with store_conversation_free. NULL unless STATUS_OK. STATUS_TOO_LARGE: it has more than
+ * STORE_LOAD_BYTES_MAX. */
 typedef void (*store_on_loaded)(void *ctx, enum status status, struct store_conversation *conversation);
 MUST_CHECK enum status store_load_conversation(struct store *store, const char *name,
                                                store_on_loaded callback, void *ctx);

@@ -114,9 +114,10 @@ static const char *const sql_texts[SQL_N] = {
         "LEFT JOIN message p ON p.key = m.parent_key LEFT JOIN generation g ON g.message_key = m.key "
         "WHERE m.conversation_key = ?1 ORDER BY m.key, g.key",
     [SQL_LIST_ALL] =
-        "SELECT name, title, created_ms, updated_ms FROM conversation "
+        "SELECT name, substr(title, 1, 1000), created_ms, updated_ms FROM conversation "
         "WHERE created_ms < iif(?1 = 0, 9223372036854775807, ?1) ORDER BY created_ms DESC LIMIT ?2",
-    [SQL_CONVERSATION_ROW] = "SELECT name, title, created_ms, updated_ms FROM conversation WHERE key = ?1",
+    [SQL_CONVERSATION_ROW] =
+        "SELECT name, substr(title, 1, 1000), created_ms, updated_ms FROM conversation WHERE key = ?1",
     [SQL_CONVERSATION_CREATED] = "SELECT created_ms FROM conversation WHERE key = ?1",
     [SQL_MESSAGE_PLACE] = "SELECT conversation_key, created_ms FROM message WHERE key = ?1",
 

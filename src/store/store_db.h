@@ -86,8 +86,9 @@ struct store_db {
     sqlite3 *sqlite;
     sqlite3_stmt *statements[SQL_N];
     const char *path;
-    int n_wal_pages;    /* in the log since the last checkpoint */
-    bool has_committed; /* set by each commit that wrote; whoever looks clears it */
+    int n_wal_pages;        /* in the log since the last checkpoint */
+    int64_t load_bytes_max; /* of one conversation (store.h) */
+    bool has_committed;     /* set by each commit that wrote; whoever looks clears it */
 };
 
 /* store_db_open opens runnel.db at `path` (borrowed for the life of `db`), migrates it and prepares the

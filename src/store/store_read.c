@@ -187,8 +187,20 @@ static void read_message(sqlite3_stmt *row, struct store_message *message) {
 struct message_rows {
     struct store_conversation *conversation;
     size_t capacity;
-    int64_t key; /* of the message at hand */
+    int64_t key;          /* of the message at hand */
+    int64_t n_bytes_left; /* that may still be taken */
 };
+
+/* Before memory is taken for it. What is still in events is small: an answer that is being written. */
+static bool fits_memory(sqlite3_stmt *row, struct message_rows *rows, bool is_new) {
+    int64_t n_events = sqlite3_column_bytes(row, 19);
+    int64_t n_bytes = n_events * (int64_t)(sizeof(uint32_t) + sizeof(int32_t));
+    for (int column = 11; column <= 16; column++) {
+        n_bytes += sqlite3_column_bytes(row, column);
+    }
+    rows->n_bytes_left -= n_bytes + (is_new ? sqlite3_column_bytes(row, 4) : 0);
+    return rows->n_bytes_left >= 0;
+}
 
 /* The content of the message at hand is all of its generations' texts, and nothing else. */
 static int check_last(const struct store_conversation *conversation) {
@@ -223,13 +235,17 @@ static int take_message(sqlite3_stmt *row, struct message_rows *rows, struct sto
 
 static int read_row(struct store_db *db, sqlite3_stmt *row, struct message_rows *rows) {
     struct store_message *message = NULL;
+    bool is_new = rows->conversation->n_messages == 0 || rows->key != sqlite3_column_int64(row, 0);
+    if (!fits_memory(row, rows, is_new)) {
+        return SQLITE_TOOBIG;
+    }
     int result = take_message(row, rows, &message);
     bool has_generation = sqlite3_column_type(row, 6) != SQLITE_NULL;
     return result == SQLITE_OK && has_generation ? read_generation(db, row, message) : result;
 }
 
 static int read_messages(struct store_db *db, int64_t key, struct store_conversation *conversation) {
-    struct message_rows rows = { .conversation = conversation };
+    struct message_rows rows = { .conversation = conversation, .n_bytes_left = db->load_bytes_max };
     sqlite3_stmt *row = store_db_use(db, SQL_LOAD_MESSAGES);
     sqlite3_bind_int64(row, 1, key);
     int result = sqlite3_step(row);

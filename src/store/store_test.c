@@ -494,6 +494,35 @@ static void test_close_runs_every_callback(void **state) {
     store_conversation_free(found);
 }
 
+/* ---- What is too large to be taken into memory ---- */
+
+static char *make_text(size_t size) {
+    char *text = malloc(size + 1);
+    assert_non_null(text);
+    memset(text, 'x', size);
+    text[size] = '\0';
+    return text;
+}
+
+static void test_a_conversation_that_is_too_large_is_not_loaded(void **state) {
+    struct driver *driver = *state;
+    char name[ID_CONVERSATION_BYTES];
+    enum status status;
+    char *text = make_text(100000);
+    driver->load_bytes_max = 100200;
+    driver_reopen(driver);
+    driver_add_conversation(driver, "large", "a question", text, name);
+    store_conversation_free(driver_load(driver, name, &status));
+    assert_int_equal(status, STATUS_OK);
+    struct store_sent sent = driver_send(driver, (struct store_send){ .conversation = name, .text = text });
+    assert_int_equal(sent.status, STATUS_OK);
+    assert_int_equal(driver_end(driver, sent.generation_key, 2), STATUS_OK);
+    free(text);
+    assert_null(driver_load(driver, name, &status));
+    assert_int_equal(status, STATUS_TOO_LARGE);
+    assert_int_equal(driver_delete(driver, name), STATUS_OK);
+}
+
 /* ---- Space ---- */
 
 #define TEXT_BYTES (1 << 20)
@@ -513,14 +542,6 @@ static void wait_until_smaller(struct driver *driver, const char *path, off_t si
         assert_int_equal(driver_put_setting(driver, "a", "1"), STATUS_OK);
         nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 500000000 }, NULL);
     }
-}
-
-static char *make_text(size_t size) {
-    char *text = malloc(size + 1);
-    assert_non_null(text);
-    memset(text, 'x', size);
-    text[size] = '\0';
-    return text;
 }
 
 static void test_a_log_that_one_transaction_made_large_is_cut(void **state) {
@@ -582,6 +603,7 @@ int main(void) {
         TEST(test_settings_are_read_at_open),
         TEST(test_the_log_stays_small_while_there_is_work),
         TEST(test_close_runs_every_callback),
+        TEST(test_a_conversation_that_is_too_large_is_not_loaded),
         TEST(test_a_log_that_one_transaction_made_large_is_cut),
         TEST(test_space_that_is_free_is_given_back),
     };

@@ -22,9 +22,11 @@ static void on_wake(void *ctx) {
 }
 
 enum status driver_open(struct driver *driver, struct fault *fault) {
-    struct store_options options = {
-        .directory = driver->directory, .wake = on_wake, .ctx = driver, .retry_ms = driver->retry_ms
-    };
+    struct store_options options = { .directory = driver->directory,
+                                     .wake = on_wake,
+                                     .ctx = driver,
+                                     .retry_ms = driver->retry_ms,
+                                     .load_bytes_max = driver->load_bytes_max };
     enum status status = store_open(&options, &driver->store, fault);
     if (status == STATUS_OK) {
         status = store_recover(driver->store, driver->goes_on, fault);

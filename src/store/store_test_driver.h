@@ -24,6 +24,7 @@ struct driver {
     char path[64]; /* of the database */
     int wake_fd;
     int64_t retry_ms;
+    int64_t load_bytes_max;
     bool goes_on; /* what store_recover is told */
 };
 
