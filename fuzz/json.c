@@ -7,7 +7,7 @@
 #include "fuzz.h"
 
 static void check_depth(const json_t *value, int depth) {
-    HOLDS(depth <= JSON_DEPTH_MAX);
+    HOLDS(depth <= JSON_DEPTH_MAX || !(json_is_object(value) || json_is_array(value)));
     const char *key;
     json_t *member;
     size_t i;
