@@ -1,11 +1,10 @@
 /* scheduler.h - continuous batching: who computes what in the next step.
  *
- * One step is one llama_decode: a token of each decoding generation, filled up with a chunk of the prompts that are still to
- * be computed; then a token is sampled for each generation that has logits, and all go out in one line ([E11]).
+ * The list of generations, and what happens around one step: who is let in (admission.h), what is computed (step.h), who ends.
  *
  * Invariants: (1) the tokens of all slots never pass the context; (2) a generation is let in only when its whole prompt has
- * room beside the prompts of those already in (and a share for each answer), so prefill never waits for itself; (3) when decoding needs room and no idle
- * slot is left to empty, the longest generation ends as "length".
+ * room beside the prompts of those already in; (3) when decoding needs room and no idle slot is left to empty, the longest
+ * generation ends as "length".
  *
  * Owner   the main loop.
  * Thread  one.
@@ -17,6 +16,9 @@
 #include "generation.h"
 
 #define SCHEDULER_QUEUED_MAX 4096
+
+/* From this many tokens on the library computes attention in tiles. */
+#define SCHEDULER_CHUNK_TILED 64
 
 struct scheduler {
     const struct model *model;
@@ -39,6 +41,7 @@ void scheduler_add(struct scheduler *scheduler, struct command *command);
 void scheduler_cancel(struct scheduler *scheduler, const char *id);
 
 bool scheduler_has_work(const struct scheduler *scheduler);
+int scheduler_count_decoding(const struct scheduler *scheduler);
 
 /* scheduler_step computes one step. Call it while there is work. */
 void scheduler_step(struct scheduler *scheduler);
