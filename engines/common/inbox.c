@@ -82,6 +82,17 @@ struct command *inbox_next(struct inbox *inbox, bool loading) {
     return NULL;
 }
 
+void inbox_collect(struct inbox *inbox) {
+    while (inbox->n_kept < INBOX_KEPT_MAX) {
+        channel_read(inbox->channel);
+        struct command *command = next_decoded(inbox);
+        if (command == NULL) {
+            return;
+        }
+        keep(inbox, command);
+    }
+}
+
 bool inbox_must_go(const struct inbox *inbox) {
     return inbox->channel->at_end && inbox->channel->is_live;
 }

@@ -93,6 +93,41 @@ static void test_unload_comes_through_during_a_load(void **state) {
     close_scene(&scene);
 }
 
+static void test_a_look_in_the_middle_of_a_step_keeps_what_came(void **state) {
+    (void)state;
+    struct scene scene;
+    open_scene(&scene);
+    say(&scene,
+        "{\"op\":\"cancel\",\"id\":\"a\"}\n{\"op\":\"ping\",\"n\":4}\n{\"op\":\"unload\"}\n{\"op\":\"can");
+    inbox_collect(&scene.inbox);
+    expect_answer(&scene, "{\"ev\":\"pong\",\"n\":4}");
+    assert_int_equal(scene.inbox.n_kept, 2);
+    say(&scene, "cel\",\"id\":\"b\"}\n");
+    inbox_collect(&scene.inbox);
+    assert_int_equal(scene.inbox.n_kept, 3);
+    expect_command(&scene, false, COMMAND_CANCEL, "a");
+    expect_command(&scene, false, COMMAND_UNLOAD, "");
+    expect_command(&scene, false, COMMAND_CANCEL, "b");
+    assert_null(inbox_next(&scene.inbox, false));
+    close_scene(&scene);
+}
+
+static void test_what_is_kept_has_a_limit(void **state) {
+    (void)state;
+    struct scene scene;
+    open_scene(&scene);
+    for (int i = 0; i < INBOX_KEPT_MAX + 10; i++) {
+        say(&scene, "{\"op\":\"cancel\",\"id\":\"a\"}\n");
+        inbox_collect(&scene.inbox);
+    }
+    assert_int_equal(scene.inbox.n_kept, INBOX_KEPT_MAX);
+    for (int i = 0; i < INBOX_KEPT_MAX + 10; i++) {
+        expect_command(&scene, false, COMMAND_CANCEL, "a");
+    }
+    assert_null(inbox_next(&scene.inbox, false));
+    close_scene(&scene);
+}
+
 static void test_wrong_lines_are_answered_and_do_no_harm(void **state) {
     (void)state;
     struct scene scene;
@@ -128,6 +163,8 @@ int main(void) {
         cmocka_unit_test(test_a_ping_is_answered_during_a_load),
         cmocka_unit_test(test_commands_of_a_load_come_afterwards_in_their_order),
         cmocka_unit_test(test_unload_comes_through_during_a_load),
+        cmocka_unit_test(test_a_look_in_the_middle_of_a_step_keeps_what_came),
+        cmocka_unit_test(test_what_is_kept_has_a_limit),
         cmocka_unit_test(test_wrong_lines_are_answered_and_do_no_harm),
         cmocka_unit_test(test_a_closed_socket_means_go),
     };
