@@ -70,6 +70,9 @@ static enum status decode_load(struct command *command, struct fault *fault) {
     if (status == STATUS_OK) {
         status = take_int(options, "gpu_layers", -1, 100000, &load->gpu_layers, fault);
     }
+    if (status == STATUS_OK) {
+        status = take_int(options, "step_ms", 0, COMMAND_STEP_MS_MAX, &load->step_ms, fault);
+    }
     return status;
 }
 

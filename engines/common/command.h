@@ -18,6 +18,7 @@
 #define COMMAND_ID_BYTES_MAX       128
 #define COMMAND_SLOTS_MAX          64
 #define COMMAND_CONTEXT_TOKENS_MAX (16 << 20)
+#define COMMAND_STEP_MS_MAX        60000
 #define COMMAND_TOKENIZE_BYTES_MAX (1u << 20) /* the answer must fit in one line */
 
 enum command_op {
@@ -36,6 +37,7 @@ struct load_options {
     int slots;        /* 0: the engine's default */
     int threads;      /* 0: the engine chooses */
     int gpu_layers;   /* −1: the engine chooses */
+    int step_ms;      /* the longest step while an answer is said; 0: the engine chooses */
 };
 
 enum sampler_type {

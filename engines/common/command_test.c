@@ -109,16 +109,19 @@ static void test_load_takes_its_options(void **state) {
     (void)state;
     struct command *command =
         decode("{\"op\":\"load\",\"model\":\"/m.gguf\",\"options\":{\"context_size\":512,"
-               "\"slots\":4,\"threads\":2,\"gpu_layers\":0}}");
+               "\"slots\":4,\"threads\":2,\"step_ms\":90,\"gpu_layers\":0}}");
     assert_string_equal(command->model, "/m.gguf");
     assert_int_equal(command->load.context_size, 512);
     assert_int_equal(command->load.slots, 4);
+    assert_int_equal(command->load.step_ms, 90);
     assert_int_equal(command->load.gpu_layers, 0);
     command_free(command);
     command = decode("{\"op\":\"load\",\"model\":\"m\"}");
     assert_int_equal(command->load.gpu_layers, -1);
     assert_int_equal(command->load.context_size, 0);
+    assert_int_equal(command->load.step_ms, 0);
     command_free(command);
+    expect_refused("{\"op\":\"load\",\"model\":\"m\",\"options\":{\"step_ms\":60001}}", "none", "step_ms");
 }
 
 static void test_an_unknown_op_is_ignored_whatever_it_has(void **state) {

@@ -21,8 +21,12 @@ typedef struct ggml_threadpool *(*threadpool_new_function)(struct ggml_threadpoo
 typedef void (*threadpool_free_function)(struct ggml_threadpool *threadpool);
 
 static char last_error[BACKEND_ERROR_BYTES];
+static bool are_errors_expected;
 
 static enum log_level level_of(enum ggml_log_level level) {
+    if (are_errors_expected) {
+        return LOG_LEVEL_DEBUG;
+    }
     switch (level) {
     case GGML_LOG_LEVEL_ERROR:
         return LOG_LEVEL_ERROR;
@@ -43,10 +47,14 @@ static void on_library_log(enum ggml_log_level level, const char *text, void *ct
     if (size == 0) {
         return;
     }
-    if (level == GGML_LOG_LEVEL_ERROR) {
+    if (level == GGML_LOG_LEVEL_ERROR && !are_errors_expected) {
         snprintf(last_error, sizeof last_error, "%.*s", (int)size, text);
     }
     LOG_AT(current, "llama", "%.*s", (int)size, text);
+}
+
+void backend_expect_errors(bool is_expected) {
+    are_errors_expected = is_expected;
 }
 
 /* The folder of the shared library that holds libllama. */
@@ -133,7 +141,7 @@ static void *find_function(const char *name) {
     return device ? ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), name) : NULL;
 }
 
-struct ggml_threadpool *backend_attach_threads(struct llama_context *context, int n_threads) {
+struct ggml_threadpool *backend_new_threads(int n_threads) {
     threadpool_new_function make;
     void *symbol = find_function("ggml_threadpool_new");
     if (symbol == NULL) {
@@ -142,11 +150,7 @@ struct ggml_threadpool *backend_attach_threads(struct llama_context *context, in
     memcpy(&make, &symbol, sizeof make);
     struct ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
     params.poll = POLL_LEVEL;
-    struct ggml_threadpool *threads = make(&params);
-    if (threads) {
-        llama_attach_threadpool(context, threads, NULL);
-    }
-    return threads;
+    return make(&params);
 }
 
 void backend_free_threads(struct ggml_threadpool *threads) {

@@ -21,12 +21,15 @@ void backend_deinit(void);
 /* backend_last_error is the latest error that the library logged, "" when there was none. */
 const char *backend_last_error(void);
 
+/* backend_expect_errors: from now on, or no longer, what the library calls an error was asked for. */
+void backend_expect_errors(bool is_expected);
+
 /* backend_choose_threads is the number of physical cores that this process may use; `wanted` when that is not 0. */
 int backend_choose_threads(int wanted);
 
-/* backend_attach_threads gives the context compute threads that sleep as soon as there is no work, and returns them; NULL
- * when the CPU backend has none of its own. Detach by freeing the context, then backend_free_threads. */
-struct ggml_threadpool *backend_attach_threads(struct llama_context *context, int n_threads);
+/* backend_new_threads makes compute threads that sleep as soon as there is no work; NULL when the CPU backend has none of its own.
+ * They are attached to a context, and freed after it, or once it has computed with others. */
+struct ggml_threadpool *backend_new_threads(int n_threads);
 void backend_free_threads(struct ggml_threadpool *threads);
 
 #endif

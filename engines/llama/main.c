@@ -3,8 +3,9 @@
  *   empty ──load──▶ loading ──▶ ready ──▶ gone
  *      └────────────── failed, unload, end of input ───▲
  *
- * One loop: take the commands, compute a step while there is work, else wait without using the processor. Only the load has
- * a thread of its own, so that pings are answered meanwhile.
+ * One loop: take the commands, compute a step while there is work, else wait without using the processor. A step that takes in
+ * a prompt looks for commands on the way, and stops when they make it useless. Only the load has a thread of its own, so that pings
+ * are answered meanwhile.
  */
 #include "backend.h"
 #include "inspect.h"
@@ -38,6 +39,21 @@ static void fail(struct engine *engine, const char *op, const char *code, const 
     events_failed(&engine->program.events, op, &error);
 }
 
+/* Asked in the middle of a long step: has something come that makes it useless? Nothing is carried out here. */
+static bool must_stop(void *ctx) {
+    struct engine *engine = ctx;
+    struct inbox *inbox = &engine->program.inbox;
+    inbox_collect(inbox);
+    for (const struct command *command = inbox->kept; command; command = command->next) {
+        bool is_cancel =
+            command->op == COMMAND_CANCEL && scheduler_can_give_up(&engine->scheduler, command->id);
+        if (is_cancel || command->op == COMMAND_UNLOAD) {
+            return true;
+        }
+    }
+    return inbox_must_go(inbox);
+}
+
 static void begin_load(struct engine *engine, const struct command *command) {
     if (engine->state != ENGINE_EMPTY) {
         fail(engine, "load", ERROR_BAD_REQUEST, "load comes once per process, and this one has a model");
@@ -69,7 +85,7 @@ static void finish_load(struct engine *engine) {
     }
     LOG_INFO("model_ready", "context=%d slots=%d threads=%d", engine->model->n_context,
              engine->model->n_slots, engine->model->n_threads);
-    scheduler_init(&engine->scheduler, engine->model, &engine->program.events);
+    scheduler_init(&engine->scheduler, engine->model, &engine->program.events, must_stop, engine);
     engine->state = ENGINE_READY;
     events_json(&engine->program.events, model_describe(engine->model));
 }

@@ -88,6 +88,8 @@ static bool open_context(struct model_load *load, struct model *model) {
     struct llama_context_params params = llama_context_default_params();
     model->n_slots = load->options.slots > 0 ? load->options.slots : MODEL_SLOTS_DEFAULT;
     model->n_threads = backend_choose_threads(load->options.threads);
+    model->has_fixed_threads = load->options.threads > 0;
+    model->budget_ms = load->options.step_ms;
     model->n_context = choose_context(load, model);
     params.n_ctx = (uint32_t)model->n_context;
     params.n_batch = MODEL_BATCH_TOKENS_MAX;
@@ -115,7 +117,10 @@ static bool open_context(struct model_load *load, struct model *model) {
         return false;
     }
     model->can_cut = !llama_model_is_recurrent(model->weights) && !llama_model_is_hybrid(model->weights);
-    model->threads = backend_attach_threads(model->context, model->n_threads);
+    model->threads = backend_new_threads(model->n_threads);
+    if (model->threads) {
+        llama_attach_threadpool(model->context, model->threads, NULL);
+    }
     return true;
 }
 
@@ -129,13 +134,13 @@ static bool warm_up(struct model_load *load, struct model *model) {
         uint64_t began_ns = clock_now_ns();
         int failed = llama_decode(model->context, llama_batch_get_one(&token, 1));
         llama_synchronize(model->context);
+        model->step_ms = (double)(clock_now_ns() - began_ns) / 1e6;
         llama_memory_clear(model->memory, true);
         if (failed) {
             engine_error_set(&load->error, ERROR_INTERNAL, "%.160s cannot compute one token (%d): %.200s",
                              load->path, failed, backend_last_error());
             return false;
         }
-        model->step_ms = (double)(clock_now_ns() - began_ns) / 1e6;
     }
     return true;
 }

@@ -21,7 +21,7 @@
 
 /* A context of the model's own size, but not more than this unless it is asked for. */
 #define MODEL_CONTEXT_TOKENS_DEFAULT 8192
-#define MODEL_SLOTS_DEFAULT          8
+#define MODEL_SLOTS_DEFAULT          32
 
 /* The most tokens of one llama_decode: a prefill chunk and one token of each slot. */
 #define MODEL_BATCH_TOKENS_MAX 512
@@ -38,9 +38,11 @@ struct model {
     int n_vocab;
     int n_context; /* tokens, shared by all slots */
     int n_slots;
-    int n_threads;
-    double step_ms; /* one token, measured after the load */
-    bool can_cut;   /* the cache can drop the tail of a sequence, and copy its beginning */
+    int n_threads;          /* the most that are used */
+    bool has_fixed_threads; /* and always: somebody has set them */
+    double step_ms;         /* one token, measured after the load */
+    double budget_ms;       /* the longest step while an answer is said, as set; 0: automatic */
+    bool can_cut;           /* the cache can drop the tail of a sequence, and copy its beginning */
 };
 
 struct model_load;

@@ -8,20 +8,28 @@
 #include <assert.h>
 #include <string.h>
 
-/* From 64 tokens on the library computes attention in tiles: deep in a context a chunk of 64 then takes half the time of one of 32
- * (2.4 s and 4.7 s behind 6,000 tokens, one slow thread). So 64 is the least, but for a model so slow that the hang limit comes near. */
-#define CHUNK_TOKENS_SLOW 16
-#define CHUNK_MS_LIMIT    10000 /* how long a ping or a cancel may wait, as far as the load can tell */
-/* A token in a chunk costs a fraction of one alone. Until that is measured: */
-#define CHUNK_TOKEN_SHARE 4
+/* The guess of the cost model: attention to one cell takes four times as long as its share of the arithmetic. */
+#define PAIR_SLOWNESS 4.0
 
-void scheduler_init(struct scheduler *scheduler, const struct model *model, struct events *events) {
-    *scheduler = (struct scheduler){ .model = model,
-                                     .events = events,
-                                     .prefill_token_ms = model->step_ms / CHUNK_TOKEN_SHARE };
-    bool is_slow = scheduler->prefill_token_ms * SCHEDULER_CHUNK_TILED > CHUNK_MS_LIMIT;
-    scheduler->chunk_min = is_slow ? CHUNK_TOKENS_SLOW : SCHEDULER_CHUNK_TILED;
+/* Of the arithmetic of one token, the share of one cell that it attends to. */
+static double pair_share(const struct model *model) {
+    double n_weights = (double)llama_model_n_params(model->weights);
+    double n_width = llama_model_n_embd(model->weights);
+    double n_layers = llama_model_n_layer(model->weights);
+    return 4 * n_layers * n_width / (2 * n_weights);
+}
+
+void scheduler_init(struct scheduler *scheduler, const struct model *model, struct events *events,
+                    bool (*must_stop)(void *ctx), void *ctx) {
+    *scheduler = (struct scheduler){ .model = model, .events = events };
     slots_init(&scheduler->slots, model);
+    compute_init(&scheduler->compute, model, must_stop, ctx);
+    for (int kind = 0; kind < STEP_KINDS_MAX; kind++) {
+        cost_init(&scheduler->costs[kind], model->step_ms, PAIR_SLOWNESS * pair_share(model));
+        tuner_init(&scheduler->tuners[kind], model->n_threads, model->has_fixed_threads);
+    }
+    policy_init(&scheduler->policy, &scheduler->costs[STEP_DECODE], &scheduler->costs[STEP_PREFILL],
+                model->budget_ms, llama_model_n_layer(model->weights));
     scheduler->batch = llama_batch_init(MODEL_BATCH_TOKENS_MAX, 0, 1);
 }
 
@@ -31,6 +39,7 @@ void scheduler_deinit(struct scheduler *scheduler) {
         scheduler->first = generation->next;
         generation_free(generation);
     }
+    compute_deinit(&scheduler->compute);
     slots_deinit(&scheduler->slots);
     llama_batch_free(scheduler->batch);
 }
@@ -106,6 +115,17 @@ void scheduler_cancel(struct scheduler *scheduler, const char *id) {
     events_step_send(scheduler->events);
     end_all_with_reason(scheduler);
     sweep(scheduler);
+}
+
+bool scheduler_can_give_up(const struct scheduler *scheduler, const char *id) {
+    int n_sharing = 0;
+    bool is_among_them = false;
+    const struct generation *generation = scheduler->is_reading ? scheduler->first : NULL;
+    for (; generation; generation = generation->next) {
+        n_sharing += generation->batch_count > 0;
+        is_among_them |= generation->batch_count > 0 && strcmp(generation->command->id, id) == 0;
+    }
+    return is_among_them && (scheduler->model->can_cut || n_sharing == 1);
 }
 
 int scheduler_count_decoding(const struct scheduler *scheduler) {

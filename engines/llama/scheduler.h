@@ -13,25 +13,33 @@
 #ifndef RUNNEL_ENGINES_LLAMA_SCHEDULER_H
 #define RUNNEL_ENGINES_LLAMA_SCHEDULER_H
 
+#include "compute.h"
+#include "cost.h"
 #include "generation.h"
+#include "policy.h"
+#include "tuner.h"
 
 #define SCHEDULER_QUEUED_MAX 4096
 
-/* From this many tokens on the library computes attention in tiles. */
-#define SCHEDULER_CHUNK_TILED 64
+enum step_kind { STEP_DECODE, STEP_PREFILL, STEP_KINDS_MAX };
 
 struct scheduler {
     const struct model *model;
     struct events *events;
     struct slots slots;
+    struct compute compute;
+    struct cost costs[STEP_KINDS_MAX];
+    struct policy policy;
+    struct tuner tuners[STEP_KINDS_MAX];
     struct llama_batch batch;
     struct generation *first; /* in the order they came */
     int n_queued;
-    int chunk_min;           /* prompt tokens of a step */
-    double prefill_token_ms; /* what one prompt token costs, as last measured */
+    bool is_reading; /* the batch under way is a chunk of prompts */
 };
 
-void scheduler_init(struct scheduler *scheduler, const struct model *model, struct events *events);
+/* scheduler_init: `must_stop` is asked now and then while a chunk of prompts is computed, on this thread; true gives the chunk up. */
+void scheduler_init(struct scheduler *scheduler, const struct model *model, struct events *events,
+                    bool (*must_stop)(void *ctx), void *ctx);
 void scheduler_deinit(struct scheduler *scheduler);
 
 /* scheduler_add takes the command. */
@@ -39,6 +47,10 @@ void scheduler_add(struct scheduler *scheduler, struct command *command);
 
 /* scheduler_cancel: an unknown id is ignored ([E16]). NULL cancels all. */
 void scheduler_cancel(struct scheduler *scheduler, const char *id);
+
+/* scheduler_can_give_up, inside must_stop: the chunk under way is of use to this generation, and may be given up for its cancel. A model
+ * whose cache cannot be cut loses with the chunk all that shares it: there it must be alone. */
+bool scheduler_can_give_up(const struct scheduler *scheduler, const char *id);
 
 bool scheduler_has_work(const struct scheduler *scheduler);
 int scheduler_count_decoding(const struct scheduler *scheduler);

@@ -3,20 +3,97 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* Beyond this many tokens a chunk is no more efficient; and while others decode, it is short. */
-#define CHUNK_TOKENS_ALONE  512
-#define CHUNK_TOKENS_SHARED 64
-#define CHUNK_MS_MAX        1000 /* how long a ping or a cancel should wait */
+#include <assert.h>
 
 #define TELL_STEPS_NS 100000000u
 
-/* How many prompt tokens this step takes. The place for a cost model that is bounded by time between tokens. */
-static int chunk_size(const struct scheduler *scheduler, int n_decoding) {
-    int size = n_decoding > 0 ? CHUNK_TOKENS_SHARED : CHUNK_TOKENS_ALONE;
-    while (size > scheduler->chunk_min && size * scheduler->prefill_token_ms > CHUNK_MS_MAX) {
-        size /= 2;
+static_assert(TUNER_COUNTS_MAX <= COST_LANES_MAX, "a number of threads is a lane of the cost model");
+static_assert(COMMAND_SLOTS_MAX <= POLICY_PROMPTS_MAX, "a prompt for each slot");
+static_assert(COMMAND_SLOTS_MAX <= MODEL_BATCH_TOKENS_MAX, "a token of each slot fits into a batch");
+
+static double now_ms(void) {
+    return (double)clock_now_ns() / 1e6;
+}
+
+/* The next token is known: it was sampled, or it belongs to a prefix that is said again. */
+static bool is_in_decode(const struct generation *generation) {
+    bool is_said_again = generation->state == GENERATION_PREFILL && generation->is_stepwise &&
+                         generation->slot->n_tokens >= generation->n_conversation;
+    return generation->state == GENERATION_DECODING || is_said_again;
+}
+
+static bool is_in_prefill(const struct generation *generation) {
+    return generation->state == GENERATION_PREFILL && !is_in_decode(generation);
+}
+
+/* How many tokens of the prompt are computed in chunks: all, or up to a prefix that is to be exact. */
+static int count_chunked(const struct generation *generation) {
+    int n_end = generation->is_stepwise ? generation->n_conversation : generation->n_prompt;
+    return n_end - generation->slot->n_tokens;
+}
+
+static bool needs_logits(const struct generation *generation, int position) {
+    int first = generation->is_replayed ? generation->n_conversation : generation->n_prompt;
+    return position + 1 >= first;
+}
+
+/* What there is to choose from; owners[i] is the generation of prompts[i]. */
+struct choice {
+    struct policy_view view;
+    struct policy_prompt prompts[POLICY_PROMPTS_MAX];
+    struct generation *owners[POLICY_PROMPTS_MAX];
+    int take[POLICY_PROMPTS_MAX];
+    bool is_prefill;
+    enum step_kind kind;
+    int lane; /* of the number of threads */
+};
+
+static void collect(const struct scheduler *scheduler, struct choice *choice) {
+    struct policy_view *view = &choice->view;
+    for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
+        if (generation->slot == NULL) {
+            continue;
+        }
+        int depth = generation->slot->n_tokens;
+        if (is_in_decode(generation)) {
+            view->decoding = cost_add_work(view->decoding, cost_work_of(1, depth));
+        } else if (is_in_prefill(generation)) {
+            assert(view->n_prompts < POLICY_PROMPTS_MAX);
+            choice->owners[view->n_prompts] = generation;
+            choice->prompts[view->n_prompts++] =
+                (struct policy_prompt){ .n_left = count_chunked(generation),
+                                        .depth = depth,
+                                        .since_ms = (double)generation->started_ns / 1e6 };
+        }
     }
-    return size < MODEL_BATCH_TOKENS_MAX - n_decoding ? size : MODEL_BATCH_TOKENS_MAX - n_decoding;
+    view->prompts = choice->prompts;
+}
+
+static int count_taken(const struct choice *choice) {
+    int n = 0;
+    for (size_t i = 0; i < choice->view.n_prompts; i++) {
+        n += choice->take[i];
+    }
+    return n;
+}
+
+/* The policy's choice, within the room that there is in the cache. */
+static void choose(struct scheduler *scheduler, struct choice *choice) {
+    *choice = (struct choice){ .is_prefill = false };
+    collect(scheduler, choice);
+    struct policy_view *view = &choice->view;
+    view->lane_decode = tuner_choose(&scheduler->tuners[STEP_DECODE], now_ms());
+    view->lane_prefill = tuner_choose(&scheduler->tuners[STEP_PREFILL], now_ms());
+    view->is_probe = view->lane_prefill != scheduler->tuners[STEP_PREFILL].at;
+    view->n_tokens_max = MODEL_BATCH_TOKENS_MAX;
+    choice->is_prefill = policy_choose(&scheduler->policy, view, choice->take);
+    int n_decoding = view->decoding.n_tokens;
+    if (choice->is_prefill && !slots_make_room(&scheduler->slots, count_taken(choice) + n_decoding)) {
+        view->n_tokens_max = scheduler->model->n_context - slots_count_cells(&scheduler->slots) - n_decoding;
+        choice->is_prefill = policy_choose(&scheduler->policy, view, choice->take);
+    }
+    choice->kind = choice->is_prefill ? STEP_PREFILL : STEP_DECODE;
+    choice->lane = choice->is_prefill ? view->lane_prefill : view->lane_decode;
 }
 
 static void add_to_batch(struct llama_batch *batch, llama_token token, int position, llama_seq_id id,
@@ -29,98 +106,42 @@ static void add_to_batch(struct llama_batch *batch, llama_token token, int posit
     batch->logits[at] = output;
 }
 
-static void add_decoding(struct scheduler *scheduler) {
+static void add_prompt(struct llama_batch *batch, struct generation *generation, int n_tokens) {
+    const struct slot *slot = generation->slot;
+    for (int i = 0; i < n_tokens; i++) {
+        int position = slot->n_tokens + i;
+        bool has_output = needs_logits(generation, position);
+        generation->batch_output = has_output ? batch->n_tokens : -1;
+        add_to_batch(batch, generation->prompt[position], position, slot->id, has_output);
+    }
+    generation->batch_count = n_tokens;
+}
+
+static void add_decoding(struct llama_batch *batch, struct generation *generation) {
+    if (generation->state == GENERATION_PREFILL) {
+        add_prompt(batch, generation, 1);
+        return;
+    }
+    generation->batch_output = batch->n_tokens;
+    generation->batch_count = 1;
+    add_to_batch(batch, generation->last, generation->slot->n_tokens, generation->slot->id, true);
+}
+
+static void build_batch(struct scheduler *scheduler, const struct choice *choice) {
     struct llama_batch *batch = &scheduler->batch;
-    for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
-        if (generation->state == GENERATION_DECODING) {
-            generation->batch_output = batch->n_tokens;
-            generation->batch_count = 1;
-            add_to_batch(batch, generation->last, generation->slot->n_tokens, generation->slot->id, true);
-        }
-    }
-}
-
-/* How many tokens of the prompt may be computed together: a prefix that is to be exact stands behind the conversation, one by one. */
-static int count_next(const struct generation *generation) {
-    int n_done = generation->slot->n_tokens;
-    if (!generation->is_stepwise) {
-        return generation->n_prompt - n_done;
-    }
-    return n_done < generation->n_conversation ? generation->n_conversation - n_done : 1;
-}
-
-static bool needs_logits(const struct generation *generation, int position) {
-    int first = generation->is_replayed ? generation->n_conversation : generation->n_prompt;
-    return position + 1 >= first;
-}
-
-/* Fills the batch with prompt tokens, oldest generation first. Returns how many. */
-static int add_prefill(struct scheduler *scheduler, int budget) {
-    struct llama_batch *batch = &scheduler->batch;
-    int n_before = batch->n_tokens;
-    for (struct generation *generation = scheduler->first; generation && budget > 0;
-         generation = generation->next) {
-        if (generation->state != GENERATION_PREFILL) {
-            continue;
-        }
-        struct slot *slot = generation->slot;
-        int n_left = count_next(generation);
-        int n = n_left < budget ? n_left : budget;
-        for (int i = 0; i < n; i++) {
-            bool has_output = needs_logits(generation, slot->n_tokens + i);
-            generation->batch_output = has_output ? batch->n_tokens : -1;
-            add_to_batch(batch, generation->prompt[slot->n_tokens + i], slot->n_tokens + i, slot->id,
-                         has_output);
-        }
-        generation->batch_count = n;
-        budget -= n;
-    }
-    return batch->n_tokens - n_before;
-}
-
-/* A prompt comes out the same whatever the size of its chunks was (that goes by time), as long as all of them are computed in one way:
- * so a chunk takes a short rest along, or leaves a longer one. */
-static int round_chunk(const struct scheduler *scheduler, int chunk, int n_max) {
-    const struct generation *generation = scheduler->first;
-    while (generation && generation->state != GENERATION_PREFILL) {
-        generation = generation->next;
-    }
-    int n_left = generation ? count_next(generation) : 0;
-    int n_rest = n_left - chunk;
-    if (chunk < SCHEDULER_CHUNK_TILED || n_rest <= 0 || n_rest >= SCHEDULER_CHUNK_TILED) {
-        return chunk;
-    }
-    return n_left <= n_max ? n_left : n_left - SCHEDULER_CHUNK_TILED;
-}
-
-static int count_prefill_left(const struct scheduler *scheduler) {
-    int n = 0;
-    for (const struct generation *generation = scheduler->first; generation; generation = generation->next) {
-        if (generation->state == GENERATION_PREFILL) {
-            n += count_next(generation);
-        }
-    }
-    return n;
-}
-
-/* Puts the next step together; returns the number of prompt tokens in it. */
-static int build_batch(struct scheduler *scheduler) {
-    struct slots *slots = &scheduler->slots;
-    scheduler->batch.n_tokens = 0;
+    batch->n_tokens = 0;
     for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
         generation->batch_count = 0;
         generation->batch_output = -1;
+        if (!choice->is_prefill && generation->slot && is_in_decode(generation)) {
+            add_decoding(batch, generation);
+        }
     }
-    int n_decoding = scheduler_count_decoding(scheduler);
-    int n_left = count_prefill_left(scheduler);
-    int chunk =
-        round_chunk(scheduler, chunk_size(scheduler, n_decoding), MODEL_BATCH_TOKENS_MAX - n_decoding);
-    chunk = n_left < chunk ? n_left : chunk;
-    if (!slots_make_room(slots, n_decoding + chunk)) {
-        chunk = scheduler->model->n_context - slots_count_cells(slots) - n_decoding;
+    for (size_t i = 0; choice->is_prefill && i < choice->view.n_prompts; i++) {
+        if (choice->take[i] > 0) {
+            add_prompt(batch, choice->owners[i], choice->take[i]);
+        }
     }
-    add_decoding(scheduler);
-    return add_prefill(scheduler, chunk);
 }
 
 /* Every chunk is told, and of single steps a few a second. */
@@ -154,15 +175,18 @@ static void accept_batch(struct scheduler *scheduler) {
     }
 }
 
-/* The library could not compute the batch: its generations end, and the cache goes back to what the slots know. */
-static void fail_batch(struct scheduler *scheduler, int code) {
-    LOG_ERROR("decode_failed", "code=%d tokens=%d", code, scheduler->batch.n_tokens);
+/* The batch was not computed to its end: the cache goes back to what the slots know. If it cannot be computed, its generations end. */
+static void give_up_batch(struct scheduler *scheduler, enum compute_result result) {
     for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
-        if (generation->batch_count > 0) {
-            slots_cut(&scheduler->slots, generation->slot);
-            generation_fail(generation, code == 1 ? ERROR_CONTEXT_FULL : ERROR_INTERNAL,
-                            code == 1 ? "the cache has no room for this conversation"
-                                      : "the model could not compute this step; the engine's log says more");
+        if (generation->batch_count == 0) {
+            continue;
+        }
+        slots_cut(&scheduler->slots, generation->slot);
+        if (result == COMPUTE_FULL) {
+            generation_fail(generation, ERROR_CONTEXT_FULL, "the cache has no room for this conversation");
+        } else if (result == COMPUTE_FAILED) {
+            generation_fail(generation, ERROR_INTERNAL,
+                            "the model could not compute this step; the engine's log says more");
         }
     }
 }
@@ -193,21 +217,47 @@ static void sample_all(struct scheduler *scheduler) {
     events_step_send(scheduler->events);
 }
 
+static struct cost_work work_of(const struct choice *choice) {
+    struct cost_work work = { .n_tokens = 0 };
+    for (size_t i = 0; i < choice->view.n_prompts; i++) {
+        if (choice->take[i] > 0) {
+            work = cost_add_work(work, cost_work_of(choice->take[i], choice->prompts[i].depth));
+        }
+    }
+    return choice->is_prefill ? work : choice->view.decoding;
+}
+
+/* What the step took teaches those who choose. */
+static void learn(struct scheduler *scheduler, const struct choice *choice, double ms) {
+    struct cost_work work = work_of(choice);
+    struct cost *cost = &scheduler->costs[choice->kind];
+    struct tuner *tuner = &scheduler->tuners[choice->kind];
+    LOG_DEBUG("step", "kind=%s tokens=%d pairs=%.0f threads=%d ms=%.2f expected_ms=%.2f",
+              choice->is_prefill ? "prefill" : "decode", work.n_tokens, work.n_pairs,
+              tuner->counts[choice->lane], ms, cost_predict(cost, choice->lane, work));
+    tuner_note(tuner, choice->lane, cost_compare(cost, work, ms), ms, now_ms());
+    cost_learn(cost, choice->lane, work, ms);
+    policy_note(&scheduler->policy, &choice->view, choice->is_prefill, ms);
+}
+
 void step_compute(struct scheduler *scheduler) {
-    int n_prefill = build_batch(scheduler);
+    struct choice choice;
+    choose(scheduler, &choice);
+    build_batch(scheduler, &choice);
     if (scheduler->batch.n_tokens == 0) {
         return;
     }
-    uint64_t began_ns = clock_now_ns();
-    int failed = llama_decode(scheduler->model->context, scheduler->batch);
-    if (failed) {
-        fail_batch(scheduler, failed);
+    double ms;
+    int n_threads = scheduler->tuners[choice.kind].counts[choice.lane];
+    scheduler->is_reading = choice.is_prefill;
+    enum compute_result result =
+        compute_run(&scheduler->compute, scheduler->batch, n_threads, choice.is_prefill, &ms);
+    scheduler->is_reading = false;
+    if (result != COMPUTE_DONE) {
+        give_up_batch(scheduler, result);
         return;
     }
-    llama_synchronize(scheduler->model->context);
+    learn(scheduler, &choice, ms);
     accept_batch(scheduler);
-    if (n_prefill >= scheduler->chunk_min) {
-        scheduler->prefill_token_ms = (double)(clock_now_ns() - began_ns) / 1e6 / n_prefill;
-    }
     sample_all(scheduler);
 }

@@ -1,7 +1,10 @@
 /* step.h - one llama_decode: what goes in, and what came of it.
  *
- * A token of each decoding generation, filled up with a chunk of the prompts that are still to be computed. Then the slots know
+ * A decode step has one token of each answer that is being said; one that goes on with a prefix token by token ([E21]) is among them.
+ * A prefill step has a chunk of the prompts that are still to be computed. policy.h says which of them is next. Then the slots know
  * the tokens that the cache has taken, a token is sampled for each generation that has logits, and all go out in one line ([E11]).
+ *
+ * A prefill step that was stopped leaves everything as it was before it.
  *
  * Owner   the scheduler.
  * Thread  one.

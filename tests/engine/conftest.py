@@ -28,7 +28,7 @@ def llama(require_llama):
 def shared_llama(require_llama):
     """One loaded model for the tests of a file; they use ids of their own."""
     with Engine("llama") as engine:
-        engine.load(model_path(), context_size=4096)
+        engine.load(model_path(), context_size=4096, slots=8)
         yield engine
 
 
