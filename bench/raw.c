@@ -1,7 +1,9 @@
-/* raw.c - the limit: what libllama itself does with one sequence and greedy choice, nothing around it.
+/* raw.c - the limit: what libllama itself does with N sequences side by side and greedy choice, nothing around it.
  *
- * usage: runnel-bench-raw MODEL N_TOKENS N_THREADS
- * Prints one JSON line: {"tokens_per_second":…,"prompt_tokens":…}. The first token is not counted, as at a client.
+ * usage: runnel-bench-raw MODEL N_TOKENS N_THREADS [N_SEQUENCES]
+ * Prints one JSON line: {"tokens_per_second":…,"prompt_tokens":…}, of all sequences together. The first token of each is not
+ * counted, as at a client. The compute threads are kept between two steps, as llama-bench and llama-server keep them: without a
+ * pool of its own the library makes new threads for every step.
  */
 #include "ggml-backend.h"
 #include "llama.h"
@@ -14,7 +16,18 @@
 #include <string.h>
 #include <time.h>
 
-#define PROMPT "<|im_start|>user\nTell me a story about a river.<|im_end|>\n<|im_start|>assistant\n"
+#define PROMPT            "<|im_start|>user\nTell me a story about a river.<|im_end|>\n<|im_start|>assistant\n"
+#define PROMPT_TOKENS_MAX 256
+#define SEQUENCES_MAX     64
+#define CONTEXT_TOKENS    32768
+#define BATCH_TOKENS      512
+
+struct raw {
+    struct llama_context *context;
+    const struct llama_vocab *vocab;
+    struct llama_batch batch;
+    int n_sequences;
+};
 
 static double now_s(void) {
     struct timespec now;
@@ -48,40 +61,114 @@ static llama_token best(const float *logits, int n) {
     return index;
 }
 
-static struct llama_context *open_context(struct llama_model *model, int n_threads) {
+static void attach_threads(struct llama_context *context, int n_threads) {
+    typedef struct ggml_threadpool *(*threadpool_new_function)(struct ggml_threadpool_params * params);
+    ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    void *symbol =
+        ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(device), "ggml_threadpool_new");
+    threadpool_new_function make;
+    memcpy(&make, &symbol, sizeof make);
+    struct ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
+    llama_attach_threadpool(context, make(&params), NULL);
+}
+
+static struct llama_context *open_context(struct llama_model *model, int n_threads, int n_sequences) {
     struct llama_context_params params = llama_context_default_params();
-    params.n_ctx = 8192;
+    params.n_ctx = CONTEXT_TOKENS;
+    params.n_batch = params.n_ubatch = BATCH_TOKENS;
+    params.n_seq_max = params.n_outputs_max = (uint32_t)n_sequences;
     params.n_threads = params.n_threads_batch = n_threads;
-    return llama_init_from_model(model, params);
+    params.kv_unified = true;
+    params.no_perf = true;
+    struct llama_context *context = llama_init_from_model(model, params);
+    if (context) {
+        attach_threads(context, n_threads);
+    }
+    return context;
+}
+
+static void add(struct llama_batch *batch, llama_token token, int position, int sequence, bool has_output) {
+    int at = batch->n_tokens++;
+    batch->token[at] = token;
+    batch->pos[at] = position;
+    batch->n_seq_id[at] = 1;
+    batch->seq_id[at][0] = sequence;
+    batch->logits[at] = has_output;
+}
+
+/* The prompts, one after the other; leaves the first token of each. */
+static bool read_prompts(struct raw *raw, const llama_token *prompt, int n_prompt, llama_token *next) {
+    for (int sequence = 0; sequence < raw->n_sequences; sequence++) {
+        raw->batch.n_tokens = 0;
+        for (int i = 0; i < n_prompt; i++) {
+            add(&raw->batch, prompt[i], i, sequence, i == n_prompt - 1);
+        }
+        if (llama_decode(raw->context, raw->batch)) {
+            return false;
+        }
+        next[sequence] =
+            best(llama_get_logits_ith(raw->context, n_prompt - 1), llama_vocab_n_tokens(raw->vocab));
+    }
+    return true;
+}
+
+static bool step(struct raw *raw, int position, llama_token *next) {
+    raw->batch.n_tokens = 0;
+    for (int sequence = 0; sequence < raw->n_sequences; sequence++) {
+        add(&raw->batch, next[sequence], position, sequence, true);
+    }
+    if (llama_decode(raw->context, raw->batch)) {
+        return false;
+    }
+    for (int sequence = 0; sequence < raw->n_sequences; sequence++) {
+        next[sequence] = best(llama_get_logits_ith(raw->context, sequence), llama_vocab_n_tokens(raw->vocab));
+    }
+    return true;
+}
+
+static int measure(struct raw *raw, int n_tokens) {
+    llama_token prompt[PROMPT_TOKENS_MAX];
+    llama_token next[SEQUENCES_MAX];
+    int n_prompt =
+        llama_tokenize(raw->vocab, PROMPT, (int)strlen(PROMPT), prompt, PROMPT_TOKENS_MAX, true, true);
+    if (!read_prompts(raw, prompt, n_prompt, next)) {
+        return 1;
+    }
+    double start_s = now_s();
+    for (int i = 1; i < n_tokens; i++) {
+        if (!step(raw, n_prompt + i - 1, next)) {
+            return 1;
+        }
+    }
+    printf("{\"tokens_per_second\":%.2f,\"prompt_tokens\":%d}\n",
+           (n_tokens - 1) * raw->n_sequences / (now_s() - start_s), n_prompt);
+    return 0;
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4) {
-        fprintf(stderr, "usage: %s MODEL N_TOKENS N_THREADS\n", argv[0]);
+    if (argc != 4 && argc != 5) {
+        fprintf(stderr, "usage: %s MODEL N_TOKENS N_THREADS [N_SEQUENCES]\n", argv[0]);
+        return 2;
+    }
+    long n_sequences = argc == 5 ? strtol(argv[4], NULL, 10) : 1;
+    if (n_sequences < 1 || n_sequences > SEQUENCES_MAX) {
+        fprintf(stderr, "N_SEQUENCES is 1 to %d\n", SEQUENCES_MAX);
         return 2;
     }
     llama_log_set(on_log, NULL);
     load_backends();
     llama_backend_init();
     struct llama_model *model = llama_model_load_from_file(argv[1], llama_model_default_params());
-    struct llama_context *context = model ? open_context(model, atoi(argv[3])) : NULL;
-    if (context == NULL) {
+    struct raw raw = { .n_sequences = (int)n_sequences };
+    raw.context = model ? open_context(model, (int)strtol(argv[3], NULL, 10), raw.n_sequences) : NULL;
+    if (raw.context == NULL) {
         return 1;
     }
-    const struct llama_vocab *vocab = llama_model_get_vocab(model);
-    llama_token tokens[256];
-    int n_prompt = llama_tokenize(vocab, PROMPT, (int)strlen(PROMPT), tokens, 256, true, true);
-    int n_tokens = atoi(argv[2]);
-    struct llama_batch batch = llama_batch_get_one(tokens, n_prompt);
-    double start_s = 0;
-    for (int i = 0; i < n_tokens && llama_decode(context, batch) == 0; i++) {
-        start_s = i == 0 ? now_s() : start_s;
-        tokens[0] = best(llama_get_logits_ith(context, -1), llama_vocab_n_tokens(vocab));
-        batch = llama_batch_get_one(tokens, 1);
-    }
-    printf("{\"tokens_per_second\":%.2f,\"prompt_tokens\":%d}\n", (n_tokens - 1) / (now_s() - start_s),
-           n_prompt);
-    llama_free(context);
+    raw.vocab = llama_model_get_vocab(model);
+    raw.batch = llama_batch_init(BATCH_TOKENS, 0, 1);
+    int failed = measure(&raw, (int)strtol(argv[2], NULL, 10));
+    llama_batch_free(raw.batch);
+    llama_free(raw.context);
     llama_model_free(model);
-    return 0;
+    return failed;
 }

@@ -25,6 +25,7 @@ struct config {
     char *log;
     uint32_t context; /* 0: the settings' */
     uint32_t threads; /* 0: the engine chooses */
+    uint32_t step_ms; /* 0: the engine chooses */
     uint32_t engine_hang_ms;
     uint32_t queue; /* answers at a time */
     char *token;    /* NULL: none */

@@ -160,6 +160,7 @@ static void open_chat(struct app *app) {
         .log_level = app->config.log,
         .context_size = app->config.context,
         .n_threads = app->config.threads,
+        .step_ms = app->config.step_ms,
         .engine_hang_ms = app->config.engine_hang_ms,
         .n_turns_max = app->config.queue,
     };

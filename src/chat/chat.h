@@ -56,7 +56,8 @@ struct chat_options {
     const char *model_path;                        /* --model; NULL: the settings', else the first file */
     const char *log_level;
     uint32_t context_size; /* --context; 0: the settings' */
-    uint32_t n_threads;
+    uint32_t n_threads;    /* 0: the engine chooses */
+    uint32_t step_ms;      /* --step-ms; 0: the engine chooses */
     uint32_t engine_hang_ms;
     uint32_t n_turns_max; /* replies that are made or wait; beyond it they are refused; 0: CHAT_TURNS_MAX */
 };

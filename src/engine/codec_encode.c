@@ -24,9 +24,10 @@ static void add_value(struct bytes *out, const char *key, const json_t *value) {
 void codec_encode_load(const struct engine_options *options, struct bytes *out) {
     bytes_add_text(out, "{\"op\":\"load\",\"model\":");
     add_string(out, options->model_path);
-    bytes_add_format(out,
-                     ",\"options\":{\"context_size\":%u,\"slots\":%u,\"threads\":%u,\"gpu_layers\":%d}}\n",
-                     options->context_size, options->n_slots, options->n_threads, options->n_gpu_layers);
+    bytes_add_format(
+        out,
+        ",\"options\":{\"context_size\":%u,\"slots\":%u,\"threads\":%u,\"step_ms\":%u,\"gpu_layers\":%d}}\n",
+        options->context_size, options->n_slots, options->n_threads, options->step_ms, options->n_gpu_layers);
 }
 
 /* The beginning of the answer as its tokens, or as its text; nothing when there is none. */

@@ -199,13 +199,16 @@ static void test_short_operations(void **state) {
     (void)state;
     struct bytes line;
     bytes_init(&line, ENGINE_LINE_BYTES_MAX);
-    codec_encode_load(
-        &(struct engine_options){
-            .model_path = "/m/\"a\".gguf", .context_size = 64, .n_slots = 2, .n_gpu_layers = -1 },
-        &line);
+    codec_encode_load(&(struct engine_options){ .model_path = "/m/\"a\".gguf",
+                                                .context_size = 64,
+                                                .n_slots = 2,
+                                                .step_ms = 90,
+                                                .n_gpu_layers = -1 },
+                      &line);
     json_t *json = encoded(&line);
     assert_string_equal(json_get_text(json, "model", ""), "/m/\"a\".gguf");
     assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "options"), "slots")), 2);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "options"), "step_ms")), 90);
     json_decref(json);
     codec_encode_ping(5, &line);
     codec_encode_cancel("g1", &line);

@@ -74,10 +74,11 @@ struct engine_options {
     const char *log_level; /* given to the program as --log */
     const char *model_path;
     uint32_t context_size; /* 0: the engine chooses */
-    uint32_t n_slots;
-    uint32_t n_threads;   /* 0: the engine chooses */
-    int32_t n_gpu_layers; /* −1: the engine chooses */
-    uint32_t hang_ms;     /* silence with work after which it is killed */
+    uint32_t n_slots;      /* 0: the engine chooses */
+    uint32_t n_threads;    /* 0: the engine chooses */
+    uint32_t step_ms;      /* longest step while an answer is said; 0: the engine chooses */
+    int32_t n_gpu_layers;  /* −1: the engine chooses */
+    uint32_t hang_ms;      /* silence with work after which it is killed */
     const struct engine_handlers *handlers;
     void *ctx;
 };
