@@ -3,18 +3,41 @@
 #include <math.h>
 #include <stdbool.h>
 
-llama_token candidates_best(const float *logits, int n_vocab) {
-    /* Two passes that the compiler can vectorise are faster than one that it cannot. */
-    float best = logits[0];
-    for (int i = 1; i < n_vocab; i++) {
-        best = logits[i] > best ? logits[i] : best;
+/* Logits are looked at in blocks. The highest of a block is found in lanes that do not depend on each other, which compilers turn into a
+ * few vector instructions; a block that has nothing of interest is looked at no closer. */
+#define BLOCK 32
+#define LANES 8
+
+static float find_block_max(const float *logits) {
+    float lanes[LANES];
+    for (int lane = 0; lane < LANES; lane++) {
+        lanes[lane] = logits[lane];
     }
-    for (int i = 0; i < n_vocab; i++) {
-        if (logits[i] == best) {
-            return i;
+    for (int i = LANES; i < BLOCK; i += LANES) {
+        for (int lane = 0; lane < LANES; lane++) {
+            lanes[lane] = logits[i + lane] > lanes[lane] ? logits[i + lane] : lanes[lane];
         }
     }
-    return 0; /* all are NaN */
+    float max = lanes[0];
+    for (int lane = 1; lane < LANES; lane++) {
+        max = lanes[lane] > max ? lanes[lane] : max;
+    }
+    return max;
+}
+
+llama_token candidates_best(const float *logits, int n_vocab) {
+    llama_token best = 0;
+    for (int begin = 0; begin < n_vocab; begin += BLOCK) {
+        bool is_whole = begin + BLOCK <= n_vocab;
+        if (is_whole && !(find_block_max(logits + begin) > logits[best])) {
+            continue;
+        }
+        int end = is_whole ? begin + BLOCK : n_vocab;
+        for (int i = begin; i < end; i++) {
+            best = logits[i] > logits[best] ? i : best;
+        }
+    }
+    return best;
 }
 
 static bool seen_before(const llama_token *tokens, size_t index) {
@@ -72,6 +95,16 @@ static void sift_down(llama_token_data *heap, size_t n, size_t at) {
     }
 }
 
+/* Those of a block that belong into the heap. */
+static void take_better(const float *logits, int begin, int end, llama_token_data *heap, size_t n) {
+    for (int i = begin; i < end; i++) {
+        if (logits[i] > heap[0].logit) {
+            heap[0] = (llama_token_data){ .id = i, .logit = logits[i] };
+            sift_down(heap, n, 0);
+        }
+    }
+}
+
 size_t candidates_take_top(const float *logits, int n_vocab, size_t k, llama_token_data *out) {
     size_t n = k < (size_t)n_vocab ? k : (size_t)n_vocab;
     if (n == 0) {
@@ -81,10 +114,10 @@ size_t candidates_take_top(const float *logits, int n_vocab, size_t k, llama_tok
     for (size_t i = n / 2; i-- > 0;) {
         sift_down(out, n, i);
     }
-    for (int i = (int)n; i < n_vocab; i++) {
-        if (logits[i] > out[0].logit) {
-            out[0] = (llama_token_data){ .id = i, .logit = logits[i] };
-            sift_down(out, n, 0);
+    for (int begin = (int)n; begin < n_vocab; begin += BLOCK) {
+        bool is_whole = begin + BLOCK <= n_vocab;
+        if (!is_whole || find_block_max(logits + begin) > out[0].logit) {
+            take_better(logits, begin, is_whole ? begin + BLOCK : n_vocab, out, n);
         }
     }
     for (size_t left = n; left > 1; left--) { /* the worst goes to the end, again and again */
