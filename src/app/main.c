@@ -198,6 +198,12 @@ static enum status listen_to_clients(struct app *app, struct fault *fault) {
     return status;
 }
 
+/* nohup(1) starts a program that is to outlive its terminal with SIGHUP ignored. */
+static bool outlives_terminal(void) {
+    struct sigaction action;
+    return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 /* From here on a signal is a wish. Before, it ends the start where it is, which is as harmless as any crash, and quicker than a
  * migration. The threads of the store take none. */
 static void watch_signals(struct app *app) {
@@ -205,7 +211,9 @@ static void watch_signals(struct app *app) {
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
+    if (!outlives_terminal()) {
+        sigaddset(&set, SIGHUP);
+    }
     sigprocmask(SIG_BLOCK, &set, NULL);
     app->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     const struct loop *loop = net_loop(app->net);

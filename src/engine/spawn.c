@@ -50,6 +50,7 @@ static enum status open_ends(struct ends *ends) {
 /* The child between fork and exec: only calls that are safe when another thread of the parent held a lock. */
 _Noreturn static void become(char *const *args, const struct ends *ends, pid_t parent) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setpgid(0, 0); /* what a terminal sends to the group is the server's to answer */
     if (getppid() != parent) {
         _exit(SPAWN_EXIT_NOT_RUN); /* the parent ended before the line above */
     }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -105,6 +106,23 @@ def test_a_signal_stops_it_with_code_0(new_server, script, number):
     server = new_server(script()).start()
     server.process.send_signal(number)
     assert server.wait_exit(5) == 0
+
+
+def test_a_server_under_nohup_outlives_its_terminal(new_server, script):
+    server = new_server(script(), prefix=["nohup"]).start()
+    server.process.send_signal(signal.SIGHUP)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.wait_exit(5) == 0
+    assert re.findall(r"stop_asked signal=(\d+)", server.stderr()) == [str(int(signal.SIGTERM))]
+
+
+def test_ctrl_c_in_a_terminal_stops_the_server_and_leaves_the_engine_to_it(new_server, script):
+    server = new_server(script(tokens=[" word"] * 50, token_ms=20), prefix=["setsid"]).start()
+    server.post("/api/chat", {"message": "Hi", "max_tokens": 2})
+    assert os.getpgid(server.engine_pid()) != os.getpgid(server.process.pid)
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert server.wait_exit(5) == 0
+    assert "SIGINT" not in server.stderr()
 
 
 def test_it_starts_and_says_so_without_any_model(new_server):
