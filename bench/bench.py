@@ -1,28 +1,36 @@
 #!/usr/bin/env python3
 """Measures Runnel against the raw engine and llama-server, on one machine in one run.
 
-usage: bench.py [solo|delay|footprint]... [--model GGUF] [--peer LLAMA_SERVER] [--tokens N] [--rounds N] [--threads N]
+usage: bench.py [SCENARIO]... [--model GGUF] [--q4_0] [--peer LLAMA_SERVER] [--rounds N] [--tokens N] [--threads N] [--save FILE] [--quick]
+Without a scenario: all of them.
 
-  solo       tokens/s of one stream at the client: raw libllama, Runnel and the peer in turn, round after round;
-             the ratios of each round count, because the machine's speed drifts
-  delay      sampled to socket: from the engine's sampling to the server's send and to the client's receive
-  footprint  start to listening, resident memory of server and engine, first token from a cold start
+  solo      tokens/s of one stream at the client: raw libllama, Runnel and the peer in turn
+  streams   tokens/s of 1, 2, 4, 8, 16 and 32 streams together
+  mixed     three streams go on when a long prompt arrives: their longest gap, the prompt's time to the first token
+  cancel    the client leaves, while decoding and in the middle of a prompt of 6,000 tokens: time until the engine is idle
+  busy      another program comes, keeps one core busy, and goes
+  two       two servers on one machine, each with a stream
+  delay     sampled to committed and to sent, inside Runnel
+  start     from nothing to listening and to the first token; resident memory
+  depth     milliseconds per token against the length of the conversation
 
-Every figure is printed as min / median / max over the rounds, and once more as JSON on the last line.
+Every figure is printed as min / median / max over the rounds; ratios are taken round by round. --q4_0 measures the model's weights in
+Q4_0, which many processors compute faster. --save keeps the rows in a JSON file, beside those of other scenarios and models.
 """
 import argparse
 import json
 import os
 import pathlib
-import re
+import platform
 import statistics
 import subprocess
 import tempfile
+import time
 
-import client
+import scenarios
 import servers
 
-STORY = "Tell me a story about a river."
+PROGRAMS = ("runnel", "runnel-engine-llama", "runnel-bench-raw", "runnel-bench-requantize")
 
 
 def default_model():
@@ -30,117 +38,87 @@ def default_model():
     return os.path.join(os.environ.get("RUNNEL_MODELS", os.path.join(data, "runnel/models")), "SmolLM2-135M-Instruct-Q4_1.gguf")
 
 
+def requantize(model, folder):
+    out = pathlib.Path(folder) / (pathlib.Path(model).stem + "-as-Q4_0.gguf")
+    if subprocess.run([servers.BUILD / "runnel-bench-requantize", model, out]).returncode:
+        raise SystemExit(f"{model} could not be written in Q4_0: is it a GGUF file, and is there room for it in {folder}?")
+    return str(out)
+
+
 def spread(values):
-    return {"min": round(min(values), 3), "median": round(statistics.median(values), 3), "max": round(max(values), 3)}
+    digits = 3 if max(map(abs, values)) < 10 else 1
+    return [round(figure, digits) for figure in (min(values), statistics.median(values), max(values))]
 
 
-def percentile(values, p):
-    return sorted(values)[min(len(values) - 1, int(round(p / 100 * (len(values) - 1))))]
+def print_rows(name, rows):
+    print(f"\n{name:46}{'min':>10}{'median':>10}{'max':>10}", flush=True)
+    for row, figures in rows.items():
+        print(f"  {row:44}" + "".join(f"{figure:>10g}" for figure in figures), flush=True)
 
 
-def raw_speed(a):
-    out = subprocess.run([servers.BUILD / "runnel-bench-raw", a.model, str(a.tokens), str(a.threads)], check=True, capture_output=True)
-    return json.loads(out.stdout)["tokens_per_second"]
+def save(path, a, name, rows):
+    """Keeps what other runs have put there."""
+    path = pathlib.Path(path)
+    kept = json.loads(path.read_text()) if path.is_file() else {}
+    model = kept.setdefault(pathlib.Path(a.model).name, {})
+    model[name] = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "machine": platform.machine(), "rounds": a.rounds,
+                   "tokens": a.tokens, "rows": rows}
+    path.write_text(json.dumps(kept, indent=1) + "\n")
 
 
-def served_speed(server, a):
-    try:
-        client.complete(server.base, "Hi", 4)  # loads the model
-        answer = client.complete(server.base, STORY, a.tokens)
-        if answer.status != 200 or len(answer.at_s) < a.tokens * 0.9:
-            raise SystemExit(f"{server.base}: status {answer.status}, {len(answer.at_s)} tokens")
-        return answer.tokens_per_second, answer.first_ms
-    finally:
-        server.stop()
-
-
-def solo(a):
-    rows = {"raw": [], "runnel": [], "runnel_ttft_ms": [], "runnel/raw": []}
-    for _ in range(a.rounds):
-        raw = raw_speed(a)
-        speed, first_ms = served_speed(servers.runnel(a.model, a.threads), a)
-        rows["raw"].append(raw)
-        rows["runnel"].append(speed)
-        rows["runnel_ttft_ms"].append(first_ms)
-        rows["runnel/raw"].append(speed / raw)
-        if a.peer:
-            peer, first_ms = served_speed(servers.llama_server(a.peer, a.model, a.threads), a)
-            for name, value in {"peer": peer, "peer_ttft_ms": first_ms, "peer/raw": peer / raw, "runnel/peer": speed / peer}.items():
-                rows.setdefault(name, []).append(value)
-    return {name: spread(values) for name, values in rows.items()}
-
-
-TRACE = re.compile(r"\[(ENGINE|GENERATION|OPENAI)\] token #?(?:\d+ )?(sampled|committed|sent) .*?seq=(\d+).*?t_ns=(\d+)")
-
-
-def read_trace(path):
-    """{station: {seq: t_ns}} of the last generation in the log."""
-    stations = {"sampled": {}, "committed": {}, "sent": {}}
-    for line in pathlib.Path(path).read_text().splitlines():
-        found = TRACE.search(line)
-        if found:
-            stations[found[2]][int(found[3])] = int(found[4])
-    return stations
-
-
-def delay_once(a):
-    with tempfile.NamedTemporaryFile(suffix=".log") as log:
-        server = servers.runnel(a.model, a.threads, "debug", log)
-        client.complete(server.base, "Hi", 4)
-        answer = client.complete(server.base, STORY, a.tokens)
-        server.stop()
-        at = read_trace(log.name)
-    seqs = [seq for seq in at["sent"] if seq in at["sampled"]]
-    out = {name: [(at[name][s] - at["sampled"][s]) / 1e6 for s in seqs if s in at[name]] for name in ("committed", "sent")}
-    received = dict(zip(sorted(seqs)[-len(answer.at_ns):], answer.at_ns))
-    out["received"] = [(received[s] - at["sampled"][s]) / 1e6 for s in received]
-    return out
-
-
-def delay(a):
-    """With every core computing, and with one core free."""
-    rows = {}
-    cores = os.cpu_count() or 1
-    for name, threads in (("saturated", cores), ("one_core_free", max(1, cores - 1))):
-        a.threads = threads
-        stations = delay_once(a)
-        for station, values in stations.items():
-            rows[f"{name}: sampled to {station}, ms"] = {
-                "p50": round(percentile(values, 50), 3), "p99": round(percentile(values, 99), 3),
-                "max": round(max(values), 3), "n": len(values)}
-    return rows
-
-
-def footprint(a):
-    rows = {"start_to_listening_ms": [], "server_rss_mb": [], "server_rss_after_chat_mb": [], "engine_rss_mb": [],
-            "cold_first_token_ms": []}
-    for _ in range(a.rounds):
-        server = servers.runnel(a.model, a.threads)
-        rows["start_to_listening_ms"].append(server.started_s * 1e3)
-        rows["server_rss_mb"].append(servers.rss_mb(server.process.pid))
-        rows["cold_first_token_ms"].append(client.complete(server.base, STORY, 64).first_ms)
-        rows["server_rss_after_chat_mb"].append(servers.rss_mb(server.process.pid))
-        engine = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True).stdout.split()
-        rows["engine_rss_mb"].append(servers.rss_mb(engine[0]))
-        server.stop()
-    return {name: spread(values) for name, values in rows.items()}
-
-
-def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("scenarios", nargs="*", default=["solo", "delay", "footprint"])
+def parse(arguments=None):
+    p = argparse.ArgumentParser(usage=argparse.SUPPRESS, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("scenarios", nargs="*", metavar="SCENARIO")
     p.add_argument("--model", default=default_model())
-    p.add_argument("--peer", help="a llama-server program")
-    p.add_argument("--tokens", type=int, default=256)
+    p.add_argument("--q4_0", action="store_true")
+    p.add_argument("--peer", help="a llama-server program; without it Runnel and the raw engine are measured")
+    p.add_argument("--tokens", type=int, default=256, help="of each answer, at least 8")
     p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--threads", type=int, default=os.cpu_count())
-    a = p.parse_args()
+    p.add_argument("--threads", type=int, default=0, help="of Runnel (0: it chooses); without it the others get one for each core")
+    p.add_argument("--save", metavar="FILE")
+    p.add_argument("--quick", action="store_true", help="does everything once, with little and on one thread: to see that it works")
+    a = p.parse_args(arguments)
+    problem = find_problem(a)
+    if problem:
+        p.error(problem)
+    a.prompt, a.long_prompt, a.phase_s = 1534, 6000, 6
+    a.streams, a.depths = [1, 2, 4, 8, 16, 32], [0, 1000, 2000, 4000, 7500]
+    if a.quick:
+        a.rounds, a.tokens, a.threads, a.prompt, a.long_prompt, a.phase_s = 1, 8, 1, 200, 1500, 0.6
+        a.streams, a.depths = [1, 3], [0, 200]
+    a.peer_threads = a.threads or os.cpu_count()
+    return a
+
+
+def find_problem(a):
+    """What is wrong with the arguments, and what to do; None: nothing."""
+    unknown = [name for name in a.scenarios if name not in scenarios.ALL]
+    missing = [name for name in PROGRAMS if not (servers.BUILD / name).is_file()]
+    if unknown:
+        return f"{', '.join(unknown)}: no such scenario; there are {', '.join(scenarios.ALL)}"
+    if missing:
+        return f"no {missing[0]} in {servers.BUILD}: build it (cmake --build --preset release), or say where it is with RUNNEL_BUILD"
+    if not os.path.isfile(a.model):
+        return f"no model at {a.model}: ./run fetches the default one, --model names another"
+    if a.peer and not (os.path.isfile(a.peer) and os.access(a.peer, os.X_OK)):
+        return f"--peer {a.peer} is no program"
+    if a.rounds < 1 or a.tokens < 8 or not 0 <= a.threads <= 512:
+        return "--rounds is at least 1, --tokens at least 8, --threads 0 to 512"
+    if a.save and not os.access(pathlib.Path(a.save).absolute().parent, os.W_OK):
+        return f"--save {a.save}: nothing can be written there"
+    return None
+
+
+def main(arguments=None):
+    a = parse(arguments)
     results = {}
-    for name in a.scenarios or ["solo", "delay", "footprint"]:
-        results[name] = {"solo": solo, "delay": delay, "footprint": footprint}[name](a)
-        print(f"\n{name}")
-        for row, figures in results[name].items():
-            print(f"  {row:45s}", "  ".join(f"{k} {v}" for k, v in figures.items()))
+    with tempfile.TemporaryDirectory(prefix="runnel-bench-model-") as folder:
+        a.model = requantize(a.model, folder) if a.q4_0 else a.model
+        for name in a.scenarios or scenarios.ALL:
+            results[name] = {row: spread(values) for row, values in scenarios.ALL[name](a).items()}
+            print_rows(name, results[name])
+            if a.save:
+                save(a.save, a, name, results[name])
     print(json.dumps(results))
 
 

@@ -1,17 +1,53 @@
-"""One streamed chat completion as its client sees it, over a plain socket so that the client costs little."""
+"""Streamed chat completions as their clients see them, over plain sockets and in one thread, so that the clients cost little."""
 import json
+import re
+import selectors
 import socket
 import time
 import urllib.parse
 
+TOKEN = re.compile(rb'"content":"(?!")')
+USAGE = re.compile(rb'"(completion_tokens|prompt_tokens)":(\d+)')
+
 
 class Answer:
-    def __init__(self):
-        self.start_s = time.perf_counter()
+    """One request, until its connection is closed."""
+
+    def __init__(self, base, text, n_tokens):
+        url = urllib.parse.urlparse(base)
+        body = json.dumps({"model": "default", "messages": [{"role": "user", "content": text}], "stream": True, "max_tokens": n_tokens,
+                           "temperature": 0, "ignore_eos": True, "stream_options": {"include_usage": True}}).encode()
         self.at_s = []  # arrival of each token
-        self.at_ns = []  # the same in CLOCK_MONOTONIC, to compare with the server's trace
-        self.text = ""
         self.status = 0
+        self.usage = {}
+        self.is_open = True
+        self.pending = b""
+        self.start_s = time.perf_counter()
+        self.socket = socket.create_connection((url.hostname, url.port))
+        self.socket.sendall((f"POST /v1/chat/completions HTTP/1.1\r\nHost: {url.hostname}:{url.port}\r\nContent-Type: application/json\r\n"
+                             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n").encode() + body)
+
+    def take(self):
+        try:
+            data = self.socket.recv(1 << 16)
+        except OSError as error:
+            raise SystemExit(f"the connection broke off: {error}") from None
+        now_s = time.perf_counter()
+        if not data:
+            self.close()
+        elif not self.status:
+            self.status = int(data.split(b" ", 2)[1])
+        whole, newline, self.pending = (self.pending + data).rpartition(b"\n")
+        self.at_s += [now_s] * len(TOKEN.findall(whole))
+        self.usage.update((name.decode(), int(number)) for name, number in USAGE.findall(whole))
+
+    def close(self):
+        self.is_open = False
+        self.socket.close()
+
+    @property
+    def n_tokens(self):
+        return self.usage.get("completion_tokens", len(self.at_s))
 
     @property
     def first_ms(self):
@@ -19,27 +55,44 @@ class Answer:
 
     @property
     def tokens_per_second(self):
-        return (len(self.at_s) - 1) / (self.at_s[-1] - self.at_s[0])
+        took_s = self.at_s[-1] - self.at_s[0]
+        return (self.n_tokens - 1) / took_s if took_s > 0 else 0.0
+
+    def longest_gap_ms(self, from_s, to_s):
+        times = [at for at in self.at_s if from_s - 1 <= at <= to_s + 1]
+        return max((b - a for a, b in zip(times, times[1:]) if b >= from_s and a <= to_s), default=0) * 1e3
+
+
+def read(answers, until=lambda: False, timeout_s=300):
+    """Reads all of them until they are closed, or `until` is true. Whoever was closed has said something."""
+    deadline = time.perf_counter() + timeout_s
+    with selectors.DefaultSelector() as selector:
+        for answer in answers:
+            if answer.is_open:
+                selector.register(answer.socket, selectors.EVENT_READ, answer)
+        while selector.get_map() and not until():
+            if time.perf_counter() > deadline:
+                raise SystemExit(f"no end within {timeout_s} s")
+            for key, _ in selector.select(0.05):
+                key.data.take()
+                if not key.data.is_open:
+                    selector.unregister(key.fileobj)
+    for answer in answers:
+        if answer.status not in (0, 200) or (not answer.is_open and not answer.at_s):
+            raise SystemExit(f"a request was answered with status {answer.status} and {len(answer.at_s)} tokens: {answer.pending[-400:]!r}")
 
 
 def complete(base, text, n_tokens):
-    url = urllib.parse.urlparse(base)
-    body = json.dumps({"model": "default", "messages": [{"role": "user", "content": text}], "stream": True,
-                       "max_tokens": n_tokens, "temperature": 0, "ignore_eos": True}).encode()
-    answer = Answer()
-    with socket.create_connection((url.hostname, url.port)) as s:
-        s.sendall((f"POST /v1/chat/completions HTTP/1.1\r\nHost: {url.hostname}:{url.port}\r\n"
-                   f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n").encode() + body)
-        stream = s.makefile("rb")
-        answer.status = int(stream.readline().split()[1])
-        for line in stream:
-            if not line.startswith(b"data: {"):
-                continue
-            now_s, now_ns = time.perf_counter(), time.monotonic_ns()
-            choices = json.loads(line[6:]).get("choices") or [{}]
-            piece = choices[0].get("delta", {}).get("content")
-            if piece:
-                answer.at_s.append(now_s)
-                answer.at_ns.append(now_ns)
-                answer.text += piece
+    answer = Answer(base, text, n_tokens)
+    read([answer])
+    if answer.n_tokens < n_tokens * 0.9:
+        raise SystemExit(f"{base}: status {answer.status}, {answer.n_tokens} tokens of {n_tokens}")
     return answer
+
+
+def speed_of(answers):
+    """Tokens per second of all together, from the first token of the last to begin until the first end: while all go on."""
+    begin_s, end_s = max(answer.at_s[0] for answer in answers), min(answer.at_s[-1] for answer in answers)
+    per_event = sum(answer.n_tokens for answer in answers) / sum(len(answer.at_s) for answer in answers)
+    n = sum(begin_s < at <= end_s for answer in answers for at in answer.at_s)
+    return n * per_event / (end_s - begin_s) if end_s > begin_s else 0.0

@@ -1,15 +1,17 @@
 /* raw.c - the limit: what libllama itself does with N sequences side by side and greedy choice, nothing around it.
  *
- * usage: runnel-bench-raw MODEL N_TOKENS N_THREADS [N_SEQUENCES]
+ * usage: runnel-bench-raw MODEL N_TOKENS N_THREADS [N_SEQUENCES [DEPTH [shared|separate]]]
  * Prints one JSON line: {"tokens_per_second":…,"prompt_tokens":…}, of all sequences together. The first token of each is not
- * counted, as at a client. The compute threads are kept between two steps, as llama-bench and llama-server keep them: without a
- * pool of its own the library makes new threads for every step.
+ * counted, as at a client. DEPTH is how many tokens each sequence has before its prompt. The cache is shared by all sequences, as
+ * Runnel has it, or each has its own part. The compute threads are kept between two steps, as llama-bench and llama-server
+ * keep them: without a pool of its own the library makes new threads for every step.
  */
 #include "ggml-backend.h"
 #include "llama.h"
 
 #include <dlfcn.h>
 #include <libgen.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +29,8 @@ struct raw {
     const struct llama_vocab *vocab;
     struct llama_batch batch;
     int n_sequences;
+    int depth;
+    bool is_shared;
 };
 
 static double now_s(void) {
@@ -72,13 +76,13 @@ static void attach_threads(struct llama_context *context, int n_threads) {
     llama_attach_threadpool(context, make(&params), NULL);
 }
 
-static struct llama_context *open_context(struct llama_model *model, int n_threads, int n_sequences) {
+static struct llama_context *open_context(struct llama_model *model, int n_threads, const struct raw *raw) {
     struct llama_context_params params = llama_context_default_params();
     params.n_ctx = CONTEXT_TOKENS;
     params.n_batch = params.n_ubatch = BATCH_TOKENS;
-    params.n_seq_max = params.n_outputs_max = (uint32_t)n_sequences;
+    params.n_seq_max = params.n_outputs_max = (uint32_t)raw->n_sequences;
     params.n_threads = params.n_threads_batch = n_threads;
-    params.kv_unified = true;
+    params.kv_unified = raw->is_shared;
     params.no_perf = true;
     struct llama_context *context = llama_init_from_model(model, params);
     if (context) {
@@ -96,12 +100,29 @@ static void add(struct llama_batch *batch, llama_token token, int position, int 
     batch->logits[at] = has_output;
 }
 
+/* What is said before the prompt does not matter, only that it is there. */
+static bool fill(struct raw *raw, int sequence, llama_token token) {
+    for (int done = 0; done < raw->depth; done += raw->batch.n_tokens) {
+        raw->batch.n_tokens = 0;
+        while (raw->batch.n_tokens < BATCH_TOKENS && done + raw->batch.n_tokens < raw->depth) {
+            add(&raw->batch, token, done + raw->batch.n_tokens, sequence, false);
+        }
+        if (llama_decode(raw->context, raw->batch)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The prompts, one after the other; leaves the first token of each. */
 static bool read_prompts(struct raw *raw, const llama_token *prompt, int n_prompt, llama_token *next) {
     for (int sequence = 0; sequence < raw->n_sequences; sequence++) {
+        if (!fill(raw, sequence, prompt[0])) {
+            return false;
+        }
         raw->batch.n_tokens = 0;
         for (int i = 0; i < n_prompt; i++) {
-            add(&raw->batch, prompt[i], i, sequence, i == n_prompt - 1);
+            add(&raw->batch, prompt[i], raw->depth + i, sequence, i == n_prompt - 1);
         }
         if (llama_decode(raw->context, raw->batch)) {
             return false;
@@ -136,7 +157,7 @@ static int measure(struct raw *raw, int n_tokens) {
     }
     double start_s = now_s();
     for (int i = 1; i < n_tokens; i++) {
-        if (!step(raw, n_prompt + i - 1, next)) {
+        if (!step(raw, raw->depth + n_prompt + i - 1, next)) {
             return 1;
         }
     }
@@ -145,28 +166,31 @@ static int measure(struct raw *raw, int n_tokens) {
     return 0;
 }
 
+/* The argument, or what holds without it. */
+static long number(int argc, char **argv, int at, long otherwise) {
+    return argc > at ? strtol(argv[at], NULL, 10) : otherwise;
+}
+
 int main(int argc, char **argv) {
-    if (argc != 4 && argc != 5) {
-        fprintf(stderr, "usage: %s MODEL N_TOKENS N_THREADS [N_SEQUENCES]\n", argv[0]);
-        return 2;
-    }
-    long n_sequences = argc == 5 ? strtol(argv[4], NULL, 10) : 1;
-    if (n_sequences < 1 || n_sequences > SEQUENCES_MAX) {
-        fprintf(stderr, "N_SEQUENCES is 1 to %d\n", SEQUENCES_MAX);
+    struct raw raw = { .n_sequences = (int)number(argc, argv, 4, 1), .depth = (int)number(argc, argv, 5, 0) };
+    raw.is_shared = argc <= 6 || strcmp(argv[6], "shared") == 0;
+    if (argc < 4 || raw.n_sequences < 1 || raw.n_sequences > SEQUENCES_MAX || raw.depth < 0) {
+        fprintf(stderr,
+                "usage: %s MODEL N_TOKENS N_THREADS [N_SEQUENCES (1 to %d) [DEPTH [shared|separate]]]\n",
+                argv[0], SEQUENCES_MAX);
         return 2;
     }
     llama_log_set(on_log, NULL);
     load_backends();
     llama_backend_init();
     struct llama_model *model = llama_model_load_from_file(argv[1], llama_model_default_params());
-    struct raw raw = { .n_sequences = (int)n_sequences };
-    raw.context = model ? open_context(model, (int)strtol(argv[3], NULL, 10), raw.n_sequences) : NULL;
+    raw.context = model ? open_context(model, (int)number(argc, argv, 3, 1), &raw) : NULL;
     if (raw.context == NULL) {
         return 1;
     }
     raw.vocab = llama_model_get_vocab(model);
     raw.batch = llama_batch_init(BATCH_TOKENS, 0, 1);
-    int failed = measure(&raw, (int)strtol(argv[2], NULL, 10));
+    int failed = measure(&raw, (int)number(argc, argv, 2, 0));
     llama_batch_free(raw.batch);
     llama_free(raw.context);
     llama_model_free(model);
