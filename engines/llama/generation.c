@@ -85,6 +85,12 @@ void generation_free(struct generation *generation) {
     free(generation);
 }
 
+bool generation_is_in_decode(const struct generation *generation) {
+    bool is_said_again = generation->state == GENERATION_PREFILL && generation->is_stepwise &&
+                         generation->slot->n_tokens >= generation->n_conversation;
+    return generation->state == GENERATION_DECODING || is_said_again;
+}
+
 void generation_fail(struct generation *generation, const char *code, const char *text) {
     if (generation->reason == NULL) {
         generation->reason = "error";

@@ -50,6 +50,9 @@ struct generation {
 struct generation *generation_new(const struct model *model, struct command *command);
 void generation_free(struct generation *generation);
 
+/* generation_is_in_decode: it has a slot, and its next token is known: it was sampled, or it belongs to a prefix that is said again. */
+bool generation_is_in_decode(const struct generation *generation);
+
 /* generation_fail sets the reason and its text; the first one stays. */
 void generation_fail(struct generation *generation, const char *code, const char *text);
 

@@ -118,20 +118,18 @@ void scheduler_cancel(struct scheduler *scheduler, const char *id) {
 }
 
 bool scheduler_can_give_up(const struct scheduler *scheduler, const char *id) {
-    int n_sharing = 0;
-    bool is_among_them = false;
-    const struct generation *generation = scheduler->is_reading ? scheduler->first : NULL;
-    for (; generation; generation = generation->next) {
-        n_sharing += generation->batch_count > 0;
-        is_among_them |= generation->batch_count > 0 && strcmp(generation->command->id, id) == 0;
+    bool can_stop = scheduler->is_reading && scheduler->model->can_cut;
+    const struct generation *generation = can_stop ? scheduler->first : NULL;
+    while (generation && (generation->batch_count == 0 || strcmp(generation->command->id, id) != 0)) {
+        generation = generation->next;
     }
-    return is_among_them && (scheduler->model->can_cut || n_sharing == 1);
+    return generation != NULL;
 }
 
-int scheduler_count_decoding(const struct scheduler *scheduler) {
+static int count_in_decode(const struct scheduler *scheduler) {
     int n = 0;
     for (const struct generation *generation = scheduler->first; generation; generation = generation->next) {
-        n += generation->state == GENERATION_DECODING && generation->reason == NULL;
+        n += generation_is_in_decode(generation);
     }
     return n;
 }
@@ -150,9 +148,9 @@ static void end_longest(struct scheduler *scheduler) {
     end(scheduler, longest);
 }
 
-/* Decoding needs a cell for each: when no idle slot is left to empty, the longest generation gives up its own. */
+/* A decode step needs a cell for each: when no idle slot is left to empty, the longest generation gives up its own. */
 static void make_room(struct scheduler *scheduler) {
-    while (!slots_make_room(&scheduler->slots, scheduler_count_decoding(scheduler))) {
+    while (!slots_make_room(&scheduler->slots, count_in_decode(scheduler))) {
         end_longest(scheduler);
     }
 }

@@ -48,12 +48,12 @@ void scheduler_add(struct scheduler *scheduler, struct command *command);
 /* scheduler_cancel: an unknown id is ignored ([E16]). NULL cancels all. */
 void scheduler_cancel(struct scheduler *scheduler, const char *id);
 
-/* scheduler_can_give_up, inside must_stop: the chunk under way is of use to this generation, and may be given up for its cancel. A model
- * whose cache cannot be cut loses with the chunk all that shares it: there it must be alone. */
+/* scheduler_can_give_up, inside must_stop: the chunk under way is of use to this generation, and may be given up for its cancel. Where
+ * the cache cannot be cut (one state for each sequence, which moves between the states of others) a step that is not finished spoils
+ * all of them: never there. */
 bool scheduler_can_give_up(const struct scheduler *scheduler, const char *id);
 
 bool scheduler_has_work(const struct scheduler *scheduler);
-int scheduler_count_decoding(const struct scheduler *scheduler);
 
 /* scheduler_step computes one step. Call it while there is work. */
 void scheduler_step(struct scheduler *scheduler);

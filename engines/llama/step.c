@@ -15,15 +15,8 @@ static double now_ms(void) {
     return (double)clock_now_ns() / 1e6;
 }
 
-/* The next token is known: it was sampled, or it belongs to a prefix that is said again. */
-static bool is_in_decode(const struct generation *generation) {
-    bool is_said_again = generation->state == GENERATION_PREFILL && generation->is_stepwise &&
-                         generation->slot->n_tokens >= generation->n_conversation;
-    return generation->state == GENERATION_DECODING || is_said_again;
-}
-
 static bool is_in_prefill(const struct generation *generation) {
-    return generation->state == GENERATION_PREFILL && !is_in_decode(generation);
+    return generation->state == GENERATION_PREFILL && !generation_is_in_decode(generation);
 }
 
 /* How many tokens of the prompt are computed in chunks: all, or up to a prefix that is to be exact. */
@@ -55,7 +48,7 @@ static void collect(const struct scheduler *scheduler, struct choice *choice) {
             continue;
         }
         int depth = generation->slot->n_tokens;
-        if (is_in_decode(generation)) {
+        if (generation_is_in_decode(generation)) {
             view->decoding = cost_add_work(view->decoding, cost_work_of(1, depth));
         } else if (is_in_prefill(generation)) {
             assert(view->n_prompts < POLICY_PROMPTS_MAX);
@@ -133,7 +126,7 @@ static void build_batch(struct scheduler *scheduler, const struct choice *choice
     for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
         generation->batch_count = 0;
         generation->batch_output = -1;
-        if (!choice->is_prefill && generation->slot && is_in_decode(generation)) {
+        if (!choice->is_prefill && generation->slot && generation_is_in_decode(generation)) {
             add_decoding(batch, generation);
         }
     }
@@ -255,6 +248,8 @@ void step_compute(struct scheduler *scheduler) {
     scheduler->is_reading = false;
     if (result != COMPUTE_DONE) {
         give_up_batch(scheduler, result);
+        /* This time was taken from the others all the same. */
+        policy_note(&scheduler->policy, &choice.view, choice.is_prefill, ms);
         return;
     }
     learn(scheduler, &choice, ms);

@@ -1,5 +1,7 @@
 """What goes into which step on the real default model: prompts beside answers, and stopping in the middle of a chunk."""
 
+import time
+
 import pytest
 from engine_driver import Engine, check_order, generate, model_path
 
@@ -126,6 +128,21 @@ def test_answers_go_on_when_a_chunk_is_stopped(llama):
         assert end["reason"] == "length" and end["usage"]["completion_tokens"] == len(llama.tokens(id)) == 120
 
 
+def test_prompts_that_are_given_up_do_not_starve_answers(llama):
+    """[E24]: also between two chunks of which the first was stopped there is a decode step, however fast they come and go."""
+    llama.load(model_path(), context_size=8192, slots=4)
+    begin_streams(llama, 1)
+    llama.send(ask("c0", LONG_TEXT))
+    for i in range(10):
+        llama.until(lambda event: event["ev"] == "prefill" and event["id"] == f"c{i}")
+        llama.send(ask(f"c{i + 1}", f"{i} {LONG_TEXT}"), {"op": "cancel", "id": f"c{i}"})
+    llama.end_of("c9")
+    kinds = [event["ev"] for event in llama.events if event["ev"] in ("step", "end")]
+    begin = kinds.index("end")
+    assert kinds.count("end") == 10
+    assert kinds[begin:].count("step") >= 5, kinds  # a cancel may come before the chunk begins
+
+
 @pytest.mark.parametrize("how", ["unload", "closed"])
 def test_the_engine_goes_in_the_middle_of_a_chunk(llama, how):
     """[E4] [E25]"""
@@ -156,3 +173,31 @@ def test_pings_are_answered_in_the_middle_of_a_chunk(llama):
     assert n_between.count(0) >= 6, n_between
     llama.send({"op": "cancel", "id": "long"})
     llama.end_of("long")
+
+
+def test_a_prefix_that_is_said_again_has_room_beside_answers(llama):
+    """[E15] [E21]: when the cache is full the longest ends as length, and the others go on."""
+    llama.load(model_path(), context_size=512, slots=2)
+    # Nothing is shared: each token needs a cell.
+    one, other = ([{"role": "system", "content": who}, {"role": "user", "content": "Hi"}] for who in ("A", "B"))
+    llama.send({"op": "tokenize", "id": "t", "text": " and on" * 72}, ask("long", one, max_tokens=-1, ignore_eos=True))
+    prefix = llama.until_ev("tokens")["tokens"]
+    # From here on there is room to let the other in, but not to say all of its prefix.
+    llama.until(lambda _: len(llama.tokens("long")) >= 200)
+    llama.send(ask("again", other, max_tokens=1, prefix={"tokens": prefix}))
+    long, again = llama.end_of("long", "again")
+    assert [long["reason"], again["reason"]] == ["length", "length"], (long, again)
+    assert not [event for event in llama.events if event["ev"] == "queued" and event["id"] == "again"]
+    n_cells = sum(end["usage"]["prompt_tokens"] + end["usage"]["completion_tokens"] for end in (long, again))
+    assert n_cells > 512  # all of it, and then some of what the longer one gave back
+
+
+def test_an_engine_without_work_uses_no_processor_time(llama):
+    """[E22]: the compute threads of all counts sleep."""
+    llama.load(model_path(), context_size=1024, threads=0)
+    llama.send(ask("a", max_tokens=200, ignore_eos=True))
+    llama.end_of("a")
+    time.sleep(0.5)
+    before = llama.cpu_seconds()
+    time.sleep(2)
+    assert llama.cpu_seconds() - before <= 0.04
