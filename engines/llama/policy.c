@@ -9,7 +9,8 @@
 /* A size that was not measured for long is expected to be this much faster than it was: else what was slow once is never tried again. */
 #define HOPE 0.85
 
-/* The share of the budget that a chunk may take in a lane that is being tried. */
+/* The share of the budget that a chunk may take in a lane that is being tried. When nobody reads it is a tile: what a bad try loses is the
+ * time of a person who waits. */
 #define PROBE_SHARE 0.4
 
 /* How fast an answer goes on at least while prompts are taken in, if the machine can; and what it may have of the time for that. */
@@ -71,7 +72,8 @@ static bool fits_alone(const struct policy *policy, const struct policy_view *vi
     double ms = predict(policy, view, work);
     double operation_ms =
         cost_predict_pairs(policy->prefill_cost, view->lane_prefill, work) / fmax(policy->n_layers, 1);
-    return work.n_tokens <= COST_TILE_TOKENS || (operation_ms <= OPERATION_MS && ms <= ALONE_MS);
+    return work.n_tokens <= COST_TILE_TOKENS ||
+           (!view->is_probe && operation_ms <= OPERATION_MS && ms <= ALONE_MS);
 }
 
 static bool fits(const struct policy *policy, const struct policy_view *view, struct cost_work work) {

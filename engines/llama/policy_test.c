@@ -285,6 +285,24 @@ static void test_without_readers_there_is_no_budget(void **state) {
     assert_true(machine.n_steps <= 4000 / 64 + 3);
 }
 
+/* Whoever waits alone for a prompt does not wait for a large chunk on a number of threads that may be a bad one. */
+static void test_a_try_without_readers_is_short(void **state) {
+    (void)state;
+    struct machine machine;
+    struct scene scene;
+    int take[STREAMS_MAX];
+    open_machine(&machine, 1, 0);
+    add_stream(&machine, 4000, 1);
+    run(&machine, 1000); /* the sizes are known */
+    add_stream(&machine, 300, 1);
+    look(&machine, &scene);
+    assert_true(policy_choose(&machine.policy, &scene.view, take));
+    assert_int_equal(take[0], 300);
+    scene.view.is_probe = true;
+    assert_true(policy_choose(&machine.policy, &scene.view, take));
+    assert_int_equal(take[0], COST_TILE_TOKENS);
+}
+
 static void test_thirty_two_streams_all_move(void **state) {
     (void)state;
     struct machine machine;
@@ -391,6 +409,7 @@ int main(void) {
         cmocka_unit_test(test_readers_go_on_at_reading_speed),
         cmocka_unit_test(test_a_budget_that_is_set_is_kept),
         cmocka_unit_test(test_without_readers_there_is_no_budget),
+        cmocka_unit_test(test_a_try_without_readers_is_short),
         cmocka_unit_test(test_thirty_two_streams_all_move),
         cmocka_unit_test(test_a_model_that_is_three_times_wrong_recovers),
         cmocka_unit_test(test_the_shortest_prompt_goes_first),

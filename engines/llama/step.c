@@ -11,10 +11,6 @@ static_assert(TUNER_COUNTS_MAX <= COST_LANES_MAX, "a number of threads is a lane
 static_assert(COMMAND_SLOTS_MAX <= POLICY_PROMPTS_MAX, "a prompt for each slot");
 static_assert(COMMAND_SLOTS_MAX <= MODEL_BATCH_TOKENS_MAX, "a token of each slot fits into a batch");
 
-static double now_ms(void) {
-    return (double)clock_now_ns() / 1e6;
-}
-
 static bool is_in_prefill(const struct generation *generation) {
     return generation->state == GENERATION_PREFILL && !generation_is_in_decode(generation);
 }
@@ -75,8 +71,8 @@ static void choose(struct scheduler *scheduler, struct choice *choice) {
     *choice = (struct choice){ .is_prefill = false };
     collect(scheduler, choice);
     struct policy_view *view = &choice->view;
-    view->lane_decode = tuner_choose(&scheduler->tuners[STEP_DECODE], now_ms());
-    view->lane_prefill = tuner_choose(&scheduler->tuners[STEP_PREFILL], now_ms());
+    view->lane_decode = tuner_choose(&scheduler->tuners[STEP_DECODE]);
+    view->lane_prefill = tuner_choose(&scheduler->tuners[STEP_PREFILL]);
     view->is_probe = view->lane_prefill != scheduler->tuners[STEP_PREFILL].at;
     view->n_tokens_max = MODEL_BATCH_TOKENS_MAX;
     choice->is_prefill = policy_choose(&scheduler->policy, view, choice->take);
@@ -228,7 +224,7 @@ static void learn(struct scheduler *scheduler, const struct choice *choice, doub
     LOG_DEBUG("step", "kind=%s tokens=%d pairs=%.0f threads=%d ms=%.2f expected_ms=%.2f",
               choice->is_prefill ? "prefill" : "decode", work.n_tokens, work.n_pairs,
               tuner->counts[choice->lane], ms, cost_predict(cost, choice->lane, work));
-    tuner_note(tuner, choice->lane, cost_compare(cost, work, ms), ms, now_ms());
+    tuner_note(tuner, choice->lane, cost_compare(cost, work, ms), ms);
     cost_learn(cost, choice->lane, work, ms);
     policy_note(&scheduler->policy, &choice->view, choice->is_prefill, ms);
 }

@@ -46,16 +46,18 @@ static void begin_probe(struct tuner *tuner) {
     tuner->probe_sum = tuner->lost_ms = 0;
 }
 
-int tuner_choose(struct tuner *tuner, double now_ms) {
+int tuner_choose(struct tuner *tuner) {
     bool is_settled = !is_probing(tuner) && tuner->recent > 0;
-    bool is_slower = tuner->n_slow >= SLOW_STEPS && now_ms >= tuner->next_ms - TUNER_LOOK_MS + LOOK_MS_MIN;
-    if (tuner->n_counts > 1 && is_settled && (now_ms >= tuner->next_ms || is_slower)) {
+    bool is_due = tuner->now_ms >= tuner->next_ms;
+    bool is_slower =
+        tuner->n_slow >= SLOW_STEPS && tuner->now_ms >= tuner->next_ms - TUNER_LOOK_MS + LOOK_MS_MIN;
+    if (tuner->n_counts > 1 && is_settled && (is_due || is_slower)) {
         begin_probe(tuner);
     }
     return tuner->probe;
 }
 
-static void settle(struct tuner *tuner, int at, double level, double now_ms) {
+static void settle(struct tuner *tuner, int at, double level) {
     bool has_moved = at != tuner->at;
     tuner->n_failed = has_moved ? 0 : tuner->n_failed + 1;
     /* What was better once is tried further; else the other side is next. */
@@ -65,37 +67,38 @@ static void settle(struct tuner *tuner, int at, double level, double now_ms) {
     tuner->usual = has_moved ? level : tuner->usual;
     tuner->n_slow = 0;
     double wait_ms = fmin(LOOK_MS_MIN * exp2(tuner->n_failed), TUNER_LOOK_MS);
-    tuner->next_ms = now_ms + fmin(fmax(wait_ms, LOSS_FACTOR * tuner->lost_ms), LOOK_MS_MAX);
+    tuner->next_ms = tuner->now_ms + fmin(fmax(wait_ms, LOSS_FACTOR * tuner->lost_ms), LOOK_MS_MAX);
 }
 
-static void note_probe(struct tuner *tuner, double relative, double ms, double now_ms) {
+static void note_probe(struct tuner *tuner, double relative, double ms) {
     tuner->n_steps++;
     tuner->probe_sum += relative;
     tuner->lost_ms += ms * (1 - tuner->recent / relative);
     double mean = tuner->probe_sum / tuner->n_steps;
     if (mean > PROBE_WORSE * tuner->recent) {
-        settle(tuner, tuner->at, tuner->recent, now_ms);
+        settle(tuner, tuner->at, tuner->recent);
     } else if (tuner->n_steps == PROBE_STEPS) {
         bool is_better = mean < PROBE_GAIN * tuner->recent;
-        settle(tuner, is_better ? tuner->probe : tuner->at, is_better ? mean : tuner->recent, now_ms);
+        settle(tuner, is_better ? tuner->probe : tuner->at, is_better ? mean : tuner->recent);
     }
 }
 
-static void note_settled(struct tuner *tuner, double relative, double now_ms) {
+static void note_settled(struct tuner *tuner, double relative) {
     bool is_first = tuner->recent <= 0;
-    tuner->next_ms = is_first ? now_ms + LOOK_MS_MIN : tuner->next_ms;
+    tuner->next_ms = is_first ? tuner->now_ms + LOOK_MS_MIN : tuner->next_ms;
     tuner->recent = is_first ? relative : tuner->recent + RECENT_RATE * (relative - tuner->recent);
     tuner->usual = is_first ? relative : tuner->usual + USUAL_RATE * (relative - tuner->usual);
     tuner->n_slow = relative > SLOW_FACTOR * tuner->usual ? tuner->n_slow + 1 : 0;
 }
 
-void tuner_note(struct tuner *tuner, int index, double relative, double ms, double now_ms) {
+void tuner_note(struct tuner *tuner, int index, double relative, double ms) {
     if (!(relative > 0)) {
         return;
     }
+    tuner->now_ms += ms;
     if (index == tuner->at) {
-        note_settled(tuner, relative, now_ms);
+        note_settled(tuner, relative);
     } else if (index == tuner->probe) {
-        note_probe(tuner, relative, ms, now_ms);
+        note_probe(tuner, relative, ms);
     }
 }

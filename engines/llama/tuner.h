@@ -8,11 +8,12 @@
  *      ▲───────────────── not better, or clearly worse ──────┘
  *
  * A probe is one to three steps. What it lost is known, and the next one waits thirty times that: probing costs about 3 %. While nothing
- * changes the looks become rare, at the most TUNER_LOOK_MS apart.
+ * changes the looks become rare, at the most TUNER_LOOK_MS apart. Only the time that its steps take counts: a prompt after an hour of
+ * rest is no better place for a look than one after another.
  *
  * Counts are a ladder (1, 2, 3, 4, 6, 8, 12 …), because on many cores one thread more or less makes no difference.
  *
- * Pure: times come from outside. Owner: the scheduler, one for decoding and one for prefill. Units: milliseconds.
+ * Pure: no clock. Owner: the scheduler, one for decoding and one for prefill. Units: milliseconds.
  */
 #ifndef RUNNEL_ENGINES_LLAMA_TUNER_H
 #define RUNNEL_ENGINES_LLAMA_TUNER_H
@@ -35,6 +36,7 @@ struct tuner {
     double recent;
     int n_slow; /* steps in a row that were slower than usual */
     int n_failed;
+    double now_ms;  /* of all steps together */
     double next_ms; /* the next look */
 };
 
@@ -42,10 +44,10 @@ struct tuner {
 void tuner_init(struct tuner *tuner, int n_threads, bool is_fixed);
 
 /* tuner_choose is the index of the count for the next step. */
-int tuner_choose(struct tuner *tuner, double now_ms);
+int tuner_choose(struct tuner *tuner);
 
 /* tuner_note: a step with counts[index] took `ms`, which is `relative` times what is expected of a step with that work, whatever the
  * threads. */
-void tuner_note(struct tuner *tuner, int index, double relative, double ms, double now_ms);
+void tuner_note(struct tuner *tuner, int index, double relative, double ms);
 
 #endif

@@ -22,7 +22,7 @@ struct machine {
     double serial;  /* the share that no thread speeds up */
     double now_ms;
     double noise;
-    double done; /* work, in steps of the best count */
+    int n_moves; /* from one count to another, for good */
 };
 
 static double chance(void) {
@@ -60,11 +60,13 @@ static double run(struct machine *machine, double duration_ms) {
     double began_ms = machine->now_ms;
     double done_ms = 0;
     while (machine->now_ms < end_ms) {
-        int index = tuner_choose(&machine->tuner, machine->now_ms);
+        int index = tuner_choose(&machine->tuner);
+        int at = machine->tuner.at;
         double ms = take_ms(machine, machine->tuner.counts[index]);
         machine->now_ms += ms;
         done_ms += best_ms(machine);
-        tuner_note(&machine->tuner, index, ms / machine->step_ms, ms, machine->now_ms);
+        tuner_note(&machine->tuner, index, ms / machine->step_ms, ms);
+        machine->n_moves += machine->tuner.at != at;
     }
     return done_ms / (machine->now_ms - began_ms);
 }
@@ -98,7 +100,7 @@ static void test_a_count_that_is_set_stays(void **state) {
     machine.n_busy = 3;
     run(&machine, 5000);
     assert_int_equal(machine.tuner.n_counts, 1);
-    assert_int_equal(machine.tuner.counts[tuner_choose(&machine.tuner, machine.now_ms)], 3);
+    assert_int_equal(machine.tuner.counts[tuner_choose(&machine.tuner)], 3);
 }
 
 static void test_a_quiet_machine_uses_all_cores(void **state) {
@@ -151,6 +153,49 @@ static void test_fewer_threads_are_found_where_they_are_better(void **state) {
     }
 }
 
+/* Steps of a machine with much going on are uneven: a look is no reason to move by itself. */
+static void test_noise_moves_nothing(void **state) {
+    (void)state;
+    for (unsigned seed = 1; seed <= 30; seed++) {
+        srand(seed);
+        struct machine machine;
+        open_machine(&machine, 4, 10);
+        machine.noise = 0.3;
+        assert_share(run(&machine, 30000), 0.94);
+        assert_in_range(machine.n_moves, 0, 40);
+    }
+}
+
+/* Where threads make no difference, it does not matter which count it is; but each move costs the caches something. */
+static void test_equals_are_left_alone(void **state) {
+    (void)state;
+    for (unsigned seed = 1; seed <= 30; seed++) {
+        srand(seed);
+        struct machine machine;
+        open_machine(&machine, 4, 10);
+        machine.serial = 1;
+        machine.noise = 0.2;
+        run(&machine, 30000);
+        assert_in_range(machine.n_moves, 0, 30);
+    }
+}
+
+/* Another program that comes and goes all the time: the count follows it. */
+static void test_a_neighbour_in_bursts(void **state) {
+    (void)state;
+    for (unsigned seed = 1; seed <= 30; seed++) {
+        srand(seed);
+        struct machine machine;
+        open_machine(&machine, 2, 10);
+        double sum = 0;
+        for (int i = 0; i < 60; i++) {
+            machine.n_busy = i % 2;
+            sum += run(&machine, 300 + rand() % 400);
+        }
+        assert_share(sum / 60, 0.75);
+    }
+}
+
 /* The others are engines like this one: they settle on what fits, and none starves. */
 static void test_two_engines_share_two_cores(void **state) {
     (void)state;
@@ -165,11 +210,11 @@ static void test_two_engines_share_two_cores(void **state) {
             struct machine *engine = &engines[engines[1].now_ms < engines[0].now_ms];
             struct machine *other = &engines[engine == engines];
             engine->n_busy = other->tuner.counts[other->tuner.probe] > 1 ? 2 : 1;
-            int index = tuner_choose(&engine->tuner, engine->now_ms);
+            int index = tuner_choose(&engine->tuner);
             double ms = take_ms(engine, engine->tuner.counts[index]);
             engine->now_ms += ms;
             n_done += engine->now_ms > began_ms;
-            tuner_note(&engine->tuner, index, ms / engine->step_ms, ms, engine->now_ms);
+            tuner_note(&engine->tuner, index, ms / engine->step_ms, ms);
         }
         double alone_ms = 10 * (0.2 + 0.8 / 2);
         assert_share(n_done * alone_ms / 15000, 0.8);
@@ -184,6 +229,9 @@ int main(void) {
         cmocka_unit_test(test_another_program_comes_and_goes),
         cmocka_unit_test(test_slow_steps_are_tuned_too),
         cmocka_unit_test(test_fewer_threads_are_found_where_they_are_better),
+        cmocka_unit_test(test_noise_moves_nothing),
+        cmocka_unit_test(test_equals_are_left_alone),
+        cmocka_unit_test(test_a_neighbour_in_bursts),
         cmocka_unit_test(test_two_engines_share_two_cores),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
