@@ -116,6 +116,7 @@ static bool open_context(struct model_load *load, struct model *model) {
                          "%.240s is not a model for chat: it keeps no context", load->path);
         return false;
     }
+    model->n_window = llama_model_n_swa(model->weights);
     model->can_cut = !llama_model_is_recurrent(model->weights) && !llama_model_is_hybrid(model->weights);
     model->threads = backend_new_threads(model->n_threads);
     if (model->threads) {

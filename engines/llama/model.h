@@ -42,6 +42,7 @@ struct model {
     bool has_fixed_threads; /* and always: somebody has set them */
     double step_ms;         /* one token, measured after the load */
     double budget_ms;       /* the longest step while an answer is said, as set; 0: automatic */
+    int n_window;           /* tokens that a layer with a sliding window looks back; 0: there is no such layer */
     bool can_cut;           /* the cache can drop the tail of a sequence, and copy its beginning */
 };
 

@@ -6,14 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Below this a copied prefix is not worth the bookkeeping. */
-#define COPY_TOKENS_MIN 16
-
 void slots_init(struct slots *slots, const struct model *model) {
     *slots = (struct slots){ .model = model, .n_slots = model->n_slots };
+    cells_init(&slots->cells, model->n_context);
     slots->list = mem_alloc((size_t)slots->n_slots * sizeof *slots->list);
     for (int i = 0; i < slots->n_slots; i++) {
         slots->list[i].id = i;
+        slots->list[i].users = &slots->cells;
     }
 }
 
@@ -21,10 +20,72 @@ void slots_deinit(struct slots *slots) {
     for (int i = 0; i < slots->n_slots; i++) {
         free(slots->list[i].cache_key);
         free(slots->list[i].tokens);
+        free(slots->list[i].cells);
     }
     free(slots->list);
+    cells_deinit(&slots->cells);
     *slots = (struct slots){ 0 };
 }
+
+/* ---- What a slot holds ---- */
+
+static void reserve(struct slot *slot, int n_tokens) {
+    size_t wanted = (size_t)(slot->n_tokens + n_tokens);
+    if (wanted > slot->capacity) {
+        slot->capacity = wanted * 2;
+        slot->tokens = mem_resize(slot->tokens, slot->capacity * sizeof *slot->tokens);
+        slot->cells = mem_resize(slot->cells, slot->capacity * sizeof *slot->cells);
+    }
+}
+
+void slots_add_tokens(struct slot *slot, const llama_token *tokens, int n_tokens) {
+    reserve(slot, n_tokens);
+    for (int i = 0; i < n_tokens; i++) {
+        slot->tokens[slot->n_tokens] = tokens[i];
+        slot->cells[slot->n_tokens++] = cells_take(slot->users);
+    }
+    slot->is_kept = false;
+}
+
+/* Adds the tokens [slot->n_tokens, n) of another slot, and their cells. */
+static void share(struct slots *slots, struct slot *slot, const struct slot *from, int n) {
+    reserve(slot, n - slot->n_tokens);
+    llama_memory_seq_cp(slots->model->memory, from->id, slot->id, slot->n_tokens, n);
+    for (int i = slot->n_tokens; i < n; i++) {
+        slot->tokens[i] = from->tokens[i];
+        slot->cells[i] = from->cells[i];
+        cells_share(slot->users, slot->cells[i]);
+    }
+    slot->n_tokens = n;
+    slot->is_kept = false;
+}
+
+static void drop(struct slot *slot, int n) {
+    while (slot->n_tokens > n) {
+        cells_drop(slot->users, slot->cells[--slot->n_tokens]);
+    }
+}
+
+void slots_forget(struct slots *slots, struct slot *slot) {
+    llama_memory_seq_rm(slots->model->memory, slot->id, -1, -1);
+    drop(slot, 0);
+}
+
+void slots_cut(struct slots *slots, struct slot *slot) {
+    if (!llama_memory_seq_rm(slots->model->memory, slot->id, slot->n_tokens, -1)) {
+        slots_forget(slots, slot);
+    }
+}
+
+/* Keeps the first n tokens. A model whose memory cannot be cut keeps all or nothing. */
+static void truncate_slot(struct slots *slots, struct slot *slot, int n) {
+    if (n < slot->n_tokens) {
+        drop(slot, n);
+        slots_cut(slots, slot);
+    }
+}
+
+/* ---- What a prompt can use again ---- */
 
 static int common_prefix(const struct slot *slot, const llama_token *prompt, int n_prompt) {
     int n_max = slot->n_tokens < n_prompt ? slot->n_tokens : n_prompt;
@@ -35,78 +96,122 @@ static int common_prefix(const struct slot *slot, const llama_token *prompt, int
     return n;
 }
 
+/* A layer with a window keeps only its newest cells: the window before token n must be there. */
+static bool has_window(const struct slots *slots, const struct slot *slot, int n) {
+    const struct model *model = slots->model;
+    int n_needed_from = n - model->n_window;
+    return model->n_window == 0 || llama_memory_seq_pos_min(model->memory, slot->id) <=
+                                       (n_needed_from > 0 ? n_needed_from : 0);
+}
+
+/* How much of the prompt the slot can give; the last token of a prompt is always computed. */
+static int count_usable(const struct slots *slots, const struct slot *slot, const llama_token *prompt,
+                        int n_prompt) {
+    int n = common_prefix(slot, prompt, n_prompt);
+    n = n < n_prompt ? n : n_prompt - 1;
+    bool is_whole = n == slot->n_tokens;
+    return is_whole || (slots->model->can_cut && has_window(slots, slot, n)) ? n : 0;
+}
+
+/* The slot but `except`, busy or not, whose beginning serves the prompt best. */
+static struct slot *find_prefix(const struct slots *slots, const struct slot *except,
+                                const llama_token *prompt, int n_prompt, int *n_usable) {
+    struct slot *best = NULL;
+    *n_usable = 0;
+    for (int i = 0; i < slots->n_slots; i++) {
+        struct slot *slot = &slots->list[i];
+        int n = slot != except ? count_usable(slots, slot, prompt, n_prompt) : 0;
+        if (n > *n_usable) {
+            best = slot;
+            *n_usable = n;
+        }
+    }
+    return best;
+}
+
+int slots_count_shared(const struct slots *slots, const llama_token *prompt, int n_prompt) {
+    int n;
+    find_prefix(slots, NULL, prompt, n_prompt, &n);
+    return n;
+}
+
 static bool has_key(const struct slot *slot, const char *cache_key) {
     return cache_key && slot->cache_key && strcmp(slot->cache_key, cache_key) == 0;
 }
 
-/* The slot of the same conversation; else an empty one; else the one that was not used for the longest time. */
-static struct slot *choose(struct slots *slots, const char *cache_key) {
+/* What is lost when the slot is taken: nothing; an older state of the same conversation; another conversation. */
+static int loss_of(const struct slot *slot, const char *cache_key) {
+    return slot->n_tokens == 0 ? 0 : has_key(slot, cache_key) ? 1 : 2;
+}
+
+/* The slot whose loss is smallest; among equals the one that was not used for the longest time. */
+static struct slot *choose_victim(struct slots *slots, const char *cache_key) {
     struct slot *best = NULL;
     for (int i = 0; i < slots->n_slots; i++) {
         struct slot *slot = &slots->list[i];
-        if (slot->is_busy) {
-            continue;
-        }
-        if (has_key(slot, cache_key)) {
-            return slot;
-        }
-        bool is_emptier = best && (slot->n_tokens == 0) > (best->n_tokens == 0);
-        bool is_as_full = best && (slot->n_tokens == 0) == (best->n_tokens == 0);
-        if (best == NULL || is_emptier || (is_as_full && slot->last_used < best->last_used)) {
+        int loss = loss_of(slot, cache_key);
+        int least = best ? loss_of(best, cache_key) : 0;
+        if (!slot->is_busy &&
+            (best == NULL || loss < least || (loss == least && slot->last_used < best->last_used))) {
             best = slot;
         }
     }
     return best;
 }
 
-/* The slot, busy or not, whose beginning serves the prompt best. */
-static struct slot *find_prefix(struct slots *slots, const llama_token *prompt, int n_prompt, int *n_common) {
-    struct slot *best = NULL;
-    *n_common = 0;
-    for (int i = 0; i < slots->n_slots; i++) {
-        int n = common_prefix(&slots->list[i], prompt, n_prompt);
-        if (n > *n_common) {
-            best = &slots->list[i];
-            *n_common = n;
-        }
+/* A free slot that the prompt just goes on with loses nothing, nor does a draft that was typed on. Else a branch leaves the slot that
+ * it comes from as it is, while there is another one to take. */
+static struct slot *choose(struct slots *slots, struct slot *source, int n_usable, const char *cache_key) {
+    if (source && !source->is_busy && (n_usable == source->n_tokens || source->is_draft)) {
+        return source;
     }
-    return best;
+    return choose_victim(slots, cache_key);
 }
 
-/* Keeps the first n tokens. A model whose memory cannot be cut keeps all or nothing. */
-static void truncate_slot(struct slots *slots, struct slot *slot, int n) {
-    if (n < slot->n_tokens) {
-        slot->n_tokens = n;
-        slots_cut(slots, slot);
-    }
-}
-
-static void copy_prefix(struct slots *slots, const struct slot *from, struct slot *to, int n) {
-    slots_forget(slots, to);
-    llama_memory_seq_cp(slots->model->memory, from->id, to->id, 0, n);
-    slots_add_tokens(to, from->tokens, n);
+static int min(int a, int b) {
+    return a < b ? a : b;
 }
 
 struct slot *slots_take(struct slots *slots, const char *cache_key, const llama_token *prompt, int n_prompt) {
-    struct slot *slot = choose(slots, cache_key);
+    int n_usable;
+    struct slot *source = find_prefix(slots, NULL, prompt, n_prompt, &n_usable);
+    struct slot *slot = choose(slots, source, n_usable, cache_key);
     if (slot == NULL) {
         return NULL;
     }
-    int n_common;
-    int n_own = common_prefix(slot, prompt, n_prompt);
-    struct slot *source = find_prefix(slots, prompt, n_prompt, &n_common);
-    n_common = n_common < n_prompt ? n_common : n_prompt - 1;
-    if (slots->model->can_cut && source && source != slot && n_common >= n_own + COPY_TOKENS_MIN) {
-        copy_prefix(slots, source, slot, n_common);
-    } else {
-        truncate_slot(slots, slot, n_own < n_prompt ? n_own : n_prompt - 1);
+    truncate_slot(slots, slot, count_usable(slots, slot, prompt, n_prompt));
+    slot->n_sent = min(slots_count_sent(slot), slot->n_tokens);
+    bool is_shared = slots->model->can_cut && source && source != slot;
+    if (is_shared && n_usable >= slot->n_tokens + SLOTS_SHARED_TOKENS_MIN) {
+        share(slots, slot, source, n_usable);
+        slot->n_sent = min(slots_count_sent(source), n_usable);
     }
     if (!has_key(slot, cache_key)) {
         free(slot->cache_key);
         slot->cache_key = mem_copy_string(cache_key);
     }
     slot->is_busy = true;
+    slot->is_draft = false;
     return slot;
+}
+
+int slots_extend(struct slots *slots, struct slot *slot, const llama_token *prompt, int n_prompt) {
+    int n_usable;
+    const struct slot *source = find_prefix(slots, slot, prompt, n_prompt, &n_usable);
+    int n_gained = n_usable - slot->n_tokens;
+    if (source == NULL || !slots->model->can_cut || n_gained < SLOTS_SHARED_TOKENS_MIN) {
+        return 0;
+    }
+    share(slots, slot, source, n_usable);
+    return n_gained;
+}
+
+void slots_mark_draft(struct slot *slot) {
+    slot->is_draft = true;
+}
+
+int slots_count_sent(const struct slot *slot) {
+    return slot->is_draft ? slot->n_sent : slot->n_tokens;
 }
 
 void slots_release(struct slots *slots, struct slot *slot) {
@@ -114,32 +219,37 @@ void slots_release(struct slots *slots, struct slot *slot) {
     slot->last_used = ++slots->clock;
 }
 
-void slots_add_tokens(struct slot *slot, const llama_token *tokens, int n_tokens) {
-    size_t wanted = (size_t)(slot->n_tokens + n_tokens);
-    if (wanted > slot->capacity) {
-        slot->capacity = wanted * 2;
-        slot->tokens = mem_resize(slot->tokens, slot->capacity * sizeof *slot->tokens);
-    }
-    memcpy(slot->tokens + slot->n_tokens, tokens, (size_t)n_tokens * sizeof *tokens);
-    slot->n_tokens += n_tokens;
-}
-
-void slots_forget(struct slots *slots, struct slot *slot) {
-    llama_memory_seq_rm(slots->model->memory, slot->id, -1, -1);
-    slot->n_tokens = 0;
-}
-
-void slots_cut(struct slots *slots, struct slot *slot) {
-    if (!llama_memory_seq_rm(slots->model->memory, slot->id, slot->n_tokens, -1)) {
-        slots_forget(slots, slot);
+void slots_forget_key(struct slots *slots, const char *cache_key) {
+    for (int i = 0; i < slots->n_slots; i++) {
+        struct slot *slot = &slots->list[i];
+        if (!has_key(slot, cache_key)) {
+            continue;
+        }
+        free(slot->cache_key);
+        slot->cache_key = NULL;
+        if (!slot->is_busy) {
+            slots_forget(slots, slot);
+        }
     }
 }
+
+/* ---- Room ---- */
 
 int slots_count_cells(const struct slots *slots) {
+    return slots->model->n_context - cells_count_free(&slots->cells);
+}
+
+int slots_count_busy_cells(const struct slots *slots) {
+    bool *is_seen = mem_alloc((size_t)slots->model->n_context);
     int n = 0;
     for (int i = 0; i < slots->n_slots; i++) {
-        n += slots->list[i].n_tokens;
+        const struct slot *slot = &slots->list[i];
+        for (int at = 0; slot->is_busy && at < slot->n_tokens; at++) {
+            n += !is_seen[slot->cells[at]];
+            is_seen[slot->cells[at]] = true;
+        }
     }
+    free(is_seen);
     return n;
 }
 
@@ -155,10 +265,13 @@ static struct slot *oldest_idle(struct slots *slots) {
 }
 
 bool slots_make_room(struct slots *slots, int n_cells) {
-    while (slots->model->n_context - slots_count_cells(slots) < n_cells) {
+    while (cells_count_free(&slots->cells) < n_cells) {
         struct slot *slot = oldest_idle(slots);
         if (slot == NULL) {
             return false;
+        }
+        if (slots->on_evict) {
+            slots->on_evict(slots->ctx, slot);
         }
         LOG_DEBUG("slot_evicted", "slot=%d tokens=%d", slot->id, slot->n_tokens);
         slots_forget(slots, slot);

@@ -1,8 +1,10 @@
 """A GGUF model of 100 KB that loads and answers: one layer, a vocabulary of bytes, weights from a seed. For files that are broken
-on purpose: what is written here is right, and a test makes it wrong."""
+on purpose: what is written here is right, and a test makes it wrong. As a program it writes the model to a file."""
 
 import random
 import struct
+import sys
+from pathlib import Path
 
 WIDTH = 32
 N_VOCAB = 3 + 256
@@ -76,3 +78,7 @@ def tiny_model(seed=1):
     head = b"GGUF" + struct.pack("<IQQ", 3, len(shapes()), len(pairs)) + b"".join(pairs) + infos
     head += b"\0" * (-len(head) % ALIGNMENT)
     return head + weights, len(head)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_bytes(tiny_model()[0])
