@@ -1,36 +1,39 @@
 #include "admission.h"
 
+#include "sharing.h"
+
 #include "base/clock.h"
 
-/* The cells that a generation should have: its prompt, and a fair share for the answer. */
-static int cells_wanted(const struct scheduler *scheduler, const struct generation *generation) {
+/* The cells that a generation still needs: for what is missing of its prompt, and a fair share for the answer. `n_had` tokens it has, or gets
+ * from another generation. */
+static int cells_missing(const struct scheduler *scheduler, const struct generation *generation, int n_had) {
     int n_fair = scheduler->model->n_context / scheduler->model->n_slots;
     int max_tokens = generation->command->generate.max_tokens;
     int n_answer = max_tokens >= 0 && max_tokens < n_fair ? max_tokens : n_fair;
-    int n_used = generation->slot ? generation->slot->n_tokens : 0;
-    int n_wanted = generation->n_prompt + n_answer;
-    return n_used > n_wanted ? n_used : n_wanted;
+    int n_missing = generation->n_prompt + n_answer - n_had;
+    return n_missing > 0 ? n_missing : 0;
 }
 
 static bool has_room(const struct scheduler *scheduler, const struct generation *candidate) {
     bool is_alone = true;
-    int n_reserved = 0;
+    int n_needed = slots_count_busy_cells(&scheduler->slots);
     for (const struct generation *generation = scheduler->first; generation; generation = generation->next) {
         if (generation->slot) {
-            n_reserved += cells_wanted(scheduler, generation);
+            int n_had = generation->leader ? generation->n_shared : generation->slot->n_tokens;
+            n_needed += cells_missing(scheduler, generation, n_had);
             is_alone = false;
         }
     }
-    return is_alone || n_reserved + cells_wanted(scheduler, candidate) <= scheduler->model->n_context;
+    n_needed += cells_missing(scheduler, candidate, sharing_count_common(scheduler->first, candidate));
+    return is_alone || n_needed <= scheduler->model->n_context;
 }
 
 static bool try_start(struct scheduler *scheduler, struct generation *generation) {
     const struct generate *generate = &generation->command->generate;
     struct slot *slot = NULL;
     if (has_room(scheduler, generation)) {
-        /* To be drawn again a token needs the logits before it: they are not in the cache. */
-        int n_reusable = generation->is_replayed ? generation->n_conversation : generation->n_prompt;
-        slot = slots_take(&scheduler->slots, generate->cache_key, generation->prompt, n_reusable);
+        slot = slots_take(&scheduler->slots, generate->cache_key, generation->prompt,
+                          generation_count_reusable(generation));
     }
     if (slot == NULL) {
         return false;
@@ -42,6 +45,7 @@ static bool try_start(struct scheduler *scheduler, struct generation *generation
     scheduler->n_queued--;
     events_prefill(scheduler->events, generation->command->id, slot->n_tokens, generation->n_prompt,
                    generation->n_cached);
+    sharing_find_leaders(scheduler->first);
     return true;
 }
 

@@ -91,6 +91,10 @@ bool generation_is_in_decode(const struct generation *generation) {
     return generation->state == GENERATION_DECODING || is_said_again;
 }
 
+int generation_count_reusable(const struct generation *generation) {
+    return generation->is_replayed ? generation->n_conversation : generation->n_prompt;
+}
+
 void generation_fail(struct generation *generation, const char *code, const char *text) {
     if (generation->reason == NULL) {
         generation->reason = "error";

@@ -30,6 +30,8 @@ struct generation {
     int n_conversation;
     bool is_stepwise; /* the prefix is computed token by token, as it was when it was said */
     bool is_replayed; /* and its tokens are drawn again, for the random numbers behind them */
+    struct generation *leader; /* computes the beginning of this prompt too (sharing.h); NULL: none */
+    int n_shared;              /* the tokens that the leader has, or will have */
     int n_cached;
     int n_sampled;
     int position;       /* in the queue, as last told */
@@ -52,6 +54,10 @@ void generation_free(struct generation *generation);
 
 /* generation_is_in_decode: it has a slot, and its next token is known: it was sampled, or it belongs to a prefix that is said again. */
 bool generation_is_in_decode(const struct generation *generation);
+
+/* generation_count_reusable: the tokens of the prompt that may come from the cache, and one more: to be drawn again a token needs the
+ * logits before it, which are not there. */
+int generation_count_reusable(const struct generation *generation);
 
 /* generation_fail sets the reason and its text; the first one stays. */
 void generation_fail(struct generation *generation, const char *code, const char *text);

@@ -1,6 +1,7 @@
 #include "scheduler.h"
 
 #include "admission.h"
+#include "sharing.h"
 #include "step.h"
 
 #include "base/clock.h"
@@ -64,6 +65,7 @@ static void end(struct scheduler *scheduler, struct generation *generation) {
     }
     generation->slot = NULL;
     generation->state = GENERATION_ENDED;
+    sharing_find_leaders(scheduler->first);
     generation_report(generation, scheduler->events);
 }
 
@@ -155,9 +157,20 @@ static void make_room(struct scheduler *scheduler) {
     }
 }
 
+/* Prompts take over what other generations have computed of them. */
+static void follow_leaders(struct scheduler *scheduler) {
+    for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
+        if (sharing_follow(generation, &scheduler->slots) > 0) {
+            events_prefill(scheduler->events, generation->command->id, generation->slot->n_tokens,
+                           generation->n_prompt, generation->n_cached);
+        }
+    }
+}
+
 void scheduler_step(struct scheduler *scheduler) {
     admission_start_queued(scheduler);
     make_room(scheduler);
+    follow_leaders(scheduler);
     step_compute(scheduler);
     end_all_with_reason(scheduler);
     sweep(scheduler);

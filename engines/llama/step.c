@@ -1,5 +1,7 @@
 #include "step.h"
 
+#include "sharing.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -13,6 +15,11 @@ static_assert(COMMAND_SLOTS_MAX <= MODEL_BATCH_TOKENS_MAX, "a token of each slot
 
 static bool is_in_prefill(const struct generation *generation) {
     return generation->state == GENERATION_PREFILL && !generation_is_in_decode(generation);
+}
+
+/* Something of it can be computed now. */
+static bool is_due(const struct generation *generation) {
+    return generation->slot && !sharing_waits(generation);
 }
 
 /* How many tokens of the prompt are computed in chunks: all, or up to a prefix that is to be exact. */
@@ -40,7 +47,7 @@ struct choice {
 static void collect(const struct scheduler *scheduler, struct choice *choice) {
     struct policy_view *view = &choice->view;
     for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
-        if (generation->slot == NULL) {
+        if (!is_due(generation)) {
             continue;
         }
         int depth = generation->slot->n_tokens;
@@ -122,7 +129,7 @@ static void build_batch(struct scheduler *scheduler, const struct choice *choice
     for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
         generation->batch_count = 0;
         generation->batch_output = -1;
-        if (!choice->is_prefill && generation->slot && generation_is_in_decode(generation)) {
+        if (!choice->is_prefill && is_due(generation) && generation_is_in_decode(generation)) {
             add_decoding(batch, generation);
         }
     }

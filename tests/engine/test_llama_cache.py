@@ -1,0 +1,81 @@
+"""What the llama engine computes once and uses again (docs/engine-protocol.md, [E30] and on), on the real default model."""
+
+import pytest
+from engine_driver import generate
+
+pytestmark = pytest.mark.real
+
+GREEDY = {"sampler_type": "Greedy"}
+DOCUMENT = "".join(f"Paragraph {i}: the river runs from hill {i * 7 % 31} to the sea, past mill {i}.\n" for i in range(40))
+
+
+def ask(id, content, system=DOCUMENT, **fields):
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": content}]
+    return generate(id, messages, **{"sampling": GREEDY, "max_tokens": 8, "cache_key": id, **fields})
+
+
+def computed(end):
+    return end["usage"]["prompt_tokens"] - end["usage"]["cached_tokens"]
+
+
+def check_prefills(engine, id):
+    """[E10]: done and cached rise, done to total."""
+    prefills = engine.prefills(id)
+    assert prefills[-1]["done"] == prefills[-1]["total"]
+    for name in ("done", "cached"):
+        values = [event[name] for event in prefills]
+        assert values == sorted(values)
+    assert all(event["cached"] <= event["done"] for event in prefills)
+
+
+def test_a_common_beginning_is_computed_once_by_conversations_that_come_together(loaded):
+    """[E30]: eight at the same time pay for the document once."""
+    ids = [f"together-{i}" for i in range(8)]
+    loaded.send(*[ask(id, f"What about mill {i}?") for i, id in enumerate(ids)])
+    ends = loaded.end_of(*ids)
+    total = ends[0]["usage"]["prompt_tokens"]
+    assert total > 800
+    assert sum(map(computed, ends)) < total + 8 * 48
+    for id in ids:
+        check_prefills(loaded, id)
+    # The same words as alone.
+    loaded.send(ask("alone", "What about mill 5?", system="Other. " + DOCUMENT, max_tokens=1), ask("again", "What about mill 5?"))
+    loaded.end_of("alone", "again")
+    assert loaded.text("again") == loaded.text("together-5")
+
+
+def test_one_that_waits_for_a_beginning_goes_on_when_the_other_is_cancelled(loaded):
+    """[E30]"""
+    document = "A. " + DOCUMENT
+    loaded.send(ask("first", "One?", document), ask("second", "Two?", document), ask("third", "Three?", document))
+    loaded.until(lambda event: event["ev"] == "prefill" and event["id"] == "second" and event["done"] > 0)
+    loaded.send({"op": "cancel", "id": "first"})
+    first, second, third = loaded.end_of("first", "second", "third")
+    assert first["reason"] == "cancelled" and second["reason"] == third["reason"] == "length"
+    total = second["usage"]["prompt_tokens"]
+    assert computed(second) + computed(third) < total + 64
+
+
+def test_conversations_with_one_document_share_a_context_that_could_not_hold_it_twice(llama):
+    """[E30]: a shared cell counts once."""
+    from engine_driver import model_path
+
+    llama.load(model_path(), context_size=1536, slots=4)
+    ids = [f"s{i}" for i in range(4)]
+    llama.send(*[ask(id, f"What about mill {i}?", ignore_eos=True, max_tokens=40) for i, id in enumerate(ids)])
+    ends = llama.end_of(*ids)
+    assert all(end["reason"] == "length" and end["usage"]["completion_tokens"] == 40 for end in ends)
+    assert not [event for event in llama.events if event["ev"] == "queued"]
+    assert max(len(event["out"]) for event in llama.events if event["ev"] == "step") == 4
+
+
+def test_a_branch_computes_only_what_is_behind_the_fork(loaded):
+    """[E30]: and going back to the first branch computes one token."""
+    start = [{"role": "system", "content": "Branch. " + DOCUMENT}]
+    one = [*start, {"role": "user", "content": "Tell me of mill one."}]
+    two = [*start, {"role": "user", "content": "Tell me of hill two."}]
+    ends = []
+    for i, messages in enumerate((one, two, one)):
+        loaded.send(generate(f"branch-{i}", messages, sampling=GREEDY, max_tokens=4, cache_key="branch"))
+        ends.append(loaded.end_of(f"branch-{i}"))
+    assert computed(ends[1]) < 24 and computed(ends[2]) == 1
