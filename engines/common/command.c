@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,16 +12,15 @@ static const struct {
 } op_names[] = {
     { "ping", COMMAND_PING },         { "load", COMMAND_LOAD },         { "inspect", COMMAND_INSPECT },
     { "unload", COMMAND_UNLOAD },     { "generate", COMMAND_GENERATE }, { "cancel", COMMAND_CANCEL },
-    { "tokenize", COMMAND_TOKENIZE },
+    { "tokenize", COMMAND_TOKENIZE }, { "prefill", COMMAND_PREFILL },   { "forget", COMMAND_FORGET },
 };
 
-static const struct {
-    const char *name;
-    enum sampler_type type;
-} sampler_names[] = {
-    { "ChainFull", SAMPLER_CHAIN_FULL }, { "Greedy", SAMPLER_GREEDY }, { "Temperature", SAMPLER_TEMPERATURE },
-    { "Mirostat", SAMPLER_MIROSTAT },    { "TopP", SAMPLER_TOP_P },    { "TopK", SAMPLER_TOP_K },
-};
+/* The places are the values of the enums. */
+static const char *const sampler_names[] = { "ChainFull", "Greedy", "Temperature", "Mirostat",
+                                             "TopP",      "TopK",   NULL };
+static const char *const kv_type_names[] = { "auto", "f16", "q8_0", NULL };
+static const char *const flash_attention_names[] = { "auto", "on", "off", NULL };
+static const char *const overflow_names[] = { "stop", "drop_oldest", NULL };
 
 static enum status missing(struct fault *fault, const char *key) {
     return fault_set(fault, STATUS_INVALID, "\"%s\" is missing", key);
@@ -34,6 +34,32 @@ static enum status take_int(const json_t *object, const char *key, int min, int 
     return status;
 }
 
+static enum status refuse_choice(const char *key, const char *const *names, struct fault *fault) {
+    char list[120] = "";
+    for (size_t i = 0; names[i]; i++) {
+        size_t at = strlen(list);
+        snprintf(list + at, sizeof list - at, "%s%s", i == 0 ? "" : names[i + 1] ? ", " : " or ", names[i]);
+    }
+    return fault_set(fault, STATUS_INVALID, "\"%s\" must be %s", key, list);
+}
+
+/* A field that is one of some names; its place among them goes to an enum. */
+static enum status take_choice(const json_t *object, const char *key, const char *const *names, void *out,
+                               struct fault *fault) {
+    const char *name = NULL;
+    enum status status = json_take_string(object, key, &name, fault);
+    if (status || name == NULL) {
+        return status;
+    }
+    for (unsigned i = 0; names[i]; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            memcpy(out, &i, sizeof i);
+            return STATUS_OK;
+        }
+    }
+    return refuse_choice(key, names, fault);
+}
+
 /* A field that is an object when it is there; absent is NULL. */
 static enum status take_object(const json_t *object, const char *key, const json_t **out,
                                struct fault *fault) {
@@ -45,6 +71,22 @@ static enum status take_object(const json_t *object, const char *key, const json
         return fault_set(fault, STATUS_INVALID, "\"%s\" must be an object", key);
     }
     return STATUS_OK;
+}
+
+/* What the memory of the context looks like, and where it is kept. */
+static enum status decode_cache(const json_t *options, struct load_options *load, struct fault *fault) {
+    enum status status = take_choice(options, "kv_type", kv_type_names, &load->kv_type, fault);
+    if (status == STATUS_OK) {
+        status =
+            take_choice(options, "flash_attention", flash_attention_names, &load->flash_attention, fault);
+    }
+    if (status == STATUS_OK) {
+        status = json_take_string(options, "cache_dir", &load->cache_dir, fault);
+    }
+    if (status == STATUS_OK) {
+        status = json_take_int(options, "cache_bytes", -1, INT64_MAX, &load->cache_bytes, fault);
+    }
+    return status;
 }
 
 static enum status decode_load(struct command *command, struct fault *fault) {
@@ -73,7 +115,7 @@ static enum status decode_load(struct command *command, struct fault *fault) {
     if (status == STATUS_OK) {
         status = take_int(options, "step_ms", 0, COMMAND_STEP_MS_MAX, &load->step_ms, fault);
     }
-    return status;
+    return status ? status : decode_cache(options, load, fault);
 }
 
 static enum status decode_messages(struct command *command, struct fault *fault) {
@@ -106,22 +148,6 @@ static enum status decode_messages(struct command *command, struct fault *fault)
     return STATUS_OK;
 }
 
-static enum status take_sampler_type(const json_t *object, enum sampler_type *out, struct fault *fault) {
-    const char *name = NULL;
-    enum status status = json_take_string(object, "sampler_type", &name, fault);
-    if (status || name == NULL) {
-        return status;
-    }
-    for (size_t i = 0; i < sizeof sampler_names / sizeof sampler_names[0]; i++) {
-        if (strcmp(name, sampler_names[i].name) == 0) {
-            *out = sampler_names[i].type;
-            return STATUS_OK;
-        }
-    }
-    return fault_set(fault, STATUS_INVALID,
-                     "\"sampler_type\" must be Greedy, Temperature, Mirostat, TopP, TopK or ChainFull");
-}
-
 static enum status decode_sampling(struct command *command, struct fault *fault) {
     struct sampling *sampling = &command->generate.sampling;
     const json_t *object;
@@ -140,7 +166,7 @@ static enum status decode_sampling(struct command *command, struct fault *fault)
         { "mirostat_eta", 0, 100, &sampling->mirostat_eta },
         { "repeat_penalty", 0.01, 100, &sampling->repeat_penalty },
     };
-    status = take_sampler_type(object, &sampling->type, fault);
+    status = take_choice(object, "sampler_type", sampler_names, &sampling->type, fault);
     for (size_t i = 0; status == STATUS_OK && i < sizeof numbers / sizeof numbers[0]; i++) {
         status =
             json_take_double(object, numbers[i].key, numbers[i].min, numbers[i].max, numbers[i].out, fault);
@@ -240,6 +266,33 @@ static enum status decode_generate(struct command *command, struct fault *fault)
     if (status == STATUS_OK) {
         status = json_take_bool(command->json, "ignore_eos", &generate->ignore_eos, fault);
     }
+    if (status == STATUS_OK) {
+        status = take_choice(command->json, "overflow", overflow_names, &generate->overflow, fault);
+    }
+    return status;
+}
+
+static enum status decode_prefill(struct command *command, struct fault *fault) {
+    if (command->id == NULL) {
+        return missing(fault, "id");
+    }
+    struct generate *generate = &command->generate;
+    enum status status = decode_messages(command, fault);
+    if (status == STATUS_OK) {
+        status = json_take_string(command->json, "cache_key", &generate->cache_key, fault);
+    }
+    return status ? status
+                  : take_choice(command->json, "overflow", overflow_names, &generate->overflow, fault);
+}
+
+static enum status decode_forget(struct command *command, struct fault *fault) {
+    enum status status = json_take_string(command->json, "cache_key", &command->generate.cache_key, fault);
+    if (status == STATUS_OK) {
+        status = json_take_string(command->json, "cache_dir", &command->load.cache_dir, fault);
+    }
+    if (status == STATUS_OK && command->generate.cache_key == NULL) {
+        status = missing(fault, "cache_key");
+    }
     return status;
 }
 
@@ -271,6 +324,10 @@ static enum status decode_fields(struct command *command, struct fault *fault) {
         return command->id ? STATUS_OK : missing(fault, "id");
     case COMMAND_TOKENIZE:
         return decode_tokenize(command, fault);
+    case COMMAND_PREFILL:
+        return decode_prefill(command, fault);
+    case COMMAND_FORGET:
+        return decode_forget(command, fault);
     case COMMAND_UNLOAD:
     case COMMAND_UNKNOWN:
         break;
@@ -301,7 +358,7 @@ enum status command_decode(const char *line, size_t n_bytes, struct command **ou
     struct command *command = mem_alloc(sizeof *command);
     *out = command;
     command->op_name = "";
-    command->load = (struct load_options){ .gpu_layers = -1 };
+    command->load = (struct load_options){ .gpu_layers = -1, .cache_bytes = -1 };
     command->generate.max_tokens = -1;
     command->generate.sampling = (struct sampling){ .type = SAMPLER_CHAIN_FULL,
                                                     .temperature = 0.7,

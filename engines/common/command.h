@@ -30,7 +30,16 @@ enum command_op {
     COMMAND_GENERATE,
     COMMAND_CANCEL,
     COMMAND_TOKENIZE,
+    COMMAND_PREFILL,
+    COMMAND_FORGET,
 };
+
+enum kv_type { KV_TYPE_AUTO, KV_TYPE_F16, KV_TYPE_Q8_0 };
+
+enum flash_attention { FLASH_ATTENTION_AUTO, FLASH_ATTENTION_ON, FLASH_ATTENTION_OFF };
+
+/* What happens to a conversation that does not fit into the context. */
+enum overflow { OVERFLOW_STOP, OVERFLOW_DROP_OLDEST };
 
 struct load_options {
     int context_size; /* tokens; 0: the model's own, within the engine's default */
@@ -38,6 +47,10 @@ struct load_options {
     int threads;      /* 0: the engine chooses */
     int gpu_layers;   /* −1: the engine chooses */
     int step_ms;      /* the longest step while an answer is said; 0: the engine chooses */
+    enum kv_type kv_type;
+    enum flash_attention flash_attention;
+    const char *cache_dir; /* where KV states are kept; NULL: nowhere */
+    int64_t cache_bytes;   /* at most; −1: the engine chooses, 0: none */
 };
 
 enum sampler_type {
@@ -75,6 +88,7 @@ struct generate {
     const char *stop[STOP_STRINGS_MAX];
     size_t n_stop;
     bool ignore_eos;
+    enum overflow overflow;
     /* The beginning of the answer, said in an earlier run ([E21]): its tokens or its text, never both. −1 among the tokens: what
      * was held back up to there was said too. */
     int32_t *prefix_tokens; /* NULL: none */
@@ -90,9 +104,9 @@ struct command {
     int64_t n;           /* ping */
     const char *model;   /* load, inspect */
     struct load_options load;
-    struct generate generate;
-    const char *text; /* tokenize */
-    bool special;     /* tokenize: "<|im_start|>" is one token, not text */
+    struct generate generate; /* prefill: its messages and its cache_key; forget: its cache_key */
+    const char *text;         /* tokenize */
+    bool special;             /* tokenize: "<|im_start|>" is one token, not text */
     json_t *json;
 };
 

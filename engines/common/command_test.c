@@ -120,8 +120,38 @@ static void test_load_takes_its_options(void **state) {
     assert_int_equal(command->load.gpu_layers, -1);
     assert_int_equal(command->load.context_size, 0);
     assert_int_equal(command->load.step_ms, 0);
+    assert_null(command->load.cache_dir);
+    assert_int_equal(command->load.cache_bytes, -1);
+    assert_int_equal(command->load.kv_type, KV_TYPE_AUTO);
     command_free(command);
     expect_refused("{\"op\":\"load\",\"model\":\"m\",\"options\":{\"step_ms\":60001}}", "none", "step_ms");
+    command = decode(
+        "{\"op\":\"load\",\"model\":\"m\",\"options\":{\"kv_type\":\"q8_0\",\"flash_attention\":\"off\","
+        "\"cache_dir\":\"/kv\",\"cache_bytes\":5000000000}}");
+    assert_int_equal(command->load.kv_type, KV_TYPE_Q8_0);
+    assert_int_equal(command->load.flash_attention, FLASH_ATTENTION_OFF);
+    assert_string_equal(command->load.cache_dir, "/kv");
+    assert_int_equal(command->load.cache_bytes, 5000000000);
+    command_free(command);
+}
+
+/* [E32] [E33] [E35] */
+static void test_drafts_and_wishes_to_forget(void **state) {
+    (void)state;
+    struct command *command = decode(
+        "{\"op\":\"prefill\",\"id\":\"d\",\"cache_key\":\"c\",\"overflow\":\"drop_oldest\"," MESSAGES "}");
+    assert_int_equal(command->op, COMMAND_PREFILL);
+    assert_string_equal(command->generate.cache_key, "c");
+    assert_int_equal(command->generate.overflow, OVERFLOW_DROP_OLDEST);
+    assert_int_equal(command->generate.n_messages, 1);
+    command_free(command);
+    command = decode("{\"op\":\"forget\",\"cache_key\":\"c\",\"cache_dir\":\"/kv\"}");
+    assert_int_equal(command->op, COMMAND_FORGET);
+    assert_string_equal(command->load.cache_dir, "/kv");
+    command_free(command);
+    expect_refused("{\"op\":\"prefill\"," MESSAGES "}", "none", "\"id\" is missing");
+    expect_refused("{\"op\":\"prefill\",\"id\":\"d\"}", "d", "messages");
+    expect_refused("{\"op\":\"forget\"}", "none", "\"cache_key\" is missing");
 }
 
 static void test_an_unknown_op_is_ignored_whatever_it_has(void **state) {
@@ -151,8 +181,13 @@ static void test_wrong_fields_are_refused_with_the_id(void **state) {
     expect_refused(GENERATE MESSAGES ",\"stop\":[\"\"]}", "g", "stop[0]");
     expect_refused(GENERATE MESSAGES ",\"max_tokens\":-2}", "g", "max_tokens");
     expect_refused(GENERATE MESSAGES ",\"ignore_eos\":1}", "g", "ignore_eos");
+    expect_refused(GENERATE MESSAGES ",\"overflow\":\"shift\"}", "g", "stop or drop_oldest");
     expect_refused("{\"op\":\"load\"}", "none", "\"model\" is missing");
     expect_refused("{\"op\":\"load\",\"model\":\"m\",\"options\":{\"slots\":1000}}", "none", "slots");
+    expect_refused("{\"op\":\"load\",\"model\":\"m\",\"options\":{\"kv_type\":\"q4_0\"}}", "none",
+                   "auto, f16 or q8_0");
+    expect_refused("{\"op\":\"load\",\"model\":\"m\",\"options\":{\"cache_bytes\":-2}}", "none",
+                   "cache_bytes");
     expect_refused("{\"op\":\"tokenize\",\"id\":\"t\"}", "t", "\"text\" is missing");
     expect_refused("{\"op\":\"cancel\"}", "none", "\"id\" is missing");
 }
@@ -163,6 +198,7 @@ int main(void) {
         cmocka_unit_test(test_generate_takes_all_its_fields),
         cmocka_unit_test(test_generate_takes_a_prefix),
         cmocka_unit_test(test_load_takes_its_options),
+        cmocka_unit_test(test_drafts_and_wishes_to_forget),
         cmocka_unit_test(test_an_unknown_op_is_ignored_whatever_it_has),
         cmocka_unit_test(test_wrong_fields_are_refused_with_the_id),
     };

@@ -109,6 +109,13 @@ void events_prefill(struct events *events, const char *id, int done, int total, 
     finish(events);
 }
 
+void events_dropped(struct events *events, const char *id, int n_messages) {
+    begin(events, "dropped");
+    add_string(events, "id", id);
+    bytes_add_format(&events->line, ",\"messages\":%d", n_messages);
+    finish(events);
+}
+
 void events_step_begin(struct events *events, uint64_t t_ns) {
     begin(events, "step");
     bytes_add_format(&events->line, ",\"t_ns\":%llu,\"out\":[", (unsigned long long)t_ns);
@@ -143,8 +150,12 @@ void events_end(struct events *events, const char *id, const struct end_report *
         add_error(events, report->error);
     }
     bytes_add_format(&events->line,
-                     ",\"usage\":{\"prompt_tokens\":%d,\"cached_tokens\":%d,\"completion_tokens\":%d}",
+                     ",\"usage\":{\"prompt_tokens\":%d,\"cached_tokens\":%d,\"completion_tokens\":%d",
                      report->n_prompt, report->n_cached, report->n_completion);
+    if (report->n_dropped > 0) {
+        bytes_add_format(&events->line, ",\"dropped_messages\":%d", report->n_dropped);
+    }
+    bytes_add_char(&events->line, '}');
     /* The first token comes out of the prefill: decoding produced the others. */
     bytes_add_format(&events->line,
                      ",\"timings\":{\"queued_ms\":%.3f,\"prefill_ms\":%.3f,\"decode_ms\":%.3f,"

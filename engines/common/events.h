@@ -42,6 +42,7 @@ struct end_report {
     const struct engine_error *error; /* NULL unless reason is "error" */
     int n_prompt;
     int n_cached;
+    int n_dropped; /* messages left out of the prompt */
     int n_completion;
     double queued_ms;
     double prefill_ms;
@@ -65,6 +66,9 @@ void events_json(struct events *events, json_t *event);
 void events_failed(struct events *events, const char *op, const struct engine_error *error);
 
 void events_queued(struct events *events, const char *id, int position);
+/* events_dropped: so many messages are left out of the prompt ([E33]); before the first `prefill`. */
+void events_dropped(struct events *events, const char *id, int n_messages);
+
 void events_prefill(struct events *events, const char *id, int done, int total, int cached);
 
 /* One step line: begin, any number of adds, send. Without an item nothing is sent. */

@@ -75,6 +75,8 @@ static void test_the_small_events_are_as_documented(void **state) {
     expect(&scene, "{\"ev\":\"load\",\"stage\":\"weights\",\"progress\":0.420}\n");
     events_queued(&scene.events, "g1", 2);
     expect(&scene, "{\"ev\":\"queued\",\"id\":\"g1\",\"position\":2}\n");
+    events_dropped(&scene.events, "g1", 12);
+    expect(&scene, "{\"ev\":\"dropped\",\"id\":\"g1\",\"messages\":12}\n");
     events_prefill(&scene.events, "g1", 512, 3100, 0);
     expect(&scene, "{\"ev\":\"prefill\",\"id\":\"g1\",\"done\":512,\"total\":3100,\"cached\":0}\n");
     events_tokens(&scene.events, "t1", (const int32_t[]){ 1, 22, 333 }, 3);
@@ -102,6 +104,21 @@ static void test_an_end_has_usage_and_timings(void **state) {
     close_scene(&scene);
 }
 
+/* [E35] */
+static void test_messages_that_were_left_out_are_in_the_usage(void **state) {
+    (void)state;
+    struct scene scene;
+    open_scene(&scene);
+    events_end(&scene.events, "g1", &(struct end_report){ .reason = "stop", .n_dropped = 6 });
+    expect(
+        &scene,
+        "{\"ev\":\"end\",\"id\":\"g1\",\"reason\":\"stop\",\"usage\":{\"prompt_tokens\":0,\"cached_tokens\":"
+        "0,"
+        "\"completion_tokens\":0,\"dropped_messages\":6},\"timings\":{\"queued_ms\":0.000,"
+        "\"prefill_ms\":0.000,\"decode_ms\":0.000,\"prefill_per_second\":0.0,\"decode_per_second\":0.0}}\n");
+    close_scene(&scene);
+}
+
 static void test_an_error_has_a_code_and_a_text(void **state) {
     (void)state;
     struct scene scene;
@@ -120,6 +137,7 @@ int main(void) {
         cmocka_unit_test(test_a_step_without_items_is_not_sent),
         cmocka_unit_test(test_the_small_events_are_as_documented),
         cmocka_unit_test(test_an_end_has_usage_and_timings),
+        cmocka_unit_test(test_messages_that_were_left_out_are_in_the_usage),
         cmocka_unit_test(test_an_error_has_a_code_and_a_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

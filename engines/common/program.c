@@ -53,6 +53,7 @@ bool program_init(struct program *program, const char *engine, int n_args, char 
         return false;
     }
     signal(SIGPIPE, SIG_IGN); /* a server that is gone is seen as a failed write */
+    signal(SIGXFSZ, SIG_IGN); /* so is a file that may not grow */
     /* Events go to a private descriptor, so that a library that prints to standard output cannot break the protocol. */
     int fd_out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
     if (fd_out < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {

@@ -169,6 +169,17 @@ static void carry_out(struct fake *fake, struct command *command) {
             refuse_without_model(fake, command);
         }
         break;
+    case COMMAND_PREFILL:
+        is_kept = fake->state == FAKE_READY;
+        if (is_kept) {
+            speeches_add_draft(&fake->speeches, command);
+        } else {
+            refuse_without_model(fake, command);
+        }
+        break;
+    case COMMAND_FORGET:
+        speeches_forget(&fake->speeches, command->generate.cache_key);
+        break;
     case COMMAND_CANCEL:
         if (fake->state == FAKE_READY) {
             speeches_cancel(&fake->speeches, command->id);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define INLINE_PREFIX        "fake:"
-#define DEFAULT_CONTEXT_SIZE 4096
+#define DEFAULT_CONTEXT_SIZE 8192
 #define DEFAULT_SLOTS        8
 #define MS_MAX               3600000
 
@@ -176,6 +176,7 @@ static enum status read_fields(struct script *script, const struct load_options 
         { "prompt_tokens", COMMAND_CONTEXT_TOKENS_MAX, &script->prompt_tokens },
     };
     enum status status = json_take_bool(script->json, "echo", &script->echo, fault);
+    status = status ? status : json_take_bool(script->json, "hold_drafts", &script->hold_drafts, fault);
     for (size_t i = 0; status == STATUS_OK && i < sizeof numbers / sizeof numbers[0]; i++) {
         status = take_int(script->json, numbers[i].key, numbers[i].max, numbers[i].out, fault);
     }

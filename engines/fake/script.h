@@ -62,6 +62,7 @@ struct script {
     const char *load_error_text;
     struct script_token *tokens;
     size_t n_tokens;
+    bool hold_drafts;
     bool echo;
     int count;
     int token_ms;

@@ -54,6 +54,11 @@ void speeches_deinit(struct speeches *speeches) {
         speeches->first = speech->next;
         speech_free(speech);
     }
+    while (speeches->drafts) {
+        struct command *draft = speeches->drafts;
+        speeches->drafts = draft->next;
+        command_free(draft);
+    }
     for (size_t i = 0; i < SPEECHES_KEYS_MAX; i++) {
         free(speeches->memories[i].cache_key);
     }
@@ -132,6 +137,50 @@ static int count_prompt(const struct script *script, const struct generate *gene
     return n > 0 ? n : 1;
 }
 
+/* ---- Drafts ---- */
+
+static void end_draft(struct speeches *speeches, struct command *command, const char *reason) {
+    LOG_INFO("fake_draft", "id=%s reason=%s", command->id, reason);
+    events_end(speeches->events, command->id, &(struct end_report){ .reason = reason });
+    command_free(command);
+}
+
+/* Those with this id; NULL: all. */
+static void cancel_drafts(struct speeches *speeches, const char *id) {
+    for (struct command **at = &speeches->drafts; *at;) {
+        struct command *draft = *at;
+        if (id == NULL || strcmp(draft->id, id) == 0) {
+            *at = draft->next;
+            end_draft(speeches, draft, "cancelled");
+        } else {
+            at = &draft->next;
+        }
+    }
+}
+
+void speeches_add_draft(struct speeches *speeches, struct command *command) {
+    const struct generate *generate = &command->generate;
+    int n_words = count_prompt(speeches->script, generate);
+    LOG_INFO("fake_draft", "id=%s key=%s messages=%zu words=%d", command->id,
+             generate->cache_key ? generate->cache_key : "", generate->n_messages, n_words);
+    remember(speeches, generate->cache_key, n_words);
+    if (speeches->script->hold_drafts) {
+        command->next = speeches->drafts;
+        speeches->drafts = command;
+    } else {
+        end_draft(speeches, command, "stop");
+    }
+}
+
+void speeches_forget(struct speeches *speeches, const char *cache_key) {
+    struct speech_memory *memory = find_memory(speeches, cache_key);
+    LOG_INFO("fake_forget", "known=%d key=%s", memory != NULL, cache_key ? cache_key : "");
+    if (memory) {
+        free(memory->cache_key);
+        memory->cache_key = NULL;
+    }
+}
+
 /* Moves behind the prefix and looks whether there is room. Sets `reason` when there is nothing to say. */
 static void prepare(const struct script *script, struct speech *speech) {
     const struct generate *generate = &speech->command->generate;
@@ -156,6 +205,7 @@ static void prepare(const struct script *script, struct speech *speech) {
 void speeches_add(struct speeches *speeches, struct command *command) {
     struct speech *speech = mem_alloc(sizeof *speech);
     const struct generate *generate = &command->generate;
+    cancel_drafts(speeches, NULL);
     speech->command = command;
     speech->queued_ns = clock_now_ns();
     speech->message = generate->messages[generate->n_messages - 1].content;
@@ -183,6 +233,7 @@ void speeches_add(struct speeches *speeches, struct command *command) {
 }
 
 void speeches_cancel(struct speeches *speeches, const char *id) {
+    cancel_drafts(speeches, id);
     for (struct speech *speech = speeches->first; speech; speech = speech->next) {
         if (speech->state == SPEECH_ENDED || (id && strcmp(speech->command->id, id) != 0)) {
             continue;

@@ -28,7 +28,8 @@ struct speech_memory {
 struct speeches {
     struct events *events;
     const struct script *script;
-    struct speech *first; /* in the order they came */
+    struct speech *first;   /* in the order they came */
+    struct command *drafts; /* that are held */
     int n_active;
     int n_queued;
     uint64_t next_step_ns;
@@ -40,6 +41,13 @@ void speeches_init(struct speeches *speeches, struct events *events, const struc
 void speeches_deinit(struct speeches *speeches);
 
 void speeches_add(struct speeches *speeches, struct command *command);
+
+/* speeches_add_draft takes a `prefill`: what it says counts as cached for its conversation. With hold_drafts it ends with the next
+ * generation or a cancel only. */
+void speeches_add_draft(struct speeches *speeches, struct command *command);
+
+/* speeches_forget: nothing is cached of this conversation. */
+void speeches_forget(struct speeches *speeches, const char *cache_key);
 
 /* speeches_cancel: an unknown id is ignored ([E16]). NULL cancels all. */
 void speeches_cancel(struct speeches *speeches, const char *id);

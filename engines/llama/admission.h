@@ -1,7 +1,8 @@
 /* admission.h - who is let into the cache, and who waits.
  *
  * A generation gets a slot when its whole prompt and a fair share for its answer have room beside those of all that are inside, so
- * that prefill never waits for itself and those inside seldom cut each other short. What several of them share counts once. Those who wait are let in strictly in order.
+ * that prefill never waits for itself and those inside seldom cut each other short. What several of them share counts once.
+ * Drafts are let in when there is nothing else. Those who wait are let in strictly in order.
  *
  * Owner   the scheduler.
  * Thread  one.

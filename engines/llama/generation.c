@@ -1,5 +1,7 @@
 #include "generation.h"
 
+#include "fetch.h"
+#include "overflow.h"
 #include "prefix.h"
 
 #include "base/clock.h"
@@ -40,44 +42,53 @@ static void check_fits(struct generation *generation, const struct model *model)
 
 static void prepare_prompt(struct generation *generation, const struct model *model) {
     const struct generate *generate = &generation->command->generate;
-    struct chat_prompt prompt;
+    struct overflow_prompt prompt;
     struct fault fault;
-    enum status status =
-        chat_format_render(model->format, generate->messages, generate->n_messages, &prompt, &fault);
-    if (status == STATUS_OK) {
-        generation->prompt =
-            model_tokenize(model, prompt.text, prompt.size, true, true, &generation->n_prompt);
-    }
+    enum status status = overflow_render(model, generate, &prompt, &fault);
+    generation->prompt = prompt.tokens;
+    generation->n_prompt = prompt.n_tokens;
+    generation->n_dropped = (int)prompt.n_dropped;
     if (status) {
         generation_fail(generation, ERROR_BAD_REQUEST, fault.text);
     } else if (generation->prompt == NULL || generation->n_prompt == 0) {
         generation_fail(generation, ERROR_INTERNAL, "the prompt could not be turned into tokens");
     }
     generation->n_conversation = generation->n_prompt;
-    init_piece(generation, &prompt);
-    chat_prompt_deinit(&prompt);
+    init_piece(generation, &prompt.chat);
+    chat_prompt_deinit(&prompt.chat);
     if (generation->reason == NULL) {
         prefix_take(generation, model);
     }
     check_fits(generation, model);
 }
 
-struct generation *generation_new(const struct model *model, struct command *command) {
-    struct generation *generation = mem_alloc(sizeof *generation);
-    const struct generate *generate = &command->generate;
-    generation->command = command;
-    generation->queued_ns = clock_now_ns();
-    generation->batch_output = -1;
+void generation_prepare(struct generation *generation, const struct model *model) {
+    const struct generate *generate = &generation->command->generate;
     prepare_prompt(generation, model);
     generation->sampler = sampler_new(model, &generate->sampling, generate->ignore_eos);
     int n_noted = generation->is_replayed ? generation->n_conversation : generation->n_prompt;
     for (int i = 0; i < n_noted; i++) {
         sampler_note_token(generation->sampler, generation->prompt[i]);
     }
+}
+
+struct generation *generation_new(const struct model *model, struct command *command) {
+    struct generation *generation = mem_alloc(sizeof *generation);
+    generation->command = command;
+    generation->is_draft = command->op == COMMAND_PREFILL;
+    generation->queued_ns = clock_now_ns();
+    generation->batch_output = -1;
+    if (!generation->is_draft) {
+        generation_prepare(generation, model);
+    } else if (!model->can_cut) {
+        generation->reason =
+            "stop"; /* what is typed on could not use it, and the conversation would be lost */
+    }
     return generation;
 }
 
 void generation_free(struct generation *generation) {
+    fetch_free(generation->fetch);
     sampler_free(generation->sampler);
     piece_deinit(&generation->piece);
     free(generation->prompt);
@@ -180,6 +191,7 @@ void generation_report(const struct generation *generation, struct events *event
         .error = strcmp(generation->reason, "error") == 0 ? &generation->error : NULL,
         .n_prompt = generation->n_prompt,
         .n_cached = generation->n_cached,
+        .n_dropped = generation->n_dropped,
         .n_completion = generation->n_sampled,
         .queued_ms = ms_between(generation->queued_ns, started),
         .prefill_ms = ms_between(generation->started_ns, first),

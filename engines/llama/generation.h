@@ -18,9 +18,12 @@
 
 enum generation_state { GENERATION_QUEUED, GENERATION_PREFILL, GENERATION_DECODING, GENERATION_ENDED };
 
+struct fetch;
+
 struct generation {
     struct generation *next;
     struct command *command;
+    bool is_draft; /* nobody has sent it yet: its prompt is computed, and that is all */
     enum generation_state state;
     struct slot *slot; /* NULL while queued */
     struct sampler *sampler;
@@ -28,10 +31,12 @@ struct generation {
     llama_token *prompt; /* the conversation, then the prefix ([E21]) */
     int n_prompt;        /* of both */
     int n_conversation;
-    bool is_stepwise; /* the prefix is computed token by token, as it was when it was said */
-    bool is_replayed; /* and its tokens are drawn again, for the random numbers behind them */
+    int n_dropped;             /* messages that are left out of it (overflow.h) */
+    bool is_stepwise;          /* the prefix is computed token by token, as it was when it was said */
+    bool is_replayed;          /* and its tokens are drawn again, for the random numbers behind them */
     struct generation *leader; /* computes the beginning of this prompt too (sharing.h); NULL: none */
     int n_shared;              /* the tokens that the leader has, or will have */
+    struct fetch *fetch;       /* more of the prompt is on its way from the disk; NULL: nothing */
     int n_cached;
     int n_sampled;
     int position;       /* in the queue, as last told */
@@ -47,10 +52,13 @@ struct generation {
     llama_token sampled; /* and not said yet */
 };
 
-/* generation_new renders and tokenizes the prompt. When that fails, or it does not fit, or the prefix is a whole answer, `reason` is
- * set: end it. */
+/* generation_new prepares the generation, but for a draft: that is done when its turn has come. */
 struct generation *generation_new(const struct model *model, struct command *command);
 void generation_free(struct generation *generation);
+
+/* generation_prepare renders and tokenizes the prompt. When that fails, or it does not fit, or the prefix is a whole answer, `reason` is
+ * set: end it. */
+void generation_prepare(struct generation *generation, const struct model *model);
 
 /* generation_is_in_decode: it has a slot, and its next token is known: it was sampled, or it belongs to a prefix that is said again. */
 bool generation_is_in_decode(const struct generation *generation);

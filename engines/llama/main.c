@@ -9,6 +9,7 @@
  */
 #include "backend.h"
 #include "inspect.h"
+#include "kv_folder.h"
 #include "model.h"
 #include "scheduler.h"
 
@@ -21,6 +22,10 @@
 
 #define PROGRESS_INTERVAL_MS 50 /* at most 20 a second ([E7]) */
 #define ABANDON_TIMEOUT_MS   2000
+/* With MODEL_CLOSE_MS less than what the server waits after `unload`. */
+#define FLUSH_MS 500
+/* A wait for the disk ends with its answer; this is only so that a lost one would not hang the engine. */
+#define DISK_WAIT_MS 1000
 
 enum engine_state { ENGINE_EMPTY, ENGINE_LOADING, ENGINE_READY, ENGINE_GONE };
 
@@ -45,9 +50,7 @@ static bool must_stop(void *ctx) {
     struct inbox *inbox = &engine->program.inbox;
     inbox_collect(inbox);
     for (const struct command *command = inbox->kept; command; command = command->next) {
-        bool is_cancel =
-            command->op == COMMAND_CANCEL && scheduler_can_give_up(&engine->scheduler, command->id);
-        if (is_cancel || command->op == COMMAND_UNLOAD) {
+        if (command->op == COMMAND_UNLOAD || scheduler_can_give_up(&engine->scheduler, command)) {
             return true;
         }
     }
@@ -83,8 +86,9 @@ static void finish_load(struct engine *engine) {
         engine->state = ENGINE_GONE;
         return;
     }
-    LOG_INFO("model_ready", "context=%d slots=%d threads=%d", engine->model->n_context,
-             engine->model->n_slots, engine->model->n_threads);
+    LOG_INFO("model_ready", "context=%d kv_type=%s slots=%d threads=%d", engine->model->n_context,
+             ggml_type_name(engine->model->plan.context.type_k), engine->model->n_slots,
+             engine->model->n_threads);
     scheduler_init(&engine->scheduler, engine->model, &engine->program.events, must_stop, engine);
     engine->state = ENGINE_READY;
     events_json(&engine->program.events, model_describe(engine->model));
@@ -119,6 +123,19 @@ static void tokenize(struct engine *engine, const struct command *command) {
     free(tokens);
 }
 
+/* What the disk has goes also without a model ([E32]). */
+static void forget(struct engine *engine, const struct command *command) {
+    const char *cache_key = command->generate.cache_key;
+    if (engine->state == ENGINE_READY) {
+        keep_forget(&engine->scheduler.keep, cache_key);
+    }
+    bool has_store = engine->state == ENGINE_READY && engine->scheduler.keep.store;
+    if (command->load.cache_dir && !has_store) {
+        struct kv_id owner = keep_owner(cache_key);
+        kv_folder_forget(command->load.cache_dir, &owner, NULL);
+    }
+}
+
 static void unload(struct engine *engine) {
     if (engine->state == ENGINE_READY) {
         scheduler_cancel(&engine->scheduler, NULL);
@@ -129,7 +146,8 @@ static void unload(struct engine *engine) {
 /* Carries out one command and disposes of it. */
 static void carry_out(struct engine *engine, struct command *command) {
     bool is_ready = engine->state == ENGINE_READY;
-    bool needs_model = command->op == COMMAND_GENERATE || command->op == COMMAND_TOKENIZE;
+    bool needs_model =
+        command->op == COMMAND_GENERATE || command->op == COMMAND_TOKENIZE || command->op == COMMAND_PREFILL;
     if (needs_model && !is_ready) {
         refuse(engine, command, ERROR_BAD_REQUEST, "no model is loaded: send load first");
         command_free(command);
@@ -137,6 +155,7 @@ static void carry_out(struct engine *engine, struct command *command) {
     }
     switch (command->op) {
     case COMMAND_GENERATE:
+    case COMMAND_PREFILL:
         scheduler_add(&engine->scheduler, command);
         return; /* it owns the command now */
     case COMMAND_LOAD:
@@ -150,6 +169,9 @@ static void carry_out(struct engine *engine, struct command *command) {
         break;
     case COMMAND_TOKENIZE:
         tokenize(engine, command);
+        break;
+    case COMMAND_FORGET:
+        forget(engine, command);
         break;
     case COMMAND_CANCEL:
         if (is_ready) {
@@ -180,6 +202,19 @@ static void advance_load(struct engine *engine) {
     channel_wait(&engine->program.channel, model_load_fd(engine->load), PROGRESS_INTERVAL_MS);
 }
 
+static void step(struct engine *engine) {
+    scheduler_step(&engine->scheduler);
+    if (engine->scheduler.is_waiting && scheduler_has_work(&engine->scheduler)) {
+        channel_wait(&engine->program.channel, scheduler_fd(&engine->scheduler), DISK_WAIT_MS);
+    }
+}
+
+static void rest(struct engine *engine) {
+    bool is_ready = engine->state == ENGINE_READY;
+    int wait_ms = is_ready ? scheduler_rest(&engine->scheduler) : -1;
+    channel_wait(&engine->program.channel, is_ready ? scheduler_fd(&engine->scheduler) : -1, wait_ms);
+}
+
 static void run(struct engine *engine) {
     for (;;) {
         take_commands(engine);
@@ -189,11 +224,11 @@ static void run(struct engine *engine) {
         if (engine->state == ENGINE_LOADING) {
             advance_load(engine);
         } else if (engine->state == ENGINE_READY && scheduler_has_work(&engine->scheduler)) {
-            scheduler_step(&engine->scheduler);
+            step(engine);
         } else if (inbox_is_done(&engine->program.inbox)) {
             return;
         } else {
-            channel_wait(&engine->program.channel, -1, -1);
+            rest(engine);
         }
     }
 }
@@ -203,6 +238,8 @@ static void shut_down(struct engine *engine) {
         _exit(0); /* a library call that cannot be interrupted; the process gives everything back */
     }
     if (engine->model) {
+        scheduler_cancel(&engine->scheduler, NULL);
+        scheduler_flush(&engine->scheduler, FLUSH_MS);
         scheduler_deinit(&engine->scheduler);
         model_close(engine->model);
     }

@@ -2,6 +2,8 @@
 
 #include "backend.h"
 #include "inspect.h"
+#include "kv_store.h"
+#include "model_id.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,12 +20,15 @@
 
 #define PROGRESS_SCALE 10000
 
+/* The first prompt should find what is on the disk; it has had the whole load to look. */
+#define STORE_WAIT_MS 300
+
 struct model_load {
     pthread_t thread;
     int fd_over;
     char *path;
-    struct load_options options;
-    atomic_int progress; /* of PROGRESS_SCALE */
+    struct load_options options; /* cache_dir is our own */
+    atomic_int progress;         /* of PROGRESS_SCALE */
     atomic_bool is_cancelled;
     struct model *model; /* NULL: failed, see error */
     struct engine_error error;
@@ -44,7 +49,10 @@ static bool should_abort(void *ctx) {
 static void explain_library_error(struct model_load *load, const char *what) {
     const char *last = backend_last_error();
     bool is_memory = strstr(last, "alloc") || strstr(last, "memory");
-    if (is_memory) {
+    if (strstr(last, "cache type")) {
+        engine_error_set(&load->error, ERROR_BAD_REQUEST,
+                         "the cache of %.160s cannot have 8 bits (%.160s): choose f16", load->path, last);
+    } else if (is_memory) {
         engine_error_set(&load->error, ERROR_NO_MEMORY,
                          "not enough memory for %s of %.160s: %.160s; choose a smaller context or model",
                          what, load->path, last);
@@ -54,13 +62,35 @@ static void explain_library_error(struct model_load *load, const char *what) {
     }
 }
 
+static bool make_plan(struct model_load *load, struct model *model) {
+    model->n_slots = load->options.slots > 0 ? load->options.slots : MODEL_SLOTS_DEFAULT;
+    return plan_make(load->path, &load->options, model->n_slots, &model->plan, &load->error) == STATUS_OK;
+}
+
+/* All that changes the bytes of a state, beside the model: what is kept under other parameters is of no use. */
+static struct kv_id cache_params(const struct model *model) {
+    const struct llama_context_params *context = &model->plan.context;
+    char text[256];
+    int n = snprintf(text, sizeof text, "%s %d %d %d %u", llama_version(), (int)context->type_k,
+                     (int)context->type_v, (int)context->flash_attn_type, context->n_ctx);
+    return kv_id_of(text, (size_t)n);
+}
+
+/* What is on the disk is looked at while the weights are loaded. */
+static void open_store(struct model_load *load, struct model *model, const struct kv_id *stamp) {
+    if (load->options.cache_dir) {
+        model->store = kv_store_open(&(struct kv_store_options){ .folder = load->options.cache_dir,
+                                                                 .bytes_max = load->options.cache_bytes,
+                                                                 .model_path = load->path,
+                                                                 .stamp = *stamp,
+                                                                 .params = cache_params(model) });
+    }
+}
+
 static bool open_weights(struct model_load *load, struct model *model) {
-    struct llama_model_params params = llama_model_default_params();
+    struct llama_model_params params = model->plan.model;
     params.progress_callback = on_progress;
     params.progress_callback_user_data = load;
-    if (load->options.gpu_layers >= 0) {
-        params.n_gpu_layers = load->options.gpu_layers;
-    }
     model->weights = llama_model_load_from_file(load->path, params);
     if (model->weights == NULL) {
         explain_library_error(load, "the weights");
@@ -76,31 +106,23 @@ static bool open_weights(struct model_load *load, struct model *model) {
     return true;
 }
 
-static int choose_context(const struct model_load *load, const struct model *model) {
+static int choose_context(const struct model *model) {
     int n_train = llama_model_n_ctx_train(model->weights);
-    if (load->options.context_size > 0) {
-        return load->options.context_size;
+    if (model->plan.context.n_ctx > 0) {
+        return (int)model->plan.context.n_ctx;
     }
-    return n_train > 0 && n_train < MODEL_CONTEXT_TOKENS_DEFAULT ? n_train : MODEL_CONTEXT_TOKENS_DEFAULT;
+    return n_train > 0 && n_train < PLAN_CONTEXT_TOKENS ? n_train : PLAN_CONTEXT_TOKENS;
 }
 
 static bool open_context(struct model_load *load, struct model *model) {
-    struct llama_context_params params = llama_context_default_params();
-    model->n_slots = load->options.slots > 0 ? load->options.slots : MODEL_SLOTS_DEFAULT;
+    struct llama_context_params params = model->plan.context;
     model->n_threads = backend_choose_threads(load->options.threads);
     model->has_fixed_threads = load->options.threads > 0;
     model->budget_ms = load->options.step_ms;
-    model->n_context = choose_context(load, model);
+    model->n_context = choose_context(model);
     params.n_ctx = (uint32_t)model->n_context;
-    params.n_batch = MODEL_BATCH_TOKENS_MAX;
-    params.n_ubatch = MODEL_BATCH_TOKENS_MAX;
-    params.n_seq_max = (uint32_t)model->n_slots;
-    /* Logits for one token of each slot at most: for all tokens of a batch they would take 100 MB and more. */
-    params.n_outputs_max = (uint32_t)model->n_slots;
     params.n_threads = model->n_threads;
     params.n_threads_batch = model->n_threads;
-    params.kv_unified = true;
-    params.no_perf = true;
     params.abort_callback = should_abort;
     params.abort_callback_data = load;
     model->context = llama_init_from_model(model->weights, params);
@@ -125,7 +147,8 @@ static bool open_context(struct model_load *load, struct model *model) {
     return true;
 }
 
-/* One token through the whole model: pages and buffers are touched before the first person waits for them. */
+/* One token through the whole model, twice: pages and buffers are touched before the first person waits for them. The second one says
+ * what a token takes of time and of the cache. */
 static bool warm_up(struct model_load *load, struct model *model) {
     llama_token token = llama_vocab_bos(model->vocab);
     if (token == LLAMA_TOKEN_NULL) {
@@ -135,14 +158,16 @@ static bool warm_up(struct model_load *load, struct model *model) {
         uint64_t began_ns = clock_now_ns();
         int failed = llama_decode(model->context, llama_batch_get_one(&token, 1));
         llama_synchronize(model->context);
-        model->step_ms = (double)(clock_now_ns() - began_ns) / 1e6;
-        llama_memory_clear(model->memory, true);
         if (failed) {
             engine_error_set(&load->error, ERROR_INTERNAL, "%.160s cannot compute one token (%d): %.200s",
                              load->path, failed, backend_last_error());
             return false;
         }
+        model->step_ms = (double)(clock_now_ns() - began_ns) / 1e6;
+        size_t n_bytes = llama_state_seq_get_size(model->context, 0);
+        model->token_bytes = round == 0 ? n_bytes : n_bytes - model->token_bytes;
     }
+    llama_memory_clear(model->memory, true);
     return true;
 }
 
@@ -170,16 +195,34 @@ static bool open_format(struct model_load *load, struct model *model) {
     return true;
 }
 
+/* What was loaded must be what the store takes it for. */
+static void check_store(const struct model_load *load, struct model *model, const struct kv_id *stamp) {
+    struct kv_id now = model_id_stamp(load->path);
+    if (model->store && !kv_id_equals(&now, stamp)) {
+        LOG_WARN("kv_disk_off", "reason=the model file was replaced during the load");
+        kv_store_close(model->store, 0);
+        model->store = NULL;
+    }
+}
+
 static void *run_load(void *ctx) {
     struct model_load *load = ctx;
     struct model *model = mem_alloc(sizeof *model);
-    bool is_good = inspect_check_file(load->path, NULL, &load->error) == STATUS_OK &&
-                   open_weights(load, model) && open_context(load, model) && open_format(load, model) &&
-                   warm_up(load, model);
+    bool is_good = inspect_check_file(load->path, NULL, &load->error) == STATUS_OK && make_plan(load, model);
+    if (is_good) {
+        struct kv_id stamp = model_id_stamp(load->path);
+        open_store(load, model, &stamp);
+        is_good = open_weights(load, model) && open_context(load, model) && open_format(load, model) &&
+                  warm_up(load, model);
+        check_store(load, model, &stamp);
+    }
     if (is_good) {
         /* The load is over for good: its memory must not be asked any more. */
         llama_set_abort_callback(model->context, NULL, NULL);
         find_end_tokens(model);
+        if (model->store) {
+            kv_store_wait(model->store, STORE_WAIT_MS);
+        }
         load->model = model;
     } else {
         model_close(model);
@@ -194,6 +237,7 @@ struct model_load *model_load_begin(const struct command *command) {
     struct model_load *load = mem_alloc(sizeof *load);
     load->path = mem_copy_string(command->model);
     load->options = command->load;
+    load->options.cache_dir = mem_copy_string(command->load.cache_dir);
     load->fd_over = eventfd(0, EFD_CLOEXEC);
     int failed = pthread_create(&load->thread, NULL, run_load, load);
     assert(load->fd_over >= 0 && !failed);
@@ -222,6 +266,7 @@ struct model *model_load_finish(struct model_load *load, struct engine_error *er
     struct model *model = load->model;
     *error = load->error;
     close(load->fd_over);
+    free((char *)(uintptr_t)load->options.cache_dir);
     free(load->path);
     free(load);
     return model;
@@ -241,6 +286,7 @@ void model_close(struct model *model) {
     if (model == NULL) {
         return;
     }
+    kv_store_close(model->store, MODEL_CLOSE_MS);
     chat_format_free(model->format);
     if (model->context) {
         llama_free(model->context);
@@ -253,18 +299,32 @@ void model_close(struct model *model) {
     free(model);
 }
 
-/* Keys and values of all layers in 16 bits, as the context was made. */
-static json_int_t kv_bytes(const struct model *model) {
-    json_int_t n_layer = llama_model_n_layer(model->weights);
-    json_int_t n_head = llama_model_n_head(model->weights);
-    json_int_t head_size = n_head > 0 ? llama_model_n_embd(model->weights) / n_head : 0;
-    return 2 * 2 * n_layer * head_size * llama_model_n_head_kv(model->weights) * llama_n_ctx(model->context);
-}
-
 static void read_meta(const struct model *model, const char *key, char *out, size_t n_bytes) {
     if (llama_model_meta_val_str(model->weights, key, out, n_bytes) < 0) {
         out[0] = '\0';
     }
+}
+
+/* What the context takes, and what it was chosen from ([E34]). */
+static json_t *describe_memory(const struct model *model) {
+    const struct llama_context_params *context = &model->plan.context;
+    /* Left to the library, it is on where the device of a layer can do it: the processor can. */
+    bool is_open = context->flash_attn_type == LLAMA_FLASH_ATTN_TYPE_AUTO && llama_supports_gpu_offload();
+    bool is_off = context->flash_attn_type == LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    const char *attention = is_open ? "auto" : is_off ? "off" : "on";
+    int n_layers = llama_model_n_layer(model->weights) + 1; /* and the output */
+    int n_wanted = model->plan.model.n_gpu_layers;
+    int n_gpu_layers = !llama_supports_gpu_offload()         ? 0
+                       : n_wanted < 0 || n_wanted > n_layers ? n_layers
+                                                             : n_wanted;
+    json_t *memory =
+        json_pack("{s:I, s:I, s:s, s:s, s:i}", "weights_bytes", (json_int_t)llama_model_size(model->weights),
+                  "kv_bytes", (json_int_t)model->token_bytes * model->n_context, "kv_type",
+                  ggml_type_name(context->type_k), "flash_attention", attention, "gpu_layers", n_gpu_layers);
+    if (model->plan.available_bytes < INT64_MAX) {
+        json_object_set_new(memory, "available_bytes", json_integer((json_int_t)model->plan.available_bytes));
+    }
+    return memory;
 }
 
 json_t *model_describe(const struct model *model) {
@@ -279,9 +339,9 @@ json_t *model_describe(const struct model *model) {
                              (json_int_t)llama_model_size(model->weights), "context_size", model->n_context,
                              "context_train", llama_model_n_ctx_train(model->weights), "vocab_size",
                              model->n_vocab, "chat_template", chat_format_is_own(model->format));
-    return json_pack("{s:s, s:o, s:i, s:i, s:{s:I, s:I}}", "ev", "ready", "model", info, "slots",
-                     model->n_slots, "threads", model->n_threads, "memory", "weights_bytes",
-                     (json_int_t)llama_model_size(model->weights), "kv_bytes", kv_bytes(model));
+    json_t *memory = describe_memory(model);
+    return json_pack("{s:s, s:o, s:i, s:i, s:o}", "ev", "ready", "model", info, "slots", model->n_slots,
+                     "threads", model->n_threads, "memory", memory);
 }
 
 llama_token *model_tokenize(const struct model *model, const char *text, size_t n_bytes, bool add_special,

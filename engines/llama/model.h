@@ -12,6 +12,7 @@
 #define RUNNEL_ENGINES_LLAMA_MODEL_H
 
 #include "chat_format.h"
+#include "plan.h"
 
 #include "common/command.h"
 #include "common/events.h"
@@ -19,12 +20,13 @@
 #include <llama.h>
 #include <stdbool.h>
 
-/* A context of the model's own size, but not more than this unless it is asked for. */
-#define MODEL_CONTEXT_TOKENS_DEFAULT 8192
-#define MODEL_SLOTS_DEFAULT          32
+#define MODEL_SLOTS_DEFAULT 32
 
 /* The most tokens of one llama_decode: a prefill chunk and one token of each slot. */
-#define MODEL_BATCH_TOKENS_MAX 512
+#define MODEL_BATCH_TOKENS_MAX PLAN_BATCH_TOKENS
+
+/* At the end what waits to be written to the disk is, for so long. */
+#define MODEL_CLOSE_MS 1000
 
 struct model {
     struct llama_model *weights;
@@ -33,6 +35,8 @@ struct model {
     llama_memory_t memory;
     struct chat_format *format;
     struct ggml_threadpool *threads;
+    struct kv_store *store;  /* the KV cache on disk; NULL: none */
+    struct plan plan;        /* how it was loaded */
     llama_token *end_tokens; /* the tokens that end a generation */
     int n_end_tokens;
     int n_vocab;
@@ -42,8 +46,9 @@ struct model {
     bool has_fixed_threads; /* and always: somebody has set them */
     double step_ms;         /* one token, measured after the load */
     double budget_ms;       /* the longest step while an answer is said, as set; 0: automatic */
-    int n_window;           /* tokens that a layer with a sliding window looks back; 0: there is no such layer */
-    bool can_cut;           /* the cache can drop the tail of a sequence, and copy its beginning */
+    size_t token_bytes;     /* of the cache, for one token */
+    int n_window; /* tokens that a layer with a sliding window looks back; 0: there is no such layer */
+    bool can_cut; /* the cache can drop the tail of a sequence, and copy its beginning */
 };
 
 struct model_load;

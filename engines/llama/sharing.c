@@ -16,8 +16,10 @@ static int count_reusable(const struct generation *generation) {
 
 /* `earlier`: a comes before b in the list. */
 static bool is_ahead(const struct generation *a, const struct generation *b, bool earlier) {
-    int difference = a->slot->n_tokens - b->slot->n_tokens;
-    return difference > 0 || (difference == 0 && earlier);
+    if (a->slot->n_tokens != b->slot->n_tokens) {
+        return a->slot->n_tokens > b->slot->n_tokens;
+    }
+    return a->n_prompt != b->n_prompt ? a->n_prompt < b->n_prompt : earlier;
 }
 
 static void find_leader(struct generation *first, struct generation *generation) {
@@ -52,12 +54,25 @@ int sharing_follow(struct generation *generation, struct slots *slots) {
     if (leader == NULL) {
         return 0;
     }
-    int n_gained = slots_extend(slots, generation->slot, generation->prompt, generation_count_reusable(generation));
+    int n_gained = 0;
+    const struct slot *slot = generation->slot;
+    if (leader->slot->n_tokens > slot->n_tokens) {
+        n_gained =
+            slots_extend(slots, generation->slot, generation->prompt, generation_count_reusable(generation));
+    }
     generation->n_cached += n_gained;
-    if (leader->slot->n_tokens >= generation->n_shared) {
+    if (leader->slot->n_tokens >= generation->n_shared || slot->n_tokens >= generation->n_shared) {
         generation->leader = NULL;
     }
     return n_gained;
+}
+
+void sharing_leave(struct generation *first, const struct generation *leaving, struct slots *slots) {
+    for (struct generation *generation = first; generation; generation = generation->next) {
+        if (generation->leader == leaving) {
+            sharing_follow(generation, slots);
+        }
+    }
 }
 
 bool sharing_waits(const struct generation *generation) {

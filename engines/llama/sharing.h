@@ -2,7 +2,8 @@
  *
  * Each prompt that is being computed may have a leader: one that is ahead of it and has more of its beginning to come. It waits where
  * the leader was when it last looked, takes over what the leader has computed after each step, and goes on by itself behind the common
- * part, or when its leader is gone. To be ahead means more tokens, or as many and an earlier place in the list, so nobody waits in a circle.
+ * part, or when its leader is gone. To be ahead means more tokens; of as many, a shorter prompt, so that none waits for one that the policy
+ * takes later; and of those an earlier place in the list. So nobody waits in a circle.
  *
  * Thread  one.
  * Memory  none of its own: `leader` and `n_shared` of the generations.
@@ -14,6 +15,9 @@
 
 /* sharing_find_leaders: after a generation got its slot, or lost it. */
 void sharing_find_leaders(struct generation *first);
+
+/* sharing_leave: before a generation gives its slot back, those that follow it take over what it has computed. */
+void sharing_leave(struct generation *first, const struct generation *leaving, struct slots *slots);
 
 /* sharing_follow takes over what the leader has computed: before a step is put together. Returns the number of tokens gained. */
 int sharing_follow(struct generation *generation, struct slots *slots);

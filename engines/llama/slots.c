@@ -1,5 +1,6 @@
 #include "slots.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -100,8 +101,8 @@ static int common_prefix(const struct slot *slot, const llama_token *prompt, int
 static bool has_window(const struct slots *slots, const struct slot *slot, int n) {
     const struct model *model = slots->model;
     int n_needed_from = n - model->n_window;
-    return model->n_window == 0 || llama_memory_seq_pos_min(model->memory, slot->id) <=
-                                       (n_needed_from > 0 ? n_needed_from : 0);
+    return model->n_window == 0 ||
+           llama_memory_seq_pos_min(model->memory, slot->id) <= (n_needed_from > 0 ? n_needed_from : 0);
 }
 
 /* How much of the prompt the slot can give; the last token of a prompt is always computed. */
@@ -179,7 +180,11 @@ struct slot *slots_take(struct slots *slots, const char *cache_key, const llama_
     if (slot == NULL) {
         return NULL;
     }
-    truncate_slot(slots, slot, count_usable(slots, slot, prompt, n_prompt));
+    int n_kept = count_usable(slots, slot, prompt, n_prompt);
+    if (n_kept < slot->n_tokens && slots->on_evict) {
+        slots->on_evict(slots->ctx, slot);
+    }
+    truncate_slot(slots, slot, n_kept);
     slot->n_sent = min(slots_count_sent(slot), slot->n_tokens);
     bool is_shared = slots->model->can_cut && source && source != slot;
     if (is_shared && n_usable >= slot->n_tokens + SLOTS_SHARED_TOKENS_MIN) {
@@ -217,6 +222,7 @@ int slots_count_sent(const struct slot *slot) {
 void slots_release(struct slots *slots, struct slot *slot) {
     slot->is_busy = false;
     slot->last_used = ++slots->clock;
+    slot->released_ms = clock_now_ms();
 }
 
 void slots_forget_key(struct slots *slots, const char *cache_key) {

@@ -32,8 +32,9 @@ struct slot {
     int n_tokens;
     int n_sent; /* of a draft: how many of its first tokens were sent or said, and not only typed */
     size_t capacity;
-    uint64_t last_used;
-    struct cells *users; /* of all slots */
+    uint64_t last_used;   /* the order of releases */
+    uint64_t released_ms; /* and the time */
+    struct cells *users;  /* of all slots */
 };
 
 struct slots {
@@ -42,7 +43,7 @@ struct slots {
     int n_slots;
     uint64_t clock;
     struct cells cells;
-    /* Told before an idle slot is emptied for room: the last moment to save it. NULL: nobody wants to know. */
+    /* Told before an idle slot loses tokens, for room or to another prompt: the last moment to save it. NULL: nobody wants to know. */
     void (*on_evict)(void *ctx, struct slot *slot);
     void *ctx;
 };

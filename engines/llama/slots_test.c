@@ -270,8 +270,8 @@ static void check_slots(const struct world *world) {
         const struct slot *slot = &world->slots.list[i];
         const struct plain *plain = &world->plain[i];
         assert_int_equal(slot->n_tokens, plain->n_tokens);
-        assert_true(plain->n_tokens == 0 ||
-                    memcmp(slot->tokens, plain->tokens, (size_t)plain->n_tokens * sizeof *plain->tokens) == 0);
+        assert_true(plain->n_tokens == 0 || memcmp(slot->tokens, plain->tokens,
+                                                   (size_t)plain->n_tokens * sizeof *plain->tokens) == 0);
         assert_int_equal(llama_memory_seq_pos_max(world->model.memory, i), plain->n_tokens - 1);
         assert_int_equal(llama_memory_seq_pos_min(world->model.memory, i), plain->n_tokens > 0 ? 0 : -1);
         for (int at = 0; at < slot->n_tokens; at++) {
@@ -374,6 +374,28 @@ static void test_room_comes_from_the_slot_that_was_not_used_for_longest(void **s
     finish(&world);
 }
 
+static void count_evict(void *ctx, struct slot *slot) {
+    int *n_tokens = ctx;
+    *n_tokens += slot->n_tokens;
+}
+
+/* Whoever saves them is told before they are gone. */
+static void test_a_slot_that_another_conversation_takes_is_told(void **state) {
+    (void)state;
+    struct world world;
+    int n_tokens = 0;
+    begin(&world);
+    world.slots.on_evict = count_evict;
+    world.slots.ctx = &n_tokens;
+    for (int i = 0; i < N_SLOTS; i++) {
+        use(&world, "a", 'a' + i, 20);
+    }
+    assert_int_equal(n_tokens, 0);
+    use(&world, "b", 'z', 20);
+    assert_int_equal(n_tokens, 20);
+    finish(&world);
+}
+
 /* Another branch of a conversation shares what is before the fork, and the first one stays. */
 static void test_a_branch_leaves_the_other_branch_alone(void **state) {
     (void)state;
@@ -422,6 +444,7 @@ static void test_a_draft_is_typed_on_in_its_own_slot(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_room_comes_from_the_slot_that_was_not_used_for_longest),
+        cmocka_unit_test(test_a_slot_that_another_conversation_takes_is_told),
         cmocka_unit_test(test_a_branch_leaves_the_other_branch_alone),
         cmocka_unit_test(test_a_draft_is_typed_on_in_its_own_slot),
         cmocka_unit_test(test_the_slots_hold_what_a_plain_model_says),

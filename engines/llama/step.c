@@ -9,6 +9,9 @@
 
 #define TELL_STEPS_NS 100000000u
 
+/* Whoever comes waits for one chunk of a draft. */
+#define DRAFT_CHUNK_TOKENS COST_TILE_TOKENS
+
 static_assert(TUNER_COUNTS_MAX <= COST_LANES_MAX, "a number of threads is a lane of the cost model");
 static_assert(COMMAND_SLOTS_MAX <= POLICY_PROMPTS_MAX, "a prompt for each slot");
 static_assert(COMMAND_SLOTS_MAX <= MODEL_BATCH_TOKENS_MAX, "a token of each slot fits into a batch");
@@ -19,7 +22,7 @@ static bool is_in_prefill(const struct generation *generation) {
 
 /* Something of it can be computed now. */
 static bool is_due(const struct generation *generation) {
-    return generation->slot && !sharing_waits(generation);
+    return generation->slot && !sharing_waits(generation) && generation->fetch == NULL;
 }
 
 /* How many tokens of the prompt are computed in chunks: all, or up to a prefix that is to be exact. */
@@ -29,8 +32,7 @@ static int count_chunked(const struct generation *generation) {
 }
 
 static bool needs_logits(const struct generation *generation, int position) {
-    int first = generation->is_replayed ? generation->n_conversation : generation->n_prompt;
-    return position + 1 >= first;
+    return !generation->is_draft && position + 1 >= generation_count_reusable(generation);
 }
 
 /* What there is to choose from; owners[i] is the generation of prompts[i]. */
@@ -81,7 +83,7 @@ static void choose(struct scheduler *scheduler, struct choice *choice) {
     view->lane_decode = tuner_choose(&scheduler->tuners[STEP_DECODE]);
     view->lane_prefill = tuner_choose(&scheduler->tuners[STEP_PREFILL]);
     view->is_probe = view->lane_prefill != scheduler->tuners[STEP_PREFILL].at;
-    view->n_tokens_max = MODEL_BATCH_TOKENS_MAX;
+    view->n_tokens_max = scheduler_has_answers(scheduler) ? MODEL_BATCH_TOKENS_MAX : DRAFT_CHUNK_TOKENS;
     choice->is_prefill = policy_choose(&scheduler->policy, view, choice->take);
     int n_decoding = view->decoding.n_tokens;
     if (choice->is_prefill && !slots_make_room(&scheduler->slots, count_taken(choice) + n_decoding)) {
@@ -165,7 +167,9 @@ static void accept_batch(struct scheduler *scheduler) {
         }
         slots_add_tokens(slot, generation->prompt + slot->n_tokens, generation->batch_count);
         tell_prefill(scheduler, generation);
-        if (slot->n_tokens == generation->n_prompt) {
+        if (slot->n_tokens == generation->n_prompt && generation->is_draft) {
+            generation->reason = "stop";
+        } else if (slot->n_tokens == generation->n_prompt) {
             generation->state = GENERATION_DECODING;
         }
     }

@@ -1,7 +1,8 @@
 """What the llama engine computes once and uses again (docs/engine-protocol.md, [E30] and on), on the real default model."""
 
 import pytest
-from engine_driver import generate
+from engine_driver import generate, model_path
+from tiny_gguf import tiny_model
 
 pytestmark = pytest.mark.real
 
@@ -54,12 +55,25 @@ def test_one_that_waits_for_a_beginning_goes_on_when_the_other_is_cancelled(load
     assert first["reason"] == "cancelled" and second["reason"] == third["reason"] == "length"
     total = second["usage"]["prompt_tokens"]
     assert computed(second) + computed(third) < total + 64
+    # Nothing that the first one had computed is computed again.
+    assert second["usage"]["cached_tokens"] >= loaded.prefills("first")[-1]["done"] - 32
+
+
+def test_a_short_prompt_does_not_wait_behind_the_long_one_that_it_begins_like(llama, tmp_path):
+    """[E26] [E30]: the shorter one computes what both begin with, before prompts of middle length. A tiny model: its tokens are bytes."""
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(tiny_model()[0])
+    llama.load(path, context_size=8192, slots=4)
+    common = "abcd" * 150
+    prompts = {"long": common + "e" * 4000, "middle": "f" * 2000, "short": common}
+    llama.send(*[generate(id, content, cache_key=id, sampling=GREEDY, max_tokens=1, ignore_eos=True) for id, content in prompts.items()])
+    llama.end_of(*prompts)
+    order = [event["id"] for event in llama.events if event["ev"] == "end"]
+    assert order == ["short", "middle", "long"]
 
 
 def test_conversations_with_one_document_share_a_context_that_could_not_hold_it_twice(llama):
     """[E30]: a shared cell counts once."""
-    from engine_driver import model_path
-
     llama.load(model_path(), context_size=1536, slots=4)
     ids = [f"s{i}" for i in range(4)]
     llama.send(*[ask(id, f"What about mill {i}?", ignore_eos=True, max_tokens=40) for i, id in enumerate(ids)])
@@ -69,13 +83,14 @@ def test_conversations_with_one_document_share_a_context_that_could_not_hold_it_
     assert max(len(event["out"]) for event in llama.events if event["ev"] == "step") == 4
 
 
-def test_a_branch_computes_only_what_is_behind_the_fork(loaded):
+def test_a_branch_computes_only_what_is_behind_the_fork(llama):
     """[E30]: and going back to the first branch computes one token."""
+    llama.load(model_path(), context_size=2048)
     start = [{"role": "system", "content": "Branch. " + DOCUMENT}]
     one = [*start, {"role": "user", "content": "Tell me of mill one."}]
     two = [*start, {"role": "user", "content": "Tell me of hill two."}]
     ends = []
     for i, messages in enumerate((one, two, one)):
-        loaded.send(generate(f"branch-{i}", messages, sampling=GREEDY, max_tokens=4, cache_key="branch"))
-        ends.append(loaded.end_of(f"branch-{i}"))
+        llama.send(generate(f"branch-{i}", messages, sampling=GREEDY, max_tokens=4, cache_key="branch"))
+        ends.append(llama.end_of(f"branch-{i}"))
     assert computed(ends[1]) < 24 and computed(ends[2]) == 1

@@ -25,16 +25,16 @@ def array(key, kind, items):
     return pair(key, ARRAY, struct.pack("<IQ", kind, len(items)) + b"".join(items))
 
 
-def metadata():
+def metadata(n_heads):
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
     numbers = {
         "block_count": 1,
         "context_length": 256,
         "embedding_length": WIDTH,
         "feed_forward_length": WIDTH,
-        "attention.head_count": 2,
-        "attention.head_count_kv": 2,
-        "rope.dimension_count": WIDTH // 2,
+        "attention.head_count": n_heads,
+        "attention.head_count_kv": n_heads,
+        "rope.dimension_count": WIDTH // n_heads,
         "vocab_size": N_VOCAB,
     }
     return [
@@ -64,10 +64,10 @@ def shapes():
     }
 
 
-def tiny_model(seed=1):
+def tiny_model(seed=1, n_heads=2):
     """The bytes of the file, and how many of them are before the weights."""
     noise = random.Random(seed)
-    pairs = metadata()
+    pairs = metadata(n_heads)
     infos, weights = b"", b""
     for name, shape in shapes().items():
         weights += b"\0" * (-len(weights) % ALIGNMENT)

@@ -25,6 +25,7 @@ LIBRARIES = [
     (r"sqlite3(ext)?\.h", ("src/store",)),
     (r"curl/.*", ("src/net", "engines/openai")),
     (r"(llama|ggml|gguf|chat|common|log|sampling|minja|nlohmann)(-[a-z]+)?(\.h|/.*)", ("engines/llama",)),
+    (r"xxhash\.h", ("engines/llama",)),
     (r"jansson\.h", ("src/base", "src/engine", "src/store", "src/chat", "src/api", "src/app", "engines/")),
     (r"cmocka\.h", ("src/", "engines/")),
 ]
