@@ -69,6 +69,9 @@ void encode_phase(json_t *out, const struct phase *phase) {
         json_object_set_new(out, "done", json_integer(phase->done));
         json_object_set_new(out, "total", json_integer(phase->total));
         json_object_set_new(out, "cached", json_integer(phase->cached));
+        if (phase->dropped > 0) {
+            json_object_set_new(out, "dropped", json_integer(phase->dropped));
+        }
     }
 }
 

@@ -238,6 +238,7 @@ bool openai_request_parse(struct openai_request *request, const json_t *body, co
                           struct openai_error *error) {
     *request = (struct openai_request){ .messages = json_array() };
     settings_copy(&request->settings, defaults);
+    request->settings.overflow = OVERFLOW_STOP; /* a program is told that its prompt does not fit [O6] */
     bool is_good = take_form(request, body, error) && take_messages(request, body, error) &&
                    take_settings(request, body, error);
     if (!is_good) {

@@ -14,6 +14,7 @@ static struct openai_request parse(const char *text) {
     struct settings defaults;
     settings_init(&defaults);
     defaults.sampler_type = SAMPLER_GREEDY;
+    defaults.overflow = OVERFLOW_DROP_OLDEST;
     json_t *body = json_loads(text, JSON_ALLOW_NUL, NULL);
     assert_non_null(body);
     struct openai_request request;
@@ -69,6 +70,7 @@ static void test_what_is_absent_or_null_is_the_default(void **state) {
         assert_false(request.stream || request.include_usage || request.settings.ignore_eos);
         assert_int_equal(request.settings.sampler_type, SAMPLER_GREEDY);
         assert_int_equal(request.settings.n_tokens_max, -1);
+        assert_int_equal(request.settings.overflow, OVERFLOW_STOP); /* [O6] */
         assert_int_equal(request.settings.seed, -1);
         assert_int_equal(request.settings.n_stops, 0);
         openai_request_deinit(&request);

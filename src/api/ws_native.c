@@ -60,9 +60,9 @@ static const struct {
     const char *type;
     enum status (*on_request)(struct native *native, const json_t *request, struct fault *fault);
 } requests[] = {
-    { "hello", on_second_hello }, { "watch", native_on_watch }, { "unwatch", native_on_unwatch },
-    { "send", native_on_send },   { "stop", native_on_stop },   { "continue", native_on_continue },
-    { "ping", on_ping },
+    { "hello", on_second_hello },       { "watch", native_on_watch }, { "unwatch", native_on_unwatch },
+    { "send", native_on_send },         { "draft", native_on_draft }, { "stop", native_on_stop },
+    { "continue", native_on_continue }, { "ping", on_ping },
 };
 
 static void on_request(struct native *native, const json_t *request) {
@@ -200,6 +200,7 @@ static void on_close(struct api_conn *conn) {
     list_remove(&native->node);
     native_watches_free(native);
     native_calls_free(native);
+    draft_free(native->draft);
     free(native);
 }
 

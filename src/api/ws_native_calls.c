@@ -1,4 +1,4 @@
-/* ws_native_calls.c - what a socket of GET /ws asks and waits for: sends, stops, and wishes to go on. */
+/* ws_native_calls.c - what a socket of GET /ws asks and waits for: sends, stops, and wishes to go on; and what is typed before a send. */
 #include "api/request.h"
 #include "api/ws_frame.h"
 #include "api/ws_native_internal.h"
@@ -109,6 +109,26 @@ static enum status check_room(const struct native *native, bool is_new, struct f
     return is_new ? native_check_watches(native, native->n_calls, fault) : STATUS_OK;
 }
 
+/* [N16] */
+enum status native_on_draft(struct native *native, const json_t *request, struct fault *fault) {
+    char conversation[ID_CONVERSATION_BYTES];
+    const char *text = NULL;
+    enum status status = request_take_conversation(request, "conversation", conversation, fault);
+    status = status ? status : request_need_string(request, "text", &text, fault);
+    if (status == STATUS_OK) {
+        native->draft = native->draft ? native->draft : draft_new(native->conn.api->chat);
+        draft_set(native->draft, conversation[0] ? conversation : NULL, text);
+    }
+    return status;
+}
+
+/* What was typed is sent. */
+static void end_draft(struct native *native) {
+    if (native->draft) {
+        draft_set(native->draft, NULL, "");
+    }
+}
+
 enum status native_on_send(struct native *native, const json_t *request, struct fault *fault) {
     char conversation[ID_CONVERSATION_BYTES];
     struct settings settings = { 0 };
@@ -118,6 +138,7 @@ enum status native_on_send(struct native *native, const json_t *request, struct 
     status = status ? status : check_room(native, conversation[0] == '\0', fault);
     status = status ? status : take_settings(native, request, &settings, fault);
     if (status == STATUS_OK) {
+        end_draft(native);
         struct native_call *call = add_call(native, conversation);
         snprintf(call->client_msg_id, sizeof call->client_msg_id, "%s", send.client_msg_id);
         send.conversation = conversation[0] ? conversation : NULL;

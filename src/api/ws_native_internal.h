@@ -12,8 +12,9 @@ struct native {
     size_t n_watches;
     struct list_node calls;
     size_t n_calls;
-    bool model_due;   /* the model changed since it was told */
-    bool storage_due; /* so did what is wrong with the disk */
+    struct draft *draft; /* what is being typed; NULL: nothing yet */
+    bool model_due;      /* the model changed since it was told */
+    bool storage_due;    /* so did what is wrong with the disk */
     bool is_greeted;
 };
 
@@ -25,6 +26,7 @@ void native_fail(struct native *native, enum status status, const char *text,
 MUST_CHECK enum status native_on_watch(struct native *native, const json_t *request, struct fault *fault);
 MUST_CHECK enum status native_on_unwatch(struct native *native, const json_t *request, struct fault *fault);
 MUST_CHECK enum status native_on_send(struct native *native, const json_t *request, struct fault *fault);
+MUST_CHECK enum status native_on_draft(struct native *native, const json_t *request, struct fault *fault);
 MUST_CHECK enum status native_on_stop(struct native *native, const json_t *request, struct fault *fault);
 MUST_CHECK enum status native_on_continue(struct native *native, const json_t *request, struct fault *fault);
 

@@ -415,6 +415,27 @@ static void test_stop_of_a_generation_opens_its_conversation(void **state) {
     assert_int_equal(world->n_abandoned, 1);
 }
 
+/* [N16] */
+static void test_what_is_typed_is_a_draft_until_it_is_sent(void **state) {
+    (void)state;
+    greet();
+    world_say("{\"type\":\"draft\",\"conversation\":\"" WORLD_NAME "\",\"text\":\"Hel\"}");
+    assert_string_equal(world->draft, WORLD_NAME "|Hel");
+    world_say("{\"type\":\"draft\",\"text\":\"Hello\"}");
+    assert_string_equal(world->draft, "|Hello");
+    world_say("{\"type\":\"draft\"}");
+    world_expect("{\"type\":\"error\",\"code\":\"bad_request\"}");
+    world_say("{\"type\":\"draft\",\"conversation\":\"x\",\"text\":\"a\"}");
+    world_expect("{\"type\":\"error\",\"code\":\"bad_request\"}");
+    assert_string_equal(world->draft, "|Hello");
+    world->next_sent = (struct chat_sent){ .status = STATUS_BUSY, .fault = "busy" };
+    world_say(SEND("\"text\":\"Hello\""));
+    assert_string_equal(world->draft, "|");
+    assert_int_equal(world->n_drafts, 1);
+    world_disconnect();
+    assert_int_equal(world->n_drafts, 0);
+}
+
 static void test_watches_are_read_in_turn(void **state) {
     (void)state;
     struct conversation *other = conversation_new(&world->hub, WORLD_OTHER, "Lakes", 2000);
@@ -593,6 +614,7 @@ int main(void) {
         TEST(test_wrong_requests_are_errors_and_the_socket_stays_open),
         TEST(test_stop_cancels_what_runs_and_is_silent_otherwise),
         TEST(test_stop_of_a_generation_opens_its_conversation),
+        TEST(test_what_is_typed_is_a_draft_until_it_is_sent),
         TEST(test_watches_are_read_in_turn),
         TEST(test_one_frame_leaves_per_upcall),
         TEST(test_unwatch_ends_the_frames),

@@ -208,6 +208,22 @@ bool chat_cancel(struct chat *chat, struct conversation *conversation) {
     return true;
 }
 
+struct draft *draft_new(struct chat *chat) {
+    (void)chat;
+    world->n_drafts++;
+    return (struct draft *)(void *)world;
+}
+
+void draft_free(struct draft *draft) {
+    world->n_drafts -= draft != NULL;
+    world->draft[0] = '\0';
+}
+
+void draft_set(struct draft *draft, const char *conversation, const char *text) {
+    assert_ptr_equal(draft, world);
+    snprintf(world->draft, sizeof world->draft, "%s|%.40s", conversation ? conversation : "", text);
+}
+
 bool chat_cancel_generation(struct chat *chat, const char *generation_id) {
     (void)chat;
     bool runs = !world->is_unread && !world->stream->is_ended &&

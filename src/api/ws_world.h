@@ -55,6 +55,8 @@ struct ws_world {
     char sent_text[64];
     char sent_conversation[ID_CONVERSATION_BYTES];
     double sent_temperature;
+    int n_drafts;
+    char draft[ID_CONVERSATION_BYTES + 48]; /* what was typed: conversation|text */
 };
 
 extern struct ws_world *world;

@@ -40,6 +40,8 @@
 #define FAREWELL_MS_MAX 1000
 /* All of a stop, the disk included. */
 #define CLOSE_MS_MAX 4600
+/* Of it for engines that write what they keep: a little more than they get before they are killed. */
+#define ENGINES_MS_MAX 2300
 
 struct app {
     struct config config;
@@ -49,6 +51,7 @@ struct app {
     struct api *api;
     char program[PATH_MAX];
     char *model_folder; /* of --model */
+    char *cache_dir;    /* of the engines, in the data folder */
     int signals;
     struct loop_watch *signal_watch;
     bool stop_asked;
@@ -151,6 +154,7 @@ static const char *extra_model_folder(const struct app *app) {
 }
 
 static void open_chat(struct app *app) {
+    app->cache_dir = mem_format("%s/kv", app->config.data);
     struct chat_options options = {
         .loop = net_loop(app->net),
         .store = app->store,
@@ -158,6 +162,7 @@ static void open_chat(struct app *app) {
         .engine_name = app->config.engine,
         .model_path = app->config.model,
         .log_level = app->config.log,
+        .cache_dir = app->cache_dir,
         .context_size = app->config.context,
         .n_threads = app->config.threads,
         .step_ms = app->config.step_ms,
@@ -270,6 +275,10 @@ static bool is_idle(const struct app *app) {
     return chat_is_idle(app->chat);
 }
 
+static bool is_quiet(const struct app *app) {
+    return chat_is_quiet(app->chat);
+}
+
 static bool is_empty(const struct app *app) {
     return net_conn_count(app->net) == 0;
 }
@@ -278,6 +287,15 @@ static void on_stop_tick(void *ctx) {
     /* Makes net_run_once return, so that run_until looks at the clock. */
     struct app *app = ctx;
     net_wake(app->net);
+}
+
+static void wait_for_engines(struct app *app, struct loop_timer *tick) {
+    uint64_t until_ms = app->stop_ms + ENGINES_MS_MAX;
+    uint64_t now_ms = clock_now_ms();
+    if (now_ms < until_ms) {
+        net_loop(app->net)->timer_set(tick, (int64_t)(until_ms - now_ms));
+        run_until(app, is_quiet, until_ms - now_ms);
+    }
 }
 
 static void stop(struct app *app) {
@@ -292,6 +310,7 @@ static void stop(struct app *app) {
     net_stop(app->net);
     loop->timer_set(ticks[1], FAREWELL_MS_MAX);
     run_until(app, is_empty, FAREWELL_MS_MAX);
+    wait_for_engines(app, ticks[1]);
     loop->timer_free(ticks[0]);
     loop->timer_free(ticks[1]);
 }
@@ -360,6 +379,7 @@ static void close_all(struct app *app) {
     }
     net_close(app->net);
     free(app->model_folder);
+    free(app->cache_dir);
     config_deinit(&app->config);
 }
 

@@ -21,6 +21,10 @@ void *mem_alloc(size_t n_bytes) {
     return mem_checked(calloc(1, n_bytes ? n_bytes : 1));
 }
 
+void *mem_try_alloc(size_t n_bytes) {
+    return malloc(n_bytes ? n_bytes : 1);
+}
+
 void *mem_resize(void *memory, size_t n_bytes) {
     return mem_checked(realloc(memory, n_bytes ? n_bytes : 1));
 }

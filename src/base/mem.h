@@ -1,7 +1,8 @@
 /* mem.h - memory that is small and ours: running out of it ends the program, which is a crash like any other: what anyone saw is there
  * after the next start (P4).
  *
- * Sizes that come from outside are bounded before they get here; docs/reliability.md lists the bounds.
+ * Sizes that come from outside are bounded before they get here; docs/reliability.md lists the bounds. A KV state, whose size is the model's,
+ * is asked for with mem_try_alloc, and goes unkept when it cannot be had.
  *
  * Thread  any. Free with free().
  */
@@ -15,6 +16,9 @@ void *mem_checked(void *memory);
 
 /* mem_alloc returns zeroed memory, never NULL. */
 void *mem_alloc(size_t n_bytes) __attribute__((malloc));
+
+/* mem_try_alloc is for sizes that come from outside: not zeroed; NULL: it cannot be had. */
+void *mem_try_alloc(size_t n_bytes) __attribute__((malloc));
 
 /* mem_resize keeps the contents; new bytes are not zeroed. Never NULL. */
 void *mem_resize(void *memory, size_t n_bytes);

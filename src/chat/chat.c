@@ -29,6 +29,7 @@ struct chat *chat_open(const struct chat_options *options) {
     list_init(&chat->turns);
     list_init(&chat->begins);
     list_init(&chat->loads);
+    list_init(&chat->drafts);
     leave_open(chat);
     load_settings(chat);
     chat->models = models_open(chat, options);
@@ -45,6 +46,7 @@ void chat_close(struct chat *chat) {
     }
     assert(chat_is_idle(chat));
     leave_close(chat);
+    forget_close(chat);
     models_close(chat->models);
     settings_deinit(&chat->settings);
     free(chat);
@@ -59,6 +61,7 @@ void chat_stop(struct chat *chat) {
     LIST_EACH(node, &chat->turns) {
         turn_stop(turn_of_node(node));
     }
+    models_leave(chat->models); /* what the engine holds goes to the disk meanwhile */
 }
 
 void chat_drain(struct chat *chat) {
@@ -68,10 +71,15 @@ void chat_drain(struct chat *chat) {
         chat->listener.on_storage(chat->listener.ctx);
     }
     turns_hold_back(chat);
+    models_sweep(chat->models);
 }
 
 bool chat_is_idle(const struct chat *chat) {
     return chat->n_turns == 0 && chat->n_calls == 0;
+}
+
+bool chat_is_quiet(const struct chat *chat) {
+    return !models_is_leaving(chat->models) && chat->forgets == NULL && chat->forgetting == NULL;
 }
 
 bool chat_is_stopping(const struct chat *chat) {
@@ -227,4 +235,5 @@ bool chat_is_running(const struct chat *chat, const char *conversation) {
 void chat_on_turn_ended(struct chat *chat, struct conversation *conversation, struct list_node *deletes) {
     chat_tell(chat, conversation, CONVERSATION_RUNNING);
     deletes_go_on(deletes);
+    drafts_on_turn_ended(chat, conversation);
 }

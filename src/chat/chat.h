@@ -55,6 +55,7 @@ struct chat_options {
     const char *model_folders[MODELS_FOLDERS_MAX]; /* the first exists; NULL ends the list */
     const char *model_path;                        /* --model; NULL: the settings', else the first file */
     const char *log_level;
+    const char *cache_dir; /* where engines keep KV states; NULL: nowhere */
     uint32_t context_size; /* --context; 0: the settings' */
     uint32_t n_threads;    /* 0: the engine chooses */
     uint32_t step_ms;      /* --step-ms; 0: the engine chooses */
@@ -76,6 +77,8 @@ void chat_drain(struct chat *chat);
  * their message: it begins with the next start. What waits behind them stays as it is until then. chat_is_idle says when that is on disk. */
 void chat_stop(struct chat *chat);
 bool chat_is_idle(const struct chat *chat);
+/* chat_is_quiet: no engine that was let go is at its end, no process of ours at work. */
+bool chat_is_quiet(const struct chat *chat);
 bool chat_is_stopping(const struct chat *chat);
 /* chat_is_left: the server stops, and no turn makes this generation: unless it has ended, the next start begins it. Its watchers are told. */
 bool chat_is_left(const struct chat *chat, const char *generation_id);
@@ -122,6 +125,18 @@ struct chat_call *chat_delete(struct chat *chat, const char *name, chat_on_done 
 
 /* chat_backup makes a copy of the whole database (store_backup). One that was abandoned is made all the same. */
 struct chat_call *chat_backup(struct chat *chat, store_on_backed_up callback, void *ctx);
+
+/* ---- Drafts ---- */
+
+/* What one client is typing: its prompt is computed before it is sent, when the engine has nothing else to do. Nobody sees it, nothing is
+ * stored; it is dropped by any reply. At most one every CHAT_DRAFT_MS. */
+#define CHAT_DRAFT_MS 200
+struct draft;
+struct draft *draft_new(struct chat *chat);
+void draft_free(struct draft *draft); /* NULL is fine */
+
+/* draft_set takes the place of what was typed before. `conversation` NULL: a new one. An empty text ends it: also when it was sent. */
+void draft_set(struct draft *draft, const char *conversation, const char *text);
 
 /* ---- Replies ---- */
 struct chat_send {

@@ -16,6 +16,9 @@ struct chat {
     size_t n_begins;
     struct list_node loads; /* conversations that the store is reading (open.c) */
     struct models *models;
+    struct list_node drafts;
+    json_t *forgets; /* deleted conversations of which the disk may have something; NULL: none */
+    struct engine_forgetting *forgetting; /* NULL: no process is at it */
     struct settings settings;
     struct chat_listener listener;
     struct loop_timer *leave_timer;
@@ -90,8 +93,8 @@ void cancel_model(struct chat *chat, const char *path);
 bool models_find(const struct models *models, const char *file_name, char out[PATH_MAX]);
 struct models *models_open(struct chat *chat, const struct chat_options *options);
 void models_close(struct models *models);
-/* models_is_left: the engine was let go. It is freed once its process is gone: look no more at it then. */
-bool models_is_left(struct models *models, struct engine *engine);
+/* models_sweep frees the engines that were let go and whose processes are gone. Outside their upcalls. */
+void models_sweep(struct models *models);
 
 /* turn.c: a reply being made (turn_internal.h) */
 /* turn_begin takes a reference to the conversation and goes on by itself; behind others of the conversation it waits for their end. */
@@ -134,6 +137,18 @@ void turns_advance(struct chat *chat);
 /* turns_hold_back stops reading the engine while the store is behind, and goes on when it is not (P8). */
 void turns_hold_back(struct chat *chat);
 extern const struct engine_handlers turn_engine_handlers;
+
+/* models_is_leaving: an engine that was let go is not gone yet. models_leave lets the one go that there is. */
+bool models_is_leaving(const struct models *models);
+void models_leave(struct models *models);
+
+/* draft.c: an answer of this conversation has ended: what is typed there meanwhile can be given to the engine. */
+void drafts_on_turn_ended(struct chat *chat, const struct conversation *conversation);
+
+/* forget.c: what engines keep of a deleted conversation, in memory and on the disk. forget_advance: an engine is gone. */
+void forget_conversation(struct chat *chat, const char *name);
+void forget_advance(struct chat *chat);
+void forget_close(struct chat *chat);
 
 /* leave.c: replies that nobody watches. leave_check: something changed about who watches, what runs, or the settings. */
 void leave_open(struct chat *chat);

@@ -449,6 +449,45 @@ const json_t *engine_model_info(const struct engine *engine) {
     return NULL;
 }
 
+const json_t *engine_memory_info(const struct engine *engine) {
+    (void)engine;
+    return NULL;
+}
+
+bool engine_draft(struct engine *engine, const struct engine_job *job) {
+    (void)engine;
+    (void)job;
+    return false;
+}
+
+void engine_cancel_draft(struct engine *engine, const char *id) {
+    (void)engine;
+    (void)id;
+}
+
+bool engine_forget(struct engine *engine, const char *cache_key) {
+    (void)engine;
+    (void)cache_key;
+    return true;
+}
+
+struct engine_forgetting *engine_forget_all(const struct loop *loop, const char *program,
+                                            const char *cache_dir, const json_t *cache_keys,
+                                            uint32_t timeout_ms, void (*on_done)(void *ctx), void *ctx) {
+    (void)loop;
+    (void)program;
+    (void)cache_dir;
+    (void)cache_keys;
+    (void)timeout_ms;
+    (void)on_done;
+    (void)ctx;
+    return NULL;
+}
+
+void engine_forget_abandon(struct engine_forgetting *forgetting) {
+    (void)forgetting;
+}
+
 uint32_t engine_context_size(const struct engine *engine) {
     (void)engine;
     return 4096;

@@ -44,6 +44,7 @@ struct phase {
     double progress;              /* LOADING: 0 to 1 */
     char stage[32];               /* LOADING */
     uint32_t done, total, cached; /* PREFILL, in tokens */
+    uint32_t dropped;             /* PREFILL: messages that are left out of the prompt */
 };
 
 struct conversation {

@@ -82,6 +82,7 @@ static bool delete_when_idle(struct deletion *deletion) {
         wait_for(deletion, deletes);
         return true;
     }
+    forget_conversation(chat, deletion->conversation);
     enum status status =
         chat->store ? store_delete_conversation(chat->store, deletion->conversation, on_deleted, deletion)
                     : STATUS_CLOSED;

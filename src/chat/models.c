@@ -106,12 +106,13 @@ json_t *models_status(const struct models *models) {
     char path[PATH_MAX];
     bool has_path = engine != NULL || models_resolve(models, NULL, path, NULL) == STATUS_OK;
     const char *shown = engine ? engine_model_path(engine) : path;
-    return json_pack("{s:b, s:s?, s:o, s:f, s:s, s:f, s:s?, s:o?, s:s?, s:I, s:I, s:I, s:s}", "loaded",
+    json_t *memory = engine && is_ready ? json_incref((json_t *)(uintptr_t)engine_memory_info(engine)) : NULL;
+    return json_pack("{s:b, s:s?, s:o, s:f, s:s, s:f, s:s?, s:o?, s:o?, s:s?, s:I, s:I, s:I, s:s}", "loaded",
                      is_ready, "model_path", has_path ? shown : NULL, "last_used", last_used(engine),
                      "memory_usage_mb", engine ? (double)engine_memory_bytes(engine) / 1e6 : 0.0, "state",
                      state, "progress", engine ? engine_load_progress(engine) : 0.0, "stage",
-                     engine && !is_ready ? engine_load_stage(engine) : NULL, "model", info, "error",
-                     *fault ? fault : NULL, "context_size",
+                     engine && !is_ready ? engine_load_stage(engine) : NULL, "model", info, "memory", memory,
+                     "error", *fault ? fault : NULL, "context_size",
                      (json_int_t)(engine ? engine_context_size(engine) : 0), "slots",
                      (json_int_t)(engine ? engine_slot_count(engine) : 0), "engine_pid",
                      (json_int_t)(engine ? engine_pid(engine) : 0), "model_folder", models_folder(models));
@@ -139,16 +140,24 @@ static void let_go(struct models *models) {
     engine_stop(engine);
 }
 
-bool models_is_left(struct models *models, struct engine *engine) {
-    for (size_t i = 0; i < models->n_leaving; i++) {
-        if (models->leaving[i] == engine) {
-            if (engine_state(engine) == ENGINE_STOPPED) {
-                free_leaving(models, i);
-            }
-            return true;
+bool models_is_leaving(const struct models *models) {
+    return models->n_leaving > 0;
+}
+
+void models_leave(struct models *models) {
+    let_go(models);
+}
+
+void models_sweep(struct models *models) {
+    size_t n_before = models->n_leaving;
+    for (size_t i = models->n_leaving; i > 0; i--) {
+        if (engine_state(models->leaving[i - 1]) == ENGINE_STOPPED) {
+            free_leaving(models, i - 1);
         }
     }
-    return false;
+    if (models->n_leaving < n_before) {
+        forget_advance(models->chat);
+    }
 }
 
 enum status models_load(struct models *models, const char *path, struct fault *fault) {
@@ -178,6 +187,10 @@ enum status models_load(struct models *models, const char *path, struct fault *f
         .n_threads = options->n_threads,
         .step_ms = options->step_ms,
         .n_gpu_layers = (int32_t)chat->settings.n_gpu_layers,
+        .kv_type = settings_kv_type(&chat->settings),
+        .flash_attention = settings_flash_attention(&chat->settings),
+        .cache_dir = options->cache_dir,
+        .cache_bytes = chat->settings.kv_disk_mb < 0 ? -1 : chat->settings.kv_disk_mb * 1000000,
         .hang_ms = options->engine_hang_ms,
         .handlers = &turn_engine_handlers,
         .ctx = chat,

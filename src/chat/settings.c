@@ -24,6 +24,10 @@ static const char *const sampler_names[] = { "Greedy", "Temperature", "Mirostat"
                                              "TopK",   "ChainFull",   NULL };
 static const char *const after_crash_names[] = { "continue", "ask", NULL };
 static const char *const when_busy_names[] = { "refuse", "queue", NULL };
+static const char *const overflow_names[] = { "stop", "drop_oldest", NULL };
+static const char *const kv_type_names[] = { "auto", "f16", "q8_0", NULL };
+static const char *const flash_attention_names[] = { "auto", "on", "off", NULL };
+static const char *const draft_prefill_names[] = { "on", "off", NULL };
 
 /* The table of docs/protocol.md part 5. */
 static const struct field fields[] = {
@@ -40,10 +44,17 @@ static const struct field fields[] = {
     { "seed", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, seed), -1, 4294967295.0, NULL },
     { "max_tokens", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, n_tokens_max), -1, 1000000, NULL },
     { "stop_tokens", KIND_STOPS, SETTINGS_SAMPLING, 0, 0, 0, NULL },
+    { "overflow", KIND_CHOICE, SETTINGS_SAMPLING, offsetof(struct settings, overflow), 0, 0, overflow_names },
     { "system_prompt", KIND_TEXT, SETTINGS_ALL, offsetof(struct settings, system_prompt), 0,
       SETTINGS_SYSTEM_PROMPT_BYTES_MAX, NULL },
-    { "context_size", KIND_INT, SETTINGS_ALL, offsetof(struct settings, context_size), 256, 1048576, NULL },
+    { "context_size", KIND_INT, SETTINGS_ALL, offsetof(struct settings, context_size), 0, 1048576, NULL },
     { "gpu_layers", KIND_INT, SETTINGS_ALL, offsetof(struct settings, n_gpu_layers), -1, 1000, NULL },
+    { "kv_type", KIND_CHOICE, SETTINGS_ALL, offsetof(struct settings, kv_type), 0, 0, kv_type_names },
+    { "flash_attention", KIND_CHOICE, SETTINGS_ALL, offsetof(struct settings, flash_attention), 0, 0,
+      flash_attention_names },
+    { "kv_disk_mb", KIND_INT, SETTINGS_ALL, offsetof(struct settings, kv_disk_mb), -1, 100000000, NULL },
+    { "draft_prefill", KIND_CHOICE, SETTINGS_ALL, offsetof(struct settings, draft_prefill), 0, 0,
+      draft_prefill_names },
     { "model_path", KIND_PATH, SETTINGS_ALL, offsetof(struct settings, model_path), 0, 4095, NULL },
     { "after_crash", KIND_CHOICE, SETTINGS_ALL, offsetof(struct settings, after_crash), 0, 0,
       after_crash_names },
@@ -67,7 +78,7 @@ void settings_init(struct settings *settings) {
         .seed = -1,
         .n_tokens_max = -1,
         .n_gpu_layers = -1,
-        .context_size = 8192,
+        .kv_disk_mb = -1,
         .detach_seconds = -1,
     };
 }
@@ -191,6 +202,19 @@ static const struct field *find_field(const char *name, enum settings_scope scop
     return NULL;
 }
 
+/* Ranges with a hole in them. */
+static enum status check_gaps(const struct settings *settings, struct fault *fault) {
+    if (settings->n_tokens_max == 0) {
+        return fault_set(fault, STATUS_INVALID, "\"max_tokens\" must be -1 (no limit) or at least 1");
+    }
+    if (settings->context_size > 0 && settings->context_size < SETTINGS_CONTEXT_MIN) {
+        return fault_set(fault, STATUS_INVALID,
+                         "\"context_size\" must be 0 (the engine chooses) or at least %d",
+                         SETTINGS_CONTEXT_MIN);
+    }
+    return STATUS_OK;
+}
+
 enum status settings_merge(struct settings *settings, const json_t *object, enum settings_scope scope,
                            struct fault *fault) {
     struct settings merged;
@@ -209,9 +233,10 @@ enum status settings_merge(struct settings *settings, const json_t *object, enum
             return status;
         }
     }
-    if (merged.n_tokens_max == 0) {
+    status = check_gaps(&merged, fault);
+    if (status) {
         settings_deinit(&merged);
-        return fault_set(fault, STATUS_INVALID, "\"max_tokens\" must be -1 (no limit) or at least 1");
+        return status;
     }
     settings_deinit(settings);
     *settings = merged;
@@ -241,11 +266,24 @@ json_t *settings_sampling_json(const struct settings *settings) {
                      "repeat_penalty", settings->repeat_penalty, "seed", (json_int_t)settings->seed);
 }
 
+const char *settings_overflow(const struct settings *settings) {
+    return overflow_names[settings->overflow];
+}
+
+const char *settings_kv_type(const struct settings *settings) {
+    return kv_type_names[settings->kv_type];
+}
+
+const char *settings_flash_attention(const struct settings *settings) {
+    return flash_attention_names[settings->flash_attention];
+}
+
 char *settings_turn_text(const struct settings *settings) {
     json_t *object = settings_sampling_json(settings);
     json_t *stop = settings_stops_json(settings);
     json_object_set_new(object, "max_tokens", json_integer(settings->n_tokens_max));
     json_object_set_new(object, "ignore_eos", json_boolean(settings->ignore_eos));
+    json_object_set_new(object, "overflow", json_string(settings_overflow(settings)));
     if (stop) {
         json_object_set_new(object, "stop", stop);
     }
@@ -283,9 +321,14 @@ json_t *settings_json(const struct settings *settings) {
     json_t *stops = settings_stops_json(settings);
     json_object_set_new(object, "max_tokens", json_integer(settings->n_tokens_max));
     json_object_set_new(object, "stop_tokens", stops ? stops : json_array());
+    json_object_set_new(object, "overflow", json_string(settings_overflow(settings)));
     json_object_set_new(object, "system_prompt", text_or_null(settings->system_prompt));
     json_object_set_new(object, "context_size", json_integer(settings->context_size));
     json_object_set_new(object, "gpu_layers", json_integer(settings->n_gpu_layers));
+    json_object_set_new(object, "kv_type", json_string(settings_kv_type(settings)));
+    json_object_set_new(object, "flash_attention", json_string(settings_flash_attention(settings)));
+    json_object_set_new(object, "kv_disk_mb", json_integer(settings->kv_disk_mb));
+    json_object_set_new(object, "draft_prefill", json_string(draft_prefill_names[settings->draft_prefill]));
     json_object_set_new(object, "model_path", text_or_null(settings->model_path));
     json_object_set_new(object, "after_crash", json_string(after_crash_names[settings->after_crash]));
     json_object_set_new(object, "when_busy", json_string(when_busy_names[settings->when_busy]));

@@ -17,6 +17,7 @@
 #define SETTINGS_STOP_BYTES_MAX          64
 #define SETTINGS_SYSTEM_PROMPT_BYTES_MAX (64u << 10)
 #define SETTINGS_DETACH_SECONDS_MAX      86400
+#define SETTINGS_CONTEXT_MIN             256
 
 enum sampler_type {
     SAMPLER_GREEDY,
@@ -29,6 +30,13 @@ enum sampler_type {
 
 /* What happens to an answer when the engine or the server dies under it. */
 enum after_crash { AFTER_CRASH_CONTINUE, AFTER_CRASH_ASK };
+
+/* What happens when a conversation is longer than the context. */
+enum overflow { OVERFLOW_STOP, OVERFLOW_DROP_OLDEST };
+
+enum kv_type { KV_TYPE_AUTO, KV_TYPE_F16, KV_TYPE_Q8_0 };
+enum flash_attention { FLASH_ATTENTION_AUTO, FLASH_ATTENTION_ON, FLASH_ATTENTION_OFF };
+enum draft_prefill { DRAFT_PREFILL_ON, DRAFT_PREFILL_OFF };
 
 /* What happens to a message that comes while an answer of its conversation is being made. */
 enum when_busy { WHEN_BUSY_REFUSE, WHEN_BUSY_QUEUE };
@@ -48,9 +56,14 @@ struct settings {
     size_t n_stops;
     bool ignore_eos;     /* only for one call, never stored */
     char *system_prompt; /* NULL: none */
-    int64_t context_size;
+    enum overflow overflow;
+    int64_t context_size; /* 0: the engine chooses */
     int64_t n_gpu_layers; /* −1: the engine chooses */
-    char *model_path;     /* NULL: the first model found */
+    enum kv_type kv_type;
+    enum flash_attention flash_attention;
+    int64_t kv_disk_mb; /* KV states on the disk; −1: the engine chooses, 0: none */
+    enum draft_prefill draft_prefill;
+    char *model_path; /* NULL: the first model found */
     enum after_crash after_crash;
     enum when_busy when_busy;
     int64_t detach_seconds; /* how long an answer goes on that nobody watches; −1: to its end */
@@ -71,6 +84,11 @@ MUST_CHECK enum status settings_merge(struct settings *settings, const json_t *o
 /* settings_json is the whole list, a new reference; settings_sampling_json what the engine protocol calls `sampling`. */
 json_t *settings_json(const struct settings *settings);
 json_t *settings_sampling_json(const struct settings *settings);
+
+/* The words of the engine protocol. */
+const char *settings_overflow(const struct settings *settings);
+const char *settings_kv_type(const struct settings *settings);
+const char *settings_flash_attention(const struct settings *settings);
 
 /* settings_turn_text is what going on with an answer needs (the names of the engine protocol: sampling, max_tokens, stop, ignore_eos), as
  * JSON in new memory. settings_read_turn takes it into settings that were initialised; what it does not know it leaves alone. */

@@ -52,6 +52,11 @@ static void test_a_bad_value_changes_nothing_and_is_named(void **state) {
         { "{\"top_k\":5,\"context_size\":16}", "context_size" },
         { "{\"top_k\":5,\"after_crash\":\"pray\"}", "after_crash" },
         { "{\"top_k\":5,\"when_busy\":1}", "when_busy" },
+        { "{\"top_k\":5,\"overflow\":\"shift\"}", "overflow" },
+        { "{\"top_k\":5,\"kv_type\":\"q4_0\"}", "kv_type" },
+        { "{\"top_k\":5,\"flash_attention\":true}", "flash_attention" },
+        { "{\"top_k\":5,\"kv_disk_mb\":-2}", "kv_disk_mb" },
+        { "{\"top_k\":5,\"draft_prefill\":\"maybe\"}", "draft_prefill" },
         { "{\"top_k\":5,\"detach_seconds\":-2}", "detach_seconds" },
         { "{\"top_k\":5,\"colour\":1}", "colour" },
     };

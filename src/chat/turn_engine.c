@@ -33,8 +33,8 @@ struct step {
 
 static void on_state(void *ctx, struct engine *engine) {
     struct chat *chat = ctx;
-    /* The last words of one that was let go: nobody waits for it. */
-    if (models_is_left(chat->models, engine)) {
+    /* An engine that was let go says its last words: nobody waits for it. */
+    if (engine != models_engine(chat->models)) {
         return;
     }
     if (engine_state(engine) == ENGINE_READY) {
@@ -54,13 +54,22 @@ static void on_queued(void *ctx, const char *id, uint32_t position) {
     }
 }
 
+static void on_dropped(void *ctx, const char *id, uint32_t n_messages) {
+    struct turn *turn = turn_find(ctx, id);
+    if (turn) {
+        turn->n_dropped = n_messages;
+    }
+}
+
 static void on_prefill(void *ctx, const char *id, uint32_t done, uint32_t total, uint32_t cached) {
     struct turn *turn = turn_find(ctx, id);
     if (turn) {
         turn->answer->stream->n_prompt_tokens = total;
-        conversation_set_phase(
-            turn->conversation,
-            &(struct phase){ .kind = PHASE_PREFILL, .done = done, .total = total, .cached = cached });
+        conversation_set_phase(turn->conversation, &(struct phase){ .kind = PHASE_PREFILL,
+                                                                    .done = done,
+                                                                    .total = total,
+                                                                    .cached = cached,
+                                                                    .dropped = turn->n_dropped });
     }
 }
 
@@ -225,6 +234,7 @@ static void on_end(void *ctx, const char *id, const struct engine_end *end) {
 const struct engine_handlers turn_engine_handlers = {
     .on_state = on_state,
     .on_queued = on_queued,
+    .on_dropped = on_dropped,
     .on_prefill = on_prefill,
     .on_step = on_step,
     .on_end = on_end,

@@ -64,6 +64,7 @@ static enum status generate(struct turn *turn, struct engine *engine, const stru
                                                      .n_tokens_max = n_tokens_max,
                                                      .stop = stop,
                                                      .ignore_eos = turn->settings.ignore_eos,
+                                                     .overflow = settings_overflow(&turn->settings),
                                                      .prefix_tokens = prefix->tokens,
                                                      .n_prefix_tokens = prefix->n_tokens,
                                                      .prefix_text = prefix->text.data,

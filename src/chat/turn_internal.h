@@ -39,6 +39,7 @@ struct turn {
     json_t *messages;     /* what the model is given; NULL: not made yet */
     uint64_t seq;         /* of the last event given to the store */
     size_t n_uncommitted; /* appends without an answer */
+    uint32_t n_dropped;   /* messages that the engine leaves out of them */
     bool load_tried;
     bool is_patient; /* it goes on after a crash: the engine is not started again before its time */
     bool store_failed;

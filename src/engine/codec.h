@@ -23,6 +23,7 @@ enum codec_kind {
     CODEC_READY,
     CODEC_FAILED,
     CODEC_QUEUED,
+    CODEC_DROPPED,
     CODEC_PREFILL,
     CODEC_STEP,
     CODEC_END,
@@ -32,7 +33,7 @@ enum codec_kind {
 struct codec_event {
     enum codec_kind kind;
     json_t *root;
-    const char *id; /* queued, prefill, end */
+    const char *id; /* queued, dropped, prefill, end */
     union {
         struct {
             int64_t protocol;
@@ -48,6 +49,7 @@ struct codec_event {
         } load;
         struct {
             json_t *model;
+            json_t *memory; /* NULL: none */
             uint32_t context_size;
             uint32_t n_slots;
         } ready;
@@ -58,6 +60,9 @@ struct codec_event {
         struct {
             uint32_t position;
         } queued;
+        struct {
+            uint32_t n_messages;
+        } dropped;
         struct {
             uint32_t done;
             uint32_t total;
@@ -92,6 +97,8 @@ void codec_pieces_deinit(struct codec_pieces *pieces);
 /* The encoders add one whole line; look at out->failed. */
 void codec_encode_load(const struct engine_options *options, struct bytes *out);
 void codec_encode_generate(const struct engine_job *job, struct bytes *out);
+void codec_encode_draft(const struct engine_job *job, struct bytes *out);
+void codec_encode_forget(const char *cache_key, const char *cache_dir, struct bytes *out); /* NULL: its own */
 void codec_encode_cancel(const char *id, struct bytes *out);
 void codec_encode_ping(uint64_t n, struct bytes *out);
 void codec_encode_unload(struct bytes *out);

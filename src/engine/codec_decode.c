@@ -73,6 +73,9 @@ static enum status read_ready(struct codec_event *event, struct fault *fault) {
         return missing("model", fault);
     }
     if (status == STATUS_OK) {
+        status = take_object(event->root, "memory", &event->ready.memory, fault);
+    }
+    if (status == STATUS_OK) {
         status = take_u32(event->ready.model, "context_size", &event->ready.context_size, fault);
     }
     return status ? status : take_u32(event->root, "slots", &event->ready.n_slots, fault);
@@ -86,6 +89,10 @@ static enum status read_failed(struct codec_event *event, struct fault *fault) {
 
 static enum status read_queued(struct codec_event *event, struct fault *fault) {
     return take_u32(event->root, "position", &event->queued.position, fault);
+}
+
+static enum status read_dropped(struct codec_event *event, struct fault *fault) {
+    return take_u32(event->root, "messages", &event->dropped.n_messages, fault);
 }
 
 static enum status read_prefill(struct codec_event *event, struct fault *fault) {
@@ -153,11 +160,17 @@ static const struct reader {
     bool has_id;
     enum status (*read)(struct codec_event *event, struct fault *fault);
 } readers[] = {
-    { "step", CODEC_STEP, false, read_step },       { "prefill", CODEC_PREFILL, true, read_prefill },
-    { "end", CODEC_END, true, read_end },           { "queued", CODEC_QUEUED, true, read_queued },
-    { "pong", CODEC_PONG, false, read_pong },       { "load", CODEC_LOAD, false, read_load },
-    { "hello", CODEC_HELLO, false, read_hello },    { "ready", CODEC_READY, false, read_ready },
-    { "failed", CODEC_FAILED, false, read_failed }, { "inspect", CODEC_INSPECT, false, read_inspect },
+    { "step", CODEC_STEP, false, read_step },
+    { "prefill", CODEC_PREFILL, true, read_prefill },
+    { "end", CODEC_END, true, read_end },
+    { "queued", CODEC_QUEUED, true, read_queued },
+    { "pong", CODEC_PONG, false, read_pong },
+    { "load", CODEC_LOAD, false, read_load },
+    { "hello", CODEC_HELLO, false, read_hello },
+    { "ready", CODEC_READY, false, read_ready },
+    { "failed", CODEC_FAILED, false, read_failed },
+    { "inspect", CODEC_INSPECT, false, read_inspect },
+    { "dropped", CODEC_DROPPED, true, read_dropped },
 };
 
 static enum status read_event(struct codec_event *event, struct fault *fault) {

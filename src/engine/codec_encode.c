@@ -6,6 +6,14 @@ static void add_string(struct bytes *out, const char *text) {
     bytes_add_json_string(out, text, strlen(text));
 }
 
+/* `,"key":"text"`; nothing for NULL and "". */
+static void add_text_field(struct bytes *out, const char *key, const char *text) {
+    if (text && text[0]) {
+        bytes_add_format(out, ",\"%s\":", key);
+        add_string(out, text);
+    }
+}
+
 static int add_dumped(const char *data, size_t n_bytes, void *ctx) {
     return bytes_add(ctx, data, n_bytes) == STATUS_OK ? 0 : -1;
 }
@@ -25,9 +33,15 @@ void codec_encode_load(const struct engine_options *options, struct bytes *out) 
     bytes_add_text(out, "{\"op\":\"load\",\"model\":");
     add_string(out, options->model_path);
     bytes_add_format(
-        out,
-        ",\"options\":{\"context_size\":%u,\"slots\":%u,\"threads\":%u,\"step_ms\":%u,\"gpu_layers\":%d}}\n",
+        out, ",\"options\":{\"context_size\":%u,\"slots\":%u,\"threads\":%u,\"step_ms\":%u,\"gpu_layers\":%d",
         options->context_size, options->n_slots, options->n_threads, options->step_ms, options->n_gpu_layers);
+    add_text_field(out, "kv_type", options->kv_type);
+    add_text_field(out, "flash_attention", options->flash_attention);
+    if (options->cache_dir) {
+        add_text_field(out, "cache_dir", options->cache_dir);
+        bytes_add_format(out, ",\"cache_bytes\":%lld", (long long)options->cache_bytes);
+    }
+    bytes_add_text(out, "}}\n");
 }
 
 /* The beginning of the answer as its tokens, or as its text; nothing when there is none. */
@@ -48,16 +62,30 @@ static void add_prefix(const struct engine_job *job, struct bytes *out) {
 void codec_encode_generate(const struct engine_job *job, struct bytes *out) {
     bytes_add_text(out, "{\"op\":\"generate\",\"id\":");
     add_string(out, job->id);
-    if (job->cache_key && job->cache_key[0]) {
-        bytes_add_text(out, ",\"cache_key\":");
-        add_string(out, job->cache_key);
-    }
+    add_text_field(out, "cache_key", job->cache_key);
     add_value(out, "messages", job->messages);
     add_value(out, "sampling", job->sampling);
     add_value(out, "stop", job->stop);
+    add_text_field(out, "overflow", job->overflow);
     add_prefix(job, out);
     bytes_add_format(out, ",\"max_tokens\":%lld,\"ignore_eos\":%s}\n", (long long)job->n_tokens_max,
                      job->ignore_eos ? "true" : "false");
+}
+
+void codec_encode_draft(const struct engine_job *job, struct bytes *out) {
+    bytes_add_text(out, "{\"op\":\"prefill\"");
+    add_text_field(out, "id", job->id);
+    add_text_field(out, "cache_key", job->cache_key);
+    add_value(out, "messages", job->messages);
+    add_text_field(out, "overflow", job->overflow);
+    bytes_add_text(out, "}\n");
+}
+
+void codec_encode_forget(const char *cache_key, const char *cache_dir, struct bytes *out) {
+    bytes_add_text(out, "{\"op\":\"forget\"");
+    add_text_field(out, "cache_key", cache_key);
+    add_text_field(out, "cache_dir", cache_dir);
+    bytes_add_text(out, "}\n");
 }
 
 void codec_encode_cancel(const char *id, struct bytes *out) {

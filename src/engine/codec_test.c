@@ -150,12 +150,13 @@ static void test_generate_carries_the_whole_job(void **state) {
                                                 .sampling = sampling,
                                                 .n_tokens_max = 7,
                                                 .stop = stop,
-                                                .ignore_eos = true },
+                                                .ignore_eos = true,
+                                                .overflow = "drop_oldest" },
                           &line);
     json_t *json = encoded(&line);
-    json_t *expected = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:b}", "op", "generate", "id", "g1",
-                                 "cache_key", "chat_1", "messages", messages, "sampling", sampling, "stop",
-                                 stop, "max_tokens", 7, "ignore_eos", 1);
+    json_t *expected = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:b}", "op", "generate", "id",
+                                 "g1", "overflow", "drop_oldest", "cache_key", "chat_1", "messages", messages,
+                                 "sampling", sampling, "stop", stop, "max_tokens", 7, "ignore_eos", 1);
     assert_true(json_equal(json, expected));
     json_decref(json);
     json_decref(expected);
@@ -210,6 +211,19 @@ static void test_short_operations(void **state) {
     assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "options"), "slots")), 2);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "options"), "step_ms")), 90);
     json_decref(json);
+    codec_encode_load(&(struct engine_options){ .model_path = "m",
+                                                .kv_type = "q8_0",
+                                                .flash_attention = "on",
+                                                .cache_dir = "/kv",
+                                                .cache_bytes = -1 },
+                      &line);
+    json = encoded(&line);
+    json_t *options = json_pack("{s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:i}", "context_size", 0, "slots",
+                                0, "threads", 0, "step_ms", 0, "gpu_layers", 0, "kv_type", "q8_0",
+                                "flash_attention", "on", "cache_dir", "/kv", "cache_bytes", -1);
+    assert_true(json_equal(json_object_get(json, "options"), options));
+    json_decref(json);
+    json_decref(options);
     codec_encode_ping(5, &line);
     codec_encode_cancel("g1", &line);
     codec_encode_unload(&line);
@@ -229,6 +243,26 @@ static void test_job_beyond_the_limit_is_marked(void **state) {
     json_t *messages = json_pack("[s]", text);
     codec_encode_generate(&(struct engine_job){ .id = "g1", .messages = messages }, &line);
     assert_true(line.failed);
+    json_decref(messages);
+    bytes_deinit(&line);
+}
+
+/* [E32] [E33] */
+static void test_a_draft_and_a_wish_to_forget_are_encoded(void **state) {
+    (void)state;
+    struct bytes line;
+    bytes_init(&line, ENGINE_LINE_BYTES_MAX);
+    json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", "a");
+    codec_encode_draft(
+        &(struct engine_job){ .id = "d1", .cache_key = "c", .messages = messages, .overflow = "stop" },
+        &line);
+    codec_encode_forget("c", NULL, &line);
+    codec_encode_forget("c", "/kv", &line);
+    assert_string_equal(
+        line.data, "{\"op\":\"prefill\",\"id\":\"d1\",\"cache_key\":\"c\",\"messages\":[{\"role\":\"user\","
+                   "\"content\":\"a\"}],\"overflow\":\"stop\"}\n"
+                   "{\"op\":\"forget\",\"cache_key\":\"c\"}\n"
+                   "{\"op\":\"forget\",\"cache_key\":\"c\",\"cache_dir\":\"/kv\"}\n");
     json_decref(messages);
     bytes_deinit(&line);
 }
@@ -274,6 +308,7 @@ int main(void) {
         cmocka_unit_test(test_generate_carries_the_prefix),
         cmocka_unit_test(test_short_operations),
         cmocka_unit_test(test_job_beyond_the_limit_is_marked),
+        cmocka_unit_test(test_a_draft_and_a_wish_to_forget_are_encoded),
         cmocka_unit_test(test_runs_are_found_and_kept_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,9 @@ struct engine *engine_start(const struct engine_options *options) {
     engine->options.program = mem_copy_string(options->program);
     engine->options.log_level = mem_copy_string(options->log_level ? options->log_level : "info");
     engine->options.model_path = mem_copy_string(options->model_path);
+    engine->options.kv_type = mem_copy_string(options->kv_type);
+    engine->options.flash_attention = mem_copy_string(options->flash_attention);
+    engine->options.cache_dir = mem_copy_string(options->cache_dir);
     engine->state = ENGINE_STARTING;
     engine->last_used_ms = clock_now_ms();
     runs_init(&engine->runs);
@@ -121,6 +124,44 @@ void engine_cancel(struct engine *engine, const char *id) {
     bytes_deinit(&line);
 }
 
+/* What is not answered: it is sent, or it is not worth waiting for. */
+static bool send_aside(struct engine *engine, enum channel_urgency urgency, struct bytes *line) {
+    bool is_sent =
+        !line->failed && channel_send(engine->channel, urgency, line->data, line->size) == STATUS_OK;
+    bytes_deinit(line);
+    return is_sent;
+}
+
+bool engine_draft(struct engine *engine, const struct engine_job *job) {
+    struct bytes line;
+    if (engine->state != ENGINE_READY || engine->ending != ENDING_NONE) {
+        return false;
+    }
+    bytes_init(&line, ENGINE_LINE_BYTES_MAX);
+    codec_encode_draft(job, &line);
+    return send_aside(engine, CHANNEL_NORMAL, &line);
+}
+
+void engine_cancel_draft(struct engine *engine, const char *id) {
+    struct bytes line;
+    if (engine->state == ENGINE_READY && engine->ending == ENDING_NONE) {
+        bytes_init(&line, ENGINE_LINE_BYTES_MAX);
+        codec_encode_cancel(id, &line);
+        send_aside(engine, CHANNEL_NORMAL, &line);
+    }
+}
+
+bool engine_forget(struct engine *engine, const char *cache_key) {
+    struct bytes line;
+    bool can_take = engine->state == ENGINE_READY || engine->state == ENGINE_LOADING;
+    if (!can_take || engine->ending != ENDING_NONE) {
+        return false;
+    }
+    bytes_init(&line, ENGINE_LINE_BYTES_MAX);
+    codec_encode_forget(cache_key, engine->options.cache_dir, &line);
+    return send_aside(engine, CHANNEL_NORMAL, &line);
+}
+
 void engine_pause(struct engine *engine, bool paused) {
     if (engine->paused == paused) {
         return;
@@ -163,6 +204,10 @@ const char *engine_load_stage(const struct engine *engine) {
 
 const json_t *engine_model_info(const struct engine *engine) {
     return engine->model_info;
+}
+
+const json_t *engine_memory_info(const struct engine *engine) {
+    return engine->memory_info;
 }
 
 uint32_t engine_context_size(const struct engine *engine) {

@@ -62,6 +62,8 @@ struct engine_handlers {
     /* The state or the load progress changed. */
     void (*on_state)(void *ctx, struct engine *engine);
     void (*on_queued)(void *ctx, const char *id, uint32_t position);
+    /* So many of the oldest messages are left out of the prompt. */
+    void (*on_dropped)(void *ctx, const char *id, uint32_t n_messages);
     void (*on_prefill)(void *ctx, const char *id, uint32_t done, uint32_t total, uint32_t cached);
     /* All pieces of one decode step. */
     void (*on_step)(void *ctx, uint64_t t_ns, const struct engine_piece *pieces, size_t n_pieces);
@@ -73,12 +75,16 @@ struct engine_options {
     const char *program;   /* path of the engine program */
     const char *log_level; /* given to the program as --log */
     const char *model_path;
-    uint32_t context_size; /* 0: the engine chooses */
-    uint32_t n_slots;      /* 0: the engine chooses */
-    uint32_t n_threads;    /* 0: the engine chooses */
-    uint32_t step_ms;      /* longest step while an answer is said; 0: the engine chooses */
-    int32_t n_gpu_layers;  /* −1: the engine chooses */
-    uint32_t hang_ms;      /* silence with work after which it is killed */
+    uint32_t context_size;       /* 0: the engine chooses */
+    uint32_t n_slots;            /* 0: the engine chooses */
+    uint32_t n_threads;          /* 0: the engine chooses */
+    uint32_t step_ms;            /* longest step while an answer is said; 0: the engine chooses */
+    int32_t n_gpu_layers;        /* −1: the engine chooses */
+    const char *kv_type;         /* "auto", "f16", "q8_0" */
+    const char *flash_attention; /* "auto", "on", "off" */
+    const char *cache_dir;       /* where it keeps KV states; NULL: nowhere */
+    int64_t cache_bytes;         /* at most; −1: the engine chooses, 0: none */
+    uint32_t hang_ms;            /* silence with work after which it is killed */
     const struct engine_handlers *handlers;
     void *ctx;
 };
@@ -105,8 +111,9 @@ const char *engine_fault_text(const struct engine *engine);
 const char *engine_fault_code(const struct engine *engine);
 double engine_load_progress(const struct engine *engine); /* 0 to 1 */
 const char *engine_load_stage(const struct engine *engine);
-const json_t *engine_model_info(const struct engine *engine); /* `model` of ready; NULL before */
-uint32_t engine_context_size(const struct engine *engine);    /* 0 before ready */
+const json_t *engine_model_info(const struct engine *engine);  /* `model` of ready; NULL before */
+const json_t *engine_memory_info(const struct engine *engine); /* `memory` of it */
+uint32_t engine_context_size(const struct engine *engine);     /* 0 before ready */
 uint32_t engine_slot_count(const struct engine *engine);
 pid_t engine_pid(const struct engine *engine);             /* 0: no process */
 uint64_t engine_memory_bytes(const struct engine *engine); /* resident, from /proc; 0: unknown */
@@ -121,6 +128,7 @@ struct engine_job {
     int64_t n_tokens_max;   /* −1: until the context is full */
     const json_t *stop;     /* array of strings; NULL: none */
     bool ignore_eos;
+    const char *overflow; /* "stop", "drop_oldest" */
     /* The beginning of the answer, said in earlier runs ([E21]): its token ids, or its text (the tokens, when both are set). NULL and
      * 0: none. An id of −1: what was held back up to there was said too, by a tail that an end flushed. n_tokens_max counts what
      * comes behind the prefix. */
@@ -135,6 +143,23 @@ MUST_CHECK enum status engine_generate(struct engine *engine, const struct engin
 
 /* engine_cancel asks for the end; it comes as on_end. Unknown ids are ignored. */
 void engine_cancel(struct engine *engine, const char *id);
+
+/* engine_draft has the prompt of a job computed before it is sent: of the job count id, cache_key, messages and overflow. Nothing comes back,
+ * not even an end; a later draft with the same cache_key, and every generation, end it. False: it was not taken. engine_cancel_draft
+ * ends it: when it is gone already, that is ignored. */
+bool engine_draft(struct engine *engine, const struct engine_job *job);
+void engine_cancel_draft(struct engine *engine, const char *id);
+
+/* engine_forget: what it has of a conversation goes, on the disk too. False: it takes no commands now. */
+bool engine_forget(struct engine *engine, const char *cache_key);
+
+/* engine_forget_all does that for the disk alone, in a process of its own without a model. One callback, when the process is gone;
+ * engine_forget_abandon kills it and waits for its end (2 s at most), and no callback comes. NULL is fine. */
+struct engine_forgetting;
+struct engine_forgetting *engine_forget_all(const struct loop *loop, const char *program,
+                                            const char *cache_dir, const json_t *cache_keys,
+                                            uint32_t timeout_ms, void (*on_done)(void *ctx), void *ctx);
+void engine_forget_abandon(struct engine_forgetting *forgetting);
 
 /* engine_pause stops reading its output: back-pressure, from the store only (P8). The hang limit is suspended meanwhile.
  * Once the process ended, what it had written still comes: one line and the kernel's buffer at most. */

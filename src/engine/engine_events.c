@@ -78,6 +78,7 @@ static void on_ready(struct engine *engine, const struct codec_event *event) {
         return;
     }
     engine->model_info = json_incref(event->ready.model);
+    engine->memory_info = json_incref(event->ready.memory);
     engine->context_size = event->ready.context_size;
     engine->n_slots = event->ready.n_slots;
     engine->load_progress = 1;
@@ -104,6 +105,14 @@ static void on_queued(struct engine *engine, const struct codec_event *event) {
     if (engine->handlers->on_queued && runs_find(&engine->runs, event->id)) {
         engine->n_upcalls++;
         engine->handlers->on_queued(engine->ctx, event->id, event->queued.position);
+        engine->n_upcalls--;
+    }
+}
+
+static void on_dropped(struct engine *engine, const struct codec_event *event) {
+    if (engine->handlers->on_dropped && runs_find(&engine->runs, event->id)) {
+        engine->n_upcalls++;
+        engine->handlers->on_dropped(engine->ctx, event->id, event->dropped.n_messages);
         engine->n_upcalls--;
     }
 }
@@ -160,7 +169,7 @@ static void take_event(struct engine *engine, const struct codec_event *event) {
         [CODEC_UNKNOWN] = on_other, [CODEC_HELLO] = on_hello,     [CODEC_PONG] = on_pong,
         [CODEC_LOAD] = on_load,     [CODEC_READY] = on_ready,     [CODEC_FAILED] = on_failed,
         [CODEC_QUEUED] = on_queued, [CODEC_PREFILL] = on_prefill, [CODEC_STEP] = on_step,
-        [CODEC_END] = on_end,       [CODEC_INSPECT] = on_other,
+        [CODEC_END] = on_end,       [CODEC_INSPECT] = on_other,   [CODEC_DROPPED] = on_dropped,
     };
     bool may_be_first = event->kind == CODEC_HELLO || event->kind == CODEC_FAILED;
     if (engine->state == ENGINE_STARTING && !may_be_first) {

@@ -52,6 +52,7 @@ struct engine {
     double load_progress;
     char load_stage[ENGINE_STAGE_BYTES];
     json_t *model_info;
+    json_t *memory_info;
     uint32_t context_size;
     uint32_t n_slots;
 

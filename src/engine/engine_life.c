@@ -91,6 +91,8 @@ static void forget_process(struct engine *engine) {
     engine->load_stage[0] = '\0';
     json_decref(engine->model_info);
     engine->model_info = NULL;
+    json_decref(engine->memory_info);
+    engine->memory_info = NULL;
     engine->context_size = 0;
     engine->n_slots = 0;
 }
@@ -310,5 +312,8 @@ void life_destroy(struct engine *engine) {
     free((char *)engine->options.program);
     free((char *)engine->options.log_level);
     free((char *)engine->options.model_path);
+    free((char *)engine->options.kv_type);
+    free((char *)engine->options.flash_attention);
+    free((char *)engine->options.cache_dir);
     free(engine);
 }
