@@ -458,6 +458,18 @@ describe("a client whose messages wait [N14]", () => {
         return { ...all, store };
     };
 
+    it("says what is being typed, in a conversation and before there is one [N16]", () => {
+        const { server, client } = setUp();
+        client.draft(client.open(null), "not yet");
+        server.greet();
+        client.draft(client.open(null), "Hel");
+        client.draft(client.open(CONVERSATION), "Lo");
+        expect(server.said.filter(({ type }) => type === "draft")).toEqual([
+            { type: "draft", text: "Hel" },
+            { type: "draft", conversation: CONVERSATION, text: "Lo" },
+        ]);
+    });
+
     it("knows from the settings whether a message may wait", async () => {
         const { server, client } = setUp({ when_busy: "queue" });
         server.greet();

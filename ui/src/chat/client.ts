@@ -105,6 +105,13 @@ export class ChatClient {
         this.post({ clientMsgId, conversation: store.id, text, store, isSent: false });
     }
 
+    /* draft says what is being typed, so that the model can read it before it is sent [N16]. */
+    draft(store: ConversationStore, text: string): void {
+        this.socket.send(
+            store.id === null ? { type: "draft", text } : { type: "draft", conversation: store.id, text },
+        );
+    }
+
     /* stop is idempotent; what was never sent is taken back instead. */
     stop(store: ConversationStore): void {
         const turn = store.get().turn;

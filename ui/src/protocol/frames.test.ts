@@ -67,7 +67,7 @@ describe("decodeFrame", () => {
             ending: {
                 reason: "error",
                 error: { code: "model", text: "gone" },
-                usage: { promptTokens: 5, cachedTokens: 0, completionTokens: 2 },
+                usage: { promptTokens: 5, cachedTokens: 0, completionTokens: 2, droppedMessages: null },
                 timings: { queuedMs: 1, prefillMs: 2, decodeMs: 3, decodePerSecond: 58.3 },
             },
         });

@@ -34,6 +34,8 @@ export interface Usage {
     promptTokens: number | null;
     cachedTokens: number | null;
     completionTokens: number | null;
+    /* Of the oldest messages, which had no room in the context; null: none [N17]. */
+    droppedMessages: number | null;
 }
 
 export interface Timings {
@@ -229,6 +231,7 @@ export type ClientFrame =
     | { type: "watch"; conversation: string; cursor?: Cursor }
     | { type: "unwatch"; conversation: string }
     | { type: "send"; client_msg_id: string; conversation?: string; text: string }
+    | { type: "draft"; conversation?: string; text: string }
     | { type: "continue"; client_msg_id: string; generation: string }
     | { type: "stop"; generation: string }
     | { type: "stop"; conversation: string };
@@ -415,6 +418,7 @@ function decodeEnding(from: Json): Ending {
             promptTokens: numberOrNull(usage, "prompt_tokens"),
             cachedTokens: numberOrNull(usage, "cached_tokens"),
             completionTokens: numberOrNull(usage, "completion_tokens"),
+            droppedMessages: numberOrNull(usage, "dropped_messages"),
         },
         timings: timings && {
             queuedMs: numberOrNull(timings, "queued_ms"),

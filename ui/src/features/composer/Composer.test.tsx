@@ -16,6 +16,7 @@ function setUp(id: string | null = CONVERSATION) {
         isQueueing: new Store(false),
         storage: new Store<StorageState>({ state: "fine", text: "" }),
         send: vi.fn((conversation: ConversationStore, text: string) => conversation.addOutgoing("c1", text)),
+        draft: vi.fn(),
         stop: vi.fn(),
     };
     const view = render(
@@ -145,4 +146,36 @@ it("with trouble at the disk the text stays and is not sent, until it is fine", 
     act(() => client.storage.set({ state: "fine", text: "" }));
     fireEvent.keyDown(box, { key: "Enter" });
     expect(client.send).toHaveBeenCalledOnce();
+});
+
+it("what is typed is told after a pause, what is pasted at once, and nothing once it is sent [N16]", () => {
+    vi.useFakeTimers();
+    try {
+        const { store, client, box, type } = setUp();
+        type("Hel");
+        act(() => vi.advanceTimersByTime(200));
+        type("Hello ");
+        act(() => vi.advanceTimersByTime(299));
+        expect(client.draft).not.toHaveBeenCalled();
+        act(() => vi.advanceTimersByTime(1));
+        expect(client.draft).toHaveBeenLastCalledWith(store, "Hello");
+        type("Hello");
+        act(() => vi.advanceTimersByTime(1000));
+        expect(client.draft).toHaveBeenCalledOnce();
+        fireEvent.paste(box);
+        type("Hello, a long text");
+        act(() => vi.advanceTimersByTime(0));
+        expect(client.draft).toHaveBeenLastCalledWith(store, "Hello, a long text");
+        type("Hello, a longer text");
+        fireEvent.keyDown(box, { key: "Enter" });
+        act(() => vi.advanceTimersByTime(1000));
+        expect(client.draft).toHaveBeenCalledTimes(2);
+        type("No");
+        act(() => vi.advanceTimersByTime(300));
+        type("");
+        act(() => vi.advanceTimersByTime(300));
+        expect(client.draft.mock.calls.slice(2).map(([, text]) => text)).toEqual(["No", ""]);
+    } finally {
+        vi.useRealTimers();
+    }
 });

@@ -12,6 +12,8 @@ import "./composer.css";
 /* A frame holds 1 MiB [W6]; quotes and line breaks grow when they are written as JSON. */
 const MESSAGE_MAX_BYTES = 1_000_000;
 const DRAFT_MS = 250;
+/* A pause in typing after which the model may begin to read. */
+const PAUSE_MS = 300;
 
 interface ComposerProps {
     conversation: ConversationStore;
@@ -21,6 +23,7 @@ export function Composer({ conversation }: ComposerProps) {
     const client = useClient();
     const { id, turn, failure, tokensUsed, maxTokens, status } = useStore(conversation);
     const [text, setText] = useDraft(id);
+    const told = useTold(conversation, text);
     const box = useRef<HTMLTextAreaElement>(null);
     const isTouch = useMedia("(hover: none) and (pointer: coarse)");
     const size =
@@ -51,6 +54,7 @@ export function Composer({ conversation }: ComposerProps) {
     const send = () => {
         if (!canSend || (turn && !waits)) return;
         client.send(conversation, text.trim());
+        told.forget();
         setText("");
         box.current?.focus();
     };
@@ -88,6 +92,7 @@ export function Composer({ conversation }: ComposerProps) {
                     value={text}
                     onChange={(event) => setText(event.target.value)}
                     onKeyDown={onKeyDown}
+                    onPaste={told.soon}
                     enterKeyHint={isTouch ? "enter" : "send"}
                 />
                 <div className="composer-row">
@@ -128,6 +133,33 @@ function useDraft(id: string | null) {
         };
     }, [flush]);
     return [text, setText] as const;
+}
+
+/* Tells the server what is being typed: after a pause, and at once when something was pasted. What was sent, or taken back by hand, is not
+ * told any more. */
+function useTold(conversation: ConversationStore, text: string) {
+    const client = useClient();
+    const last = useRef("");
+    const isPasted = useRef(false);
+    const typed = text.trim();
+    useEffect(() => {
+        const wait = isPasted.current ? 0 : PAUSE_MS;
+        isPasted.current = false;
+        if (typed === last.current || typed.length > MESSAGE_MAX_BYTES / 4) return;
+        const timer = setTimeout(() => {
+            last.current = typed;
+            client.draft(conversation, typed);
+        }, wait);
+        return () => clearTimeout(timer);
+    }, [client, conversation, typed]);
+    return {
+        soon: () => {
+            isPasted.current = true;
+        },
+        forget: () => {
+            last.current = "";
+        },
+    };
 }
 
 function sendTitle(waits: boolean, canStore: boolean): string {

@@ -85,6 +85,7 @@ function liveFigures(live: TurnSnapshot): Figures {
         tokens: live.tokens,
         perSecond: live.tokensPerSecond,
         firstTokenMs: live.firstTokenMs ?? waited,
+        leftOut: live.ending ? figuresOf(live.ending).leftOut : 0,
     };
 }
 

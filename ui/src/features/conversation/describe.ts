@@ -89,6 +89,7 @@ export interface Figures {
     tokens: number;
     perSecond: number | null;
     firstTokenMs: number | null;
+    leftOut: number;
 }
 
 export function figuresOf(ending: Ending): Figures {
@@ -100,6 +101,7 @@ export function figuresOf(ending: Ending): Figures {
         tokens: usage?.completionTokens ?? 0,
         perSecond: timings?.decodePerSecond ?? null,
         firstTokenMs: waited,
+        leftOut: usage?.droppedMessages ?? 0,
     };
 }
 
@@ -113,5 +115,6 @@ export function otherWords(figures: Figures): string[] {
     const words = [];
     if (figures.tokens > 0) words.push(plural(figures.tokens, "token"));
     if (figures.firstTokenMs !== null) words.push(`first token after ${formatMs(figures.firstTokenMs)}`);
+    if (figures.leftOut > 0) words.push(`without the oldest ${plural(figures.leftOut, "message")}`);
     return words;
 }

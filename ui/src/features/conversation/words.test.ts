@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { describeEnd, describePhase, ordinal } from "./describe";
+import { describeEnd, describePhase, figuresOf, ordinal, otherWords } from "./describe";
 import { lastSentenceEnd, plainText } from "./useSentences";
 
 describe("the live region", () => {
@@ -47,6 +47,15 @@ describe("words for what happens", () => {
             "21st",
             "102nd",
             "111th",
+        ]);
+    });
+
+    it("says how many of the oldest messages an answer was made without [N17]", () => {
+        const usage = { promptTokens: 9, cachedTokens: 0, completionTokens: 2, droppedMessages: 6 };
+        const ending = { reason: "stop" as const, error: null, timings: null, usage };
+        expect(otherWords(figuresOf(ending))).toEqual(["2 tokens", "without the oldest 6 messages"]);
+        expect(otherWords(figuresOf({ ...ending, usage: { ...usage, droppedMessages: null } }))).toEqual([
+            "2 tokens",
         ]);
     });
 

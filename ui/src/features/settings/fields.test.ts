@@ -63,15 +63,26 @@ describe("settings", () => {
 
     it("what happens after a crash and while busy is sent by the wire's names", () => {
         const before = formOf({ after_crash: "ask", when_busy: "later", detach_seconds: -1 });
-        expect(before.choices).toEqual({ after_crash: "ask", when_busy: "refuse" });
+        expect(before.choices).toEqual({
+            after_crash: "ask",
+            when_busy: "refuse",
+            overflow: "stop",
+            draft_prefill: "on",
+        });
         const after = {
             ...before,
             numbers: { ...before.numbers, detach_seconds: "0" },
-            choices: { after_crash: "continue", when_busy: "queue" },
+            choices: {
+                after_crash: "continue",
+                when_busy: "queue",
+                overflow: "drop_oldest",
+                draft_prefill: "on",
+            },
         };
         expect(changesOf(before, after)).toEqual({
             after_crash: "continue",
             when_busy: "queue",
+            overflow: "drop_oldest",
             detach_seconds: 0,
         });
         expect(changesOf(after, before)).toMatchObject({ detach_seconds: -1 });

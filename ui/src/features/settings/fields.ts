@@ -41,6 +41,24 @@ export const CHOICE_FIELDS: readonly ChoiceField[] = [
             { value: "queue", label: "Waits, and is answered next" },
         ],
     },
+    {
+        name: "overflow",
+        label: "A conversation longer than the context",
+        help: "What the model reads; the conversation itself stays whole.",
+        choices: [
+            { value: "stop", label: "Is not answered" },
+            { value: "drop_oldest", label: "Is answered without its oldest turns" },
+        ],
+    },
+    {
+        name: "draft_prefill",
+        label: "While I type",
+        help: "Nothing is stored and nobody sees it.",
+        choices: [
+            { value: "on", label: "The model reads along, and answers sooner" },
+            { value: "off", label: "The model waits for Send" },
+        ],
+    },
 ];
 
 export interface NumberField {
@@ -176,7 +194,19 @@ export const NUMBER_FIELDS: readonly NumberField[] = [
         max: 1_048_576,
         step: 256,
         isInteger: true,
-        initial: 8192,
+        special: { value: 0, meaning: "What the memory allows, at most 8192" },
+        initial: 0,
+    },
+    {
+        name: "kv_disk_mb",
+        label: "Memory of conversations on the disk",
+        help: "In MB. 0 keeps none. Taken when the model is loaded the next time.",
+        min: 0,
+        max: 100_000_000,
+        step: 1000,
+        isInteger: true,
+        special: { value: -1, meaning: "A tenth of what is free, at most 8 GB" },
+        initial: -1,
     },
 ];
 
