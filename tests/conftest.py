@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from harness.certificate import Certificate
 from harness.command import run
 from harness.proxy import Proxy
 from harness.script import Script
@@ -42,7 +43,7 @@ def proxy():
     made = []
 
     def make(server, plan=None):
-        made.append(Proxy(server.port, plan))
+        made.append(Proxy(server.port, plan, server.context()))
         return made[-1]
 
     yield make
@@ -58,6 +59,17 @@ def script(tmp_path):
         return Script(tmp_path / "models", tokens, **fields)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    return Certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def transport(request):
+    """What a server of a test is told so that the test runs without TLS and with it."""
+    return {"certificate": request.getfixturevalue("certificate")} if request.param == "tls" else {}
 
 
 @pytest.fixture

@@ -121,24 +121,13 @@ struct api *api_open(const struct api_options *options) {
 }
 
 void api_listening(struct api *api, struct net *net) {
-    static const char *const hosts[] = { "localhost", "127.0.0.1", "[::1]" };
     api->net = net;
-    unsigned port = net_port(net);
-    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
-        /* RFC 6454 section 6.2: the default port is left away. */
-        free(api->own_origins[i]);
-        api->own_origins[i] =
-            port == 80 ? mem_format("http://%s", hosts[i]) : mem_format("http://%s:%u", hosts[i], port);
-    }
 }
 
 /* The chat may be closed already: it is not asked any more. */
 void api_close(struct api *api) {
     if (api == NULL) {
         return;
-    }
-    for (size_t i = 0; i < sizeof api->own_origins / sizeof api->own_origins[0]; i++) {
-        free(api->own_origins[i]);
     }
     bytes_deinit(&api->frame);
     rest_system_free(api->system);

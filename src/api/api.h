@@ -24,10 +24,13 @@ struct api_options {
 struct api *api_open(const struct api_options *options);
 void api_close(struct api *api); /* NULL is fine */
 
-/* What to give to net_open, with the api as ctx. */
+/* net_conn_tag: by which door somebody came. Those of API_DOOR_OWNER are programs of the user that this server runs for. */
+enum api_door { API_DOOR_NET, API_DOOR_OWNER };
+
+/* What to give to net_serve, with the api as ctx. */
 struct net_handlers api_handlers(void);
 
-/* api_listening is called once net is open: the doors need the port. */
+/* api_listening is called once net is open, before it listens. */
 void api_listening(struct api *api, struct net *net);
 
 #endif

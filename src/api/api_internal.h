@@ -52,7 +52,6 @@ struct api {
     struct api_options options;
     struct chat *chat;
     struct net *net;
-    char *own_origins[3];     /* http://localhost:PORT … */
     struct list_node natives; /* the /ws connections that said hello */
     struct list_node model_watchers;
     struct bytes frame; /* scratch for one frame: cleared before each use, never kept across upcalls */
@@ -77,6 +76,10 @@ void api_call_on_close(struct api_conn *conn); /* abandons and frees */
 bool router_is_page(const char *path);
 void router_on_head(void *ctx, struct net_conn *net);
 void router_on_request(void *ctx, struct net_conn *net);
+
+/* doors_names.c: [W3] [W4] */
+bool doors_host_is_good(const struct api *api, const struct net_conn *net);
+bool doors_origin_is_good(const struct api *api, const struct net_conn *net);
 
 /* doors.c: true: it may come in. False: it has been answered. */
 bool doors_check(struct api *api, struct net_conn *net);

@@ -1,81 +1,8 @@
-/* doors.c - who may come in: [W3] to [W6] of docs/protocol.md, in that order.
- *
- * A page of another origin can make a browser send requests to this server, and a name of its own can be made
- * to point here (DNS rebinding). Host and Origin are what such a page cannot choose.
- */
+/* doors.c - who may come in: [W3] to [W6] of docs/protocol.md, in that order. */
 #include "api/api_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-#define HOST_NAME_BYTES 256
-
-/* Splits "name:port" or "[v6]:port". */
-static bool split_host(const char *host, char name[HOST_NAME_BYTES], unsigned *port) {
-    size_t length = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
-    if (length == 0 || length >= HOST_NAME_BYTES || length > strlen(host)) {
-        return false;
-    }
-    memcpy(name, host, length);
-    name[length] = '\0';
-    *port = 80;
-    if (host[length] == '\0') {
-        return true;
-    }
-    const char *digits = host + length + 1;
-    size_t n_digits = strspn(digits, "0123456789");
-    *port = (unsigned)strtoul(digits, NULL, 10);
-    return host[length] == ':' && n_digits >= 1 && n_digits <= 5 && digits[n_digits] == '\0';
-}
-
-static bool is_loopback_name(const char *name) {
-    return strcasecmp(name, "localhost") == 0 || strcmp(name, "127.0.0.1") == 0 || strcmp(name, "[::1]") == 0;
-}
-
-/* A name of --allow-host may be reached through a proxy, whose port is its own. */
-static bool is_extra_name(const struct api *api, const char *name) {
-    for (size_t i = 0; i < API_NAMES_MAX && api->options.allow_hosts[i]; i++) {
-        if (strcasecmp(name, api->options.allow_hosts[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool host_is_good(const struct api *api, const char *host) {
-    char name[HOST_NAME_BYTES];
-    unsigned port;
-    return split_host(host, name, &port) &&
-           ((is_loopback_name(name) && port == net_port(api->net)) || is_extra_name(api, name));
-}
-
-/* `origin` is the scheme and `host`, which was looked at before. */
-static bool is_origin_of_host(const struct api *api, const char *origin, const char *host) {
-    char name[HOST_NAME_BYTES];
-    unsigned port;
-    if (!split_host(host, name, &port) || !is_extra_name(api, name)) {
-        return false;
-    }
-    const char *rest = strncmp(origin, "http://", 7) == 0    ? origin + 7
-                       : strncmp(origin, "https://", 8) == 0 ? origin + 8
-                                                             : NULL;
-    return rest && strcasecmp(rest, host) == 0;
-}
-
-static bool origin_is_good(const struct api *api, const char *origin, const char *host) {
-    for (size_t i = 0; i < sizeof api->own_origins / sizeof api->own_origins[0]; i++) {
-        if (strcmp(origin, api->own_origins[i]) == 0) {
-            return true;
-        }
-    }
-    for (size_t i = 0; i < API_NAMES_MAX && api->options.allow_origins[i]; i++) {
-        if (strcmp(origin, api->options.allow_origins[i]) == 0) {
-            return true;
-        }
-    }
-    return is_origin_of_host(api, origin, host);
-}
 
 bool doors_token_is_good(const struct api *api, const char *token) {
     const char *wanted = api->options.token;
@@ -162,13 +89,11 @@ static bool body_check(struct net_conn *net) {
 }
 
 bool doors_check(struct api *api, struct net_conn *net) {
-    const char *host = net_conn_header(net, NET_HEADER_HOST);
-    const char *origin = net_conn_header(net, NET_HEADER_ORIGIN);
-    if (!host_is_good(api, host)) {
+    if (!doors_host_is_good(api, net)) {
         reply_error(net, 421, "this server does not answer to that name: start it with --allow-host NAME");
         return false;
     }
-    if (*origin && !origin_is_good(api, origin, host)) {
+    if (!doors_origin_is_good(api, net)) {
         reply_error(net, 403,
                     "pages of another origin may not use this server: start it with --allow-origin ORIGIN");
         return false;

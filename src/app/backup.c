@@ -80,7 +80,7 @@ static enum status ask_server(const char *url, const char *token, const char *fi
     struct bytes body;
     int code = 0;
     bytes_init(&body, HTTP_ANSWER_BYTES_MAX);
-    enum status status = http_post(url, "/api/backup", token, "{}", &code, &body, fault);
+    enum status status = http_ask(url, "POST", "/api/backup", token, "{}", &code, &body, fault);
     if (status == STATUS_OK) {
         status = take_answer(code, &body, url, made, fault);
     }

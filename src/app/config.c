@@ -1,6 +1,6 @@
 #include "app/config.h"
 
-#include "base/bytes.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -46,6 +46,10 @@ static const struct option_row rows[] = {
       "kill an engine that is silent for so long (30000)" },
     { "queue", KIND_U32, AT(queue), "N", "answers that are made or wait at a time; more are refused (256)" },
     { "token", KIND_TEXT, AT(token), "TEXT", "every request must carry it" },
+    { "tls-cert", KIND_TEXT, AT(tls_cert), "FILE", "speak TLS: a certificate with its chain, PEM" },
+    { "tls-key", KIND_TEXT, AT(tls_key), "FILE", "its private key, PEM" },
+    { "socket", KIND_TEXT, AT(socket), "PATH",
+      "the Unix socket for programs of this user (DATA/runnel.sock)" },
     { "allow-host", KIND_LIST, AT(allow_hosts), "NAME", "more names for this server, separated by ','" },
     { "allow-origin", KIND_LIST, AT(allow_origins), "ORIGIN",
       "web pages that may use it besides its own, by ','" },
@@ -163,19 +167,6 @@ static enum status set(struct config *config, const struct option_row *row, cons
 
 /* ---- The file ---- */
 
-static enum status read_whole(const char *path, struct bytes *out, struct fault *fault) {
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        return fault_set(fault, STATUS_NOT_FOUND, "cannot read %.200s: %s", path, strerror(errno));
-    }
-    char piece[4096];
-    size_t n;
-    while ((n = fread(piece, 1, sizeof piece, file)) > 0 && bytes_add(out, piece, n) == STATUS_OK) {
-    }
-    fclose(file);
-    return out->failed ? fault_set(fault, STATUS_TOO_LARGE, "%.200s is larger than 64 KiB", path) : STATUS_OK;
-}
-
 static char *value_text(const json_t *value) {
     return json_is_string(value) ? mem_copy_string(json_string_value(value)) : json_text(value);
 }
@@ -211,7 +202,7 @@ static enum status apply_file(struct config *config, const char *path, bool must
     bytes_init(&text, CONFIG_FILE_BYTES_MAX);
     json_t *object = NULL;
     struct fault why;
-    enum status status = read_whole(path, &text, fault);
+    enum status status = file_read(path, &text, fault);
     if (status == STATUS_OK) {
         status = json_parse_object(text.data ? text.data : "", text.size, &object, &why);
         if (status) {
@@ -315,10 +306,14 @@ static enum status check(const struct config *config, struct fault *fault) {
     if (config->token && (config->token[0] == '\0' || strlen(config->token) > CONFIG_TOKEN_BYTES_MAX)) {
         return fault_set(fault, STATUS_INVALID, "--token must have 1 to %d bytes", CONFIG_TOKEN_BYTES_MAX);
     }
-    if (strcmp(config->host, "127.0.0.1") != 0 && config->token == NULL) {
+    bool is_loopback = strcmp(config->host, "127.0.0.1") == 0 || strcmp(config->host, "::1") == 0;
+    if (!is_loopback && config->token == NULL) {
         return fault_set(fault, STATUS_INVALID,
                          "--host %.60s lets other machines in: set a --token, or leave --host away",
                          config->host);
+    }
+    if ((config->tls_cert == NULL) != (config->tls_key == NULL)) {
+        return fault_set(fault, STATUS_INVALID, "--tls-cert and --tls-key need each other: name both files");
     }
     if (strchr(config->engine, '/')) {
         return fault_set(fault, STATUS_INVALID, "--engine %.60s: give a name, as in --engine llama",

@@ -29,6 +29,9 @@ struct config {
     uint32_t engine_hang_ms;
     uint32_t queue; /* answers at a time */
     char *token;    /* NULL: none */
+    char *tls_cert; /* NULL: no TLS; else tls_key is one too */
+    char *tls_key;
+    char *socket; /* path of the Unix socket; NULL: in the data directory */
     char *allow_hosts[CONFIG_LIST_MAX + 1];
     char *allow_origins[CONFIG_LIST_MAX + 1];
     bool no_open;

@@ -8,16 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-static const char prefix[] = "http://";
+static const char http_prefix[] = "http://";
+static const char unix_prefix[] = "unix:";
 
 /* "http://ADDRESS:PORT" in two; an address may have colons of its own. */
 static bool split(const char *url, char **address, const char **port) {
-    if (strncmp(url, prefix, sizeof prefix - 1) != 0) {
+    if (strncmp(url, http_prefix, sizeof http_prefix - 1) != 0) {
         return false;
     }
-    const char *begin = url + sizeof prefix - 1;
+    const char *begin = url + sizeof http_prefix - 1;
     const char *colon = strrchr(begin, ':');
     if (colon == NULL || colon == begin) {
         return false;
@@ -28,7 +30,7 @@ static bool split(const char *url, char **address, const char **port) {
     return true;
 }
 
-static int dial(const char *address, const char *port) {
+static int dial_address(const char *address, const char *port) {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL;
     if (getaddrinfo(address, port, &hints, &found) != 0) {
         return -1;
@@ -42,11 +44,39 @@ static int dial(const char *address, const char *port) {
         }
     }
     freeaddrinfo(found);
-    struct timeval wait = { .tv_sec = HTTP_WAIT_S };
+    return fd;
+}
+
+static int dial_path(const char *path) {
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    size_t length = strlen(path);
+    int fd = length < sizeof address.sun_path ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
     if (fd >= 0) {
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+        memcpy(address.sun_path, path, length + 1);
+        if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+            close(fd);
+            fd = -1;
+        }
     }
     return fd;
+}
+
+/* A name that every server of ours answers to, with its port ([W3]), goes into `host`. False: it is no such address. */
+static bool dial(const char *url, int *fd, char **host) {
+    if (strncmp(url, unix_prefix, sizeof unix_prefix - 1) == 0) {
+        *host = mem_copy_string("localhost");
+        *fd = dial_path(url + sizeof unix_prefix - 1);
+        return true;
+    }
+    char *address = NULL;
+    const char *port = NULL;
+    if (!split(url, &address, &port)) {
+        return false;
+    }
+    *host = mem_format("127.0.0.1:%s", port);
+    *fd = dial_address(address, port);
+    free(address);
+    return true;
 }
 
 static bool send_all(int fd, const char *text) {
@@ -76,20 +106,22 @@ static bool read_answer(int fd, int *code, struct bytes *body) {
     return true;
 }
 
-enum status http_post(const char *url, const char *path, const char *token, const char *json, int *code,
-                      struct bytes *body, struct fault *fault) {
-    char *address = NULL;
-    const char *port = NULL;
-    if (!split(url, &address, &port)) {
-        return fault_set(fault, STATUS_INVALID, "%s is no address of a server", url);
+enum status http_ask(const char *url, const char *method, const char *path, const char *token,
+                     const char *json, int *code, struct bytes *body, struct fault *fault) {
+    int fd = -1;
+    char *host = NULL;
+    if (!dial(url, &fd, &host)) {
+        return fault_set(fault, STATUS_UNAVAILABLE,
+                         "the server at %s cannot be asked from here: give it a Unix socket (--socket PATH)",
+                         url);
     }
-    /* A name that every server of ours answers to, with its port ([W3]). */
-    char *request = mem_format("POST %s HTTP/1.0\r\nHost: 127.0.0.1:%s\r\nContent-Type: application/json\r\n"
+    struct timeval wait = { .tv_sec = HTTP_WAIT_S };
+    char *request = mem_format("%s %s HTTP/1.0\r\nHost: %s\r\nContent-Type: application/json\r\n"
                                "Content-Length: %zu\r\n%s%s%sConnection: close\r\n\r\n%s",
-                               path, port, strlen(json), token ? "Authorization: Bearer " : "",
+                               method, path, host, strlen(json), token ? "Authorization: Bearer " : "",
                                token ? token : "", token ? "\r\n" : "", json);
-    int fd = dial(address, port);
-    bool is_answered = fd >= 0 && send_all(fd, request) && read_answer(fd, code, body);
+    bool is_answered = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0 &&
+                       send_all(fd, request) && read_answer(fd, code, body);
     enum status status = is_answered
                              ? STATUS_OK
                              : fault_set(fault, STATUS_UNAVAILABLE, "the server at %s does not answer", url);
@@ -97,6 +129,6 @@ enum status http_post(const char *url, const char *path, const char *token, cons
         close(fd);
     }
     free(request);
-    free(address);
+    free(host);
     return status;
 }

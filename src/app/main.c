@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "app/command.h"
 #include "app/config.h"
+#include "app/listeners.h"
 #include "base/clock.h"
 #include "base/fault_point.h"
 #include "base/json.h"
@@ -49,6 +50,7 @@ struct app {
     struct store *store;
     struct chat *chat;
     struct api *api;
+    struct listeners listeners;
     char program[PATH_MAX];
     char *model_folder; /* of --model */
     char *cache_dir;    /* of the engines, in the data folder */
@@ -190,17 +192,13 @@ static void open_api(struct app *app) {
 
 static enum status listen_to_clients(struct app *app, struct fault *fault) {
     struct net_handlers handlers = api_handlers();
-    struct net_options options = {
-        .host = app->config.host, .port = app->config.port, .handlers = &handlers, .ctx = app->api
-    };
+    uint32_t slow_ms = 0;
 #ifdef RUNNEL_FAULTS
-    options.slow_ms = app->config.slow_ms;
+    slow_ms = app->config.slow_ms;
 #endif
-    enum status status = net_listen(app->net, &options, fault);
-    if (status == STATUS_OK) {
-        api_listening(app->api, app->net);
-    }
-    return status;
+    net_serve(app->net, &handlers, app->api, slow_ms);
+    api_listening(app->api, app->net);
+    return listeners_open(&app->listeners, &app->config, app->net, fault);
 }
 
 /* nohup(1) starts a program that is to outlive its terminal with SIGHUP ignored. */
@@ -316,10 +314,9 @@ static void stop(struct app *app) {
 }
 
 static void serve(struct app *app) {
-    char url[64];
-    snprintf(url, sizeof url, "http://%s:%u", app->config.host, net_port(app->net));
+    const char *url = app->listeners.url;
     LOG_INFO("ready", "url=%s version=%s pid=%d", url, RUNNEL_VERSION, (int)getpid());
-    store_publish_url(app->store, url);
+    store_publish_url(app->store, app->listeners.control_url);
     printf("ready %s\n", url);
     fflush(stdout);
     open_browser(app, url);
@@ -378,6 +375,7 @@ static void close_all(struct app *app) {
         close(app->signals);
     }
     net_close(app->net);
+    listeners_close(&app->listeners);
     free(app->model_folder);
     free(app->cache_dir);
     config_deinit(&app->config);
@@ -430,7 +428,8 @@ int main(int argc, char **argv) {
     }
     ignore_signals();
     raise_file_limit();
-    if (find_engine(&app, &fault) != STATUS_OK || check_model(&app, &fault) != STATUS_OK) {
+    if (find_engine(&app, &fault) != STATUS_OK || check_model(&app, &fault) != STATUS_OK ||
+        listeners_prepare(&app.config, &app.listeners, &fault) != STATUS_OK) {
         return fail(&app, &fault, EXIT_USAGE);
     }
     if (open_all(&app, &fault) != STATUS_OK) {

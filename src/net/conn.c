@@ -165,6 +165,22 @@ uint64_t net_conn_number(const struct net_conn *conn) {
     return conn->number;
 }
 
+int net_conn_tag(const struct net_conn *conn) {
+    return conn->link->listener->tag;
+}
+
+bool net_conn_is_tls(const struct net_conn *conn) {
+    return conn->link->listener->tls != NULL;
+}
+
+uint16_t net_conn_port(const struct net_conn *conn) {
+    return conn->link->listener->port;
+}
+
+bool net_conn_address(const struct net_conn *conn, char out[NET_ADDRESS_BYTES]) {
+    return listen_format_address(conn->link->source.fd, out);
+}
+
 void net_conn_set_ctx(struct net_conn *conn, void *ctx) {
     conn->ctx = ctx;
 }

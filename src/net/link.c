@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "net/head.h"
 #include "net/net_internal.h"
-#include "net/transport.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +18,18 @@ static void set_state(struct link *link, enum link_state state) {
     link->since_ms = clock_now_ms();
 }
 
+/* A handshake that cannot go on before something is sent. */
+static bool is_stuck(const struct link *link) {
+    return link->out.size == 0 && transport_wants_write(&link->transport);
+}
+
 /* While an answer is on its way only the client's end is of interest: what it sends ahead waits in the kernel. */
 static uint32_t wanted_events(const struct link *link) {
     bool reads = link->state == LINK_HEAD || link->state == LINK_BODY || link->state == LINK_LINGERING ||
                  (link->state == LINK_WEBSOCKET && link->n_aside <= LINK_ASIDE_BYTES_MAX);
-    uint32_t events = link->half_closed ? 0u : reads ? (uint32_t)EPOLLIN : (uint32_t)EPOLLRDHUP;
-    return events | (link->out.size > 0 ? (uint32_t)EPOLLOUT : 0u);
+    bool stuck = is_stuck(link);
+    uint32_t events = link->half_closed ? 0u : reads && !stuck ? (uint32_t)EPOLLIN : (uint32_t)EPOLLRDHUP;
+    return events | (link->out.size > 0 || stuck ? (uint32_t)EPOLLOUT : 0u);
 }
 
 static void update_events(struct link *link) {
@@ -55,6 +60,8 @@ void link_close(struct link *link) {
     conn_free(link->conn);
     /* A child between its fork and its exec has the socket too: closing it here would leave it in the epoll set, with this pointer. */
     event_loop_remove(link->net->loop, &link->source);
+    link->net->n_openings -= transport_is_opening(&link->transport);
+    transport_deinit(&link->transport);
     close(link->source.fd);
     link->net->n_links--;
     bury(link);
@@ -81,7 +88,7 @@ int link_write(struct link *link, const char *bytes, size_t n_bytes) {
     if (link->source.fd < 0) {
         return -1;
     }
-    ssize_t n_taken = link->out.size == 0 ? transport_send(link->source.fd, bytes, n_bytes) : 0;
+    ssize_t n_taken = link->out.size == 0 ? transport_send(&link->transport, bytes, n_bytes) : 0;
     if (n_taken < 0) {
         return -1;
     }
@@ -108,6 +115,7 @@ void link_want_write(struct link *link) {
 }
 
 static void linger(struct link *link) {
+    transport_end(&link->transport);
     shutdown(link->source.fd, SHUT_WR);
     set_state(link, LINK_LINGERING);
 }
@@ -135,7 +143,7 @@ static void compact(struct link *link) {
 
 static void flush(struct link *link) {
     ssize_t n_taken =
-        transport_send(link->source.fd, link->out.data + link->n_taken, link->out.size - link->n_taken);
+        transport_send(&link->transport, link->out.data + link->n_taken, link->out.size - link->n_taken);
     if (n_taken < 0) {
         link_close(link);
         return;
@@ -292,10 +300,31 @@ static void on_bytes(struct link *link, const char *bytes, size_t n_bytes) {
     }
 }
 
+/* Slots for handshakes are for those that go on with theirs. */
+static void count_opening(struct link *link, bool was_opening) {
+    bool is_opening = transport_is_opening(&link->transport);
+    struct net *net = link->net;
+    if (is_opening && !was_opening && ++net->n_openings > LINK_OPENINGS_MAX) {
+        LIST_EACH(node, &net->links) {
+            struct link *oldest = CONTAINER_OF(node, struct link, node);
+            if (transport_is_opening(&oldest->transport)) {
+                link_close(oldest);
+                break;
+            }
+        }
+    } else if (was_opening && !is_opening) {
+        net->n_openings--;
+    }
+}
+
 static void on_readable(struct link *link) {
-    ssize_t n = transport_receive(link->source.fd, link->net->incoming, LINK_READ_BYTES);
+    bool was_opening = transport_is_opening(&link->transport);
+    ssize_t n = transport_receive(&link->transport, link->net->incoming, LINK_READ_BYTES);
+    count_opening(link, was_opening);
     if (n > 0) {
         on_bytes(link, link->net->incoming, (size_t)n);
+    } else if (n == TRANSPORT_IS_PLAIN) {
+        refuse(link, 400, "this port speaks TLS: begin the address with https:// or wss://");
     } else if (n < 0) {
         link_close(link);
     }
@@ -316,6 +345,8 @@ static void on_events(struct event_source *source, uint32_t events) {
     }
     if (link->source.fd >= 0 && events & EPOLLOUT && link->out.size > 0) {
         flush(link);
+    } else if (link->source.fd >= 0 && events & EPOLLOUT && is_stuck(link)) {
+        on_readable(link);
     }
     if (link->source.fd >= 0 && events & EPOLLIN && source->events & EPOLLIN) {
         on_readable(link);
@@ -325,9 +356,12 @@ static void on_events(struct event_source *source, uint32_t events) {
     update_events(link);
 }
 
-void link_new(struct net *net, int fd) {
+void link_new(const struct listener *listener, int fd) {
+    struct net *net = listener->net;
     struct link *link = mem_alloc(sizeof *link);
     link->net = net;
+    link->listener = listener;
+    transport_init(&link->transport, fd, listener->tls);
     link->source = (struct event_source){ .fd = fd, .on_events = on_events };
     bytes_init(&link->in, HEAD_BYTES_MAX + LINK_READ_BYTES);
     bytes_init(&link->out, NET_FRAME_BYTES_MAX * 2);

@@ -12,7 +12,8 @@
  * Thread  the loop thread.
  * Limits  HEAD_BYTES_MAX and one read of bytes that are nobody's yet; one frame of bytes that the kernel did not take.
  *         LINK_ASIDE_BYTES_MAX of link_write_aside, and then what one more read asks for.
- *         NET_HEADER_TIME_S for a head and for lingering, NET_KEEPALIVE_S between requests, LINK_RATE_MIN for a body.
+ *         LINK_OPENINGS_MAX handshakes of TLS under way at once: the next one ends the oldest.
+ *         NET_HEADER_TIME_S for a head (with the handshake before the first) and for lingering, NET_KEEPALIVE_S between requests, LINK_RATE_MIN for a body.
  */
 #ifndef RUNNEL_NET_LINK_H
 #define RUNNEL_NET_LINK_H
@@ -21,6 +22,7 @@
 #include "base/list.h"
 #include "net/event_loop.h"
 #include "net/net.h"
+#include "net/transport.h"
 
 #define LINK_READ_BYTES (64u << 10)
 /* A body may take the time of a head and one second per KiB. */
@@ -29,14 +31,20 @@
 #define LINK_LINGER_BYTES_MAX (64u << 20)
 #define LINK_ASIDE_BYTES_MAX  (16u << 10)
 #define NET_KEEPALIVE_S       60
+/* A handshake takes milliseconds; one that is drawn out holds up to 130 KB, for a message that is announced and does not come. */
+#define LINK_OPENINGS_MAX 256
 
 enum link_state { LINK_HEAD, LINK_BODY, LINK_ANSWER, LINK_WEBSOCKET, LINK_ENDING, LINK_LINGERING };
+
+struct listener;
 
 struct link {
     struct list_node node;
     struct list_node ready; /* in net->ready: link_pump looks at it in the next turn of the loop */
     struct net *net;
-    struct event_source source; /* fd -1: closed */
+    const struct listener *listener; /* where it came in */
+    struct event_source source;      /* fd -1: closed */
+    struct transport transport;
     enum link_state state;
     struct bytes in;  /* came, and is nobody's yet */
     size_t n_seen;    /* of them, by head_parse */
@@ -52,7 +60,7 @@ struct link {
     uint64_t n_thrown_away;
 };
 
-void link_new(struct net *net, int fd);
+void link_new(const struct listener *listener, int fd);
 void link_close(struct link *link);
 void link_tick(struct link *link, uint64_t now_ms);
 /* link_is_idle: between two requests. */

@@ -19,6 +19,11 @@ static void on_tick(void *ctx) {
     LIST_EACH(link_node, &net->links) {
         link_tick(CONTAINER_OF(link_node, struct link, node), now_ms);
     }
+    for (size_t i = 0; i < net->n_listeners; i++) {
+        if (net->listeners[i].tls) {
+            tls_tick(net->listeners[i].tls);
+        }
+    }
     net_loop(net)->timer_set(net->tick, NET_TICK_MS);
 }
 
@@ -40,7 +45,6 @@ enum status net_open(struct net **out, struct fault *fault) {
     struct net *net = mem_alloc(sizeof *net);
     const struct loop *face = event_loop_face(loop);
     net->loop = loop;
-    net->listener.fd = -1;
     list_init(&net->conns);
     list_init(&net->links);
     list_init(&net->closed_links);
@@ -53,10 +57,13 @@ enum status net_open(struct net **out, struct fault *fault) {
     return STATUS_OK;
 }
 
+void net_serve(struct net *net, const struct net_handlers *handlers, void *ctx, uint32_t slow_ms) {
+    net->handlers = *handlers;
+    net->ctx = ctx;
+    net->slow_ms = slow_ms ? slow_ms : NET_SLOW_MS;
+}
+
 enum status net_listen(struct net *net, const struct net_options *options, struct fault *fault) {
-    net->handlers = *options->handlers;
-    net->ctx = options->ctx;
-    net->slow_ms = options->slow_ms ? options->slow_ms : NET_SLOW_MS;
     return listen_open(net, options, fault);
 }
 
@@ -96,7 +103,11 @@ const struct loop *net_loop(struct net *net) {
 }
 
 uint16_t net_port(const struct net *net) {
-    return net->port;
+    uint16_t port = 0;
+    for (size_t i = 0; i < net->n_listeners && port == 0; i++) {
+        port = net->listeners[i].port;
+    }
+    return port;
 }
 
 size_t net_conn_count(const struct net *net) {

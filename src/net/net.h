@@ -24,6 +24,7 @@
 #define NET_OUTBOX_BYTES_MAX  (256u << 10)
 #define NET_HEAD_BYTES_MAX    (16u << 10)
 #define NET_CONNECTIONS_MAX   12000
+#define NET_LISTENERS_MAX     4
 #define NET_SLOW_MS           30000
 /* Looked at once a second: a frame comes at least every 5 s (P11). */
 #define NET_SILENCE_MS    4000
@@ -77,18 +78,26 @@ struct net_handlers {
     void (*on_close)(void *ctx, struct net_conn *conn);
 };
 
+struct tls;
+
+/* One place where clients come in. */
 struct net_options {
-    const char *host; /* an IPv4 address */
+    const char *host; /* an IPv4 or IPv6 address */
     uint16_t port;    /* 0: any free one */
-    const struct net_handlers *handlers;
-    void *ctx;
-    uint32_t slow_ms; /* 0: NET_SLOW_MS */
+    const char
+        *path; /* of a Unix socket, instead of an address; NULL: none. Whoever may open it is this user */
+    struct tls *tls; /* NULL: none; it outlives the net's clients */
+    int tag;         /* net_conn_tag */
 };
 
 /* net_open makes the loop; nothing listens yet. */
 MUST_CHECK enum status net_open(struct net **out, struct fault *fault);
 
-/* net_listen lets clients in. STATUS_BUSY: the port is in use; the fault says what to do. */
+/* net_serve says who is told of clients; once, before net_listen. slow_ms 0: NET_SLOW_MS. */
+void net_serve(struct net *net, const struct net_handlers *handlers, void *ctx, uint32_t slow_ms);
+
+/* net_listen lets clients in, in one place more; NET_LISTENERS_MAX. STATUS_BUSY: the port or the path is in use; the fault says what to
+ * do. A Unix socket that nobody listens at is replaced. */
 MUST_CHECK enum status net_listen(struct net *net, const struct net_options *options, struct fault *fault);
 
 /* net_drop_clients forgets every connection at once (on_close for each). After it, watched descriptors and timers still work, and
@@ -107,7 +116,7 @@ void net_wake(struct net *net);
 /* net_loop is how other parts watch file descriptors and set timers. */
 const struct loop *net_loop(struct net *net);
 
-uint16_t net_port(const struct net *net);
+uint16_t net_port(const struct net *net); /* of the first that has one */
 size_t net_conn_count(const struct net *net);
 
 /* net_stop closes every WebSocket with 1001 after what it still has to read, and every stream likewise. */
@@ -128,6 +137,14 @@ uint64_t net_conn_body_announced(
     const struct net_conn *conn);                    /* its Content-Length; 0: none, or it comes in chunks */
 bool net_conn_has_body(const struct net_conn *conn); /* in chunks, or with a Content-Length above 0 */
 uint64_t net_conn_number(const struct net_conn *conn); /* counts from 1; for logs */
+
+/* ---- Where it came in ---- */
+int net_conn_tag(const struct net_conn *conn);
+bool net_conn_is_tls(const struct net_conn *conn);
+uint16_t net_conn_port(const struct net_conn *conn); /* of the listener; 0: a Unix socket */
+/* net_conn_address writes the address that the client has dialled, as it stands in a Host: [v6] in brackets. False: it has none. */
+#define NET_ADDRESS_BYTES 64
+MUST_CHECK bool net_conn_address(const struct net_conn *conn, char out[NET_ADDRESS_BYTES]);
 
 /* A pointer of the receiver's, NULL at first. */
 void net_conn_set_ctx(struct net_conn *conn, void *ctx);

@@ -42,6 +42,15 @@ struct frame {
     char bytes[];
 };
 
+struct listener {
+    struct event_source source;
+    struct net *net;
+    struct tls *tls; /* NULL: none */
+    char *path;      /* of a Unix socket; NULL: none */
+    uint16_t port;
+    int tag;
+};
+
 struct net {
     struct event_loop *loop;
     struct net_handlers handlers;
@@ -51,11 +60,12 @@ struct net {
     uint64_t n_conns_ever;
     struct loop_timer *tick;
     uint64_t slow_ms;
-    uint16_t port;
 
-    struct event_source listener; /* fd -1: none */
+    struct listener listeners[NET_LISTENERS_MAX];
+    size_t n_listeners;
     size_t n_links;
     size_t n_links_max;
+    size_t n_openings; /* links whose transport_is_opening */
     struct loop_timer *accept_again;
     struct list_node links;
     struct list_node closed_links;
@@ -152,6 +162,7 @@ int ws_write_text(struct net_conn *conn, const char *bytes, size_t n_bytes);
 /* listen.c */
 MUST_CHECK enum status listen_open(struct net *net, const struct net_options *options, struct fault *fault);
 void listen_on_pause_end(void *ctx); /* of `accept_again`; its ctx is the net */
+bool listen_format_address(int fd, char out[NET_ADDRESS_BYTES]);
 void listen_close(struct net *net);
 
 /* net.c: link_pump runs at the end of this turn of the loop, or of the next. */

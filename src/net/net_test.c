@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -297,9 +299,75 @@ static void test_a_stream_is_chunked_and_ends(void **state) {
     assert_non_null(strstr(answer, "6\r\nframe\n\r\n6\r\nframe\n\r\n6\r\nframe\n\r\n0\r\n\r\n"));
 }
 
+static void expect_where(struct net_world *world, int tag, const char *wanted) {
+    int fd = world_dial_tag(world, tag);
+    const char *request = "GET /where HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    world_put(fd, request, strlen(request));
+    assert_non_null(strstr(world_get_until(fd, NULL), wanted));
+    close(fd);
+}
+
+static void test_a_connection_knows_where_it_came_in(void **state) {
+    struct net_world *world = *state;
+    expect_where(world, WORLD_V4, "tag 4 port 1 address 127.0.0.1 1");
+    expect_where(world, WORLD_UNIX, "tag 8 port 0 address none 0");
+    if (world->v6_port) {
+        expect_where(world, WORLD_V6, "tag 6 port 1 address [::1] 1");
+    }
+}
+
+static void test_a_place_that_is_taken_is_busy(void **state) {
+    struct net_world *world = *state;
+    struct net *other;
+    struct fault fault;
+    struct net_options port = { .host = "127.0.0.1", .port = net_port(world->net) };
+    struct net_options path = { .path = world->path };
+    struct net_options name = { .host = "localhost" };
+    assert_int_equal(net_open(&other, &fault), STATUS_OK);
+    assert_int_equal(net_listen(other, &port, &fault), STATUS_BUSY);
+    assert_non_null(strstr(fault.text, "--port"));
+    assert_int_equal(net_listen(other, &path, &fault), STATUS_BUSY);
+    assert_non_null(strstr(fault.text, world->path));
+    assert_int_equal(net_listen(other, &name, &fault), STATUS_INVALID);
+    net_drop_clients(other);
+    net_close(other);
+    expect_where(world, WORLD_UNIX, "tag 8"); /* it is still there */
+}
+
+/* A server that was killed leaves its socket behind; what is no socket is somebody's. */
+static void test_only_a_socket_that_nobody_listens_at_is_replaced(void **state) {
+    struct net_world *world = *state;
+    struct net *other;
+    struct fault fault;
+    struct stat info;
+    char left[80];
+    char file[80];
+    snprintf(left, sizeof left, "%s.left", world->path);
+    snprintf(file, sizeof file, "%s.file", world->path);
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", left);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    close(fd);
+    fclose(fopen(file, "w"));
+    assert_int_equal(net_open(&other, &fault), STATUS_OK);
+    assert_int_equal(net_listen(other, &(struct net_options){ .path = left }, &fault), STATUS_OK);
+    assert_int_equal(stat(left, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+    assert_int_equal(net_listen(other, &(struct net_options){ .path = file }, &fault), STATUS_BUSY);
+    net_drop_clients(other);
+    net_close(other);
+    assert_int_equal(stat(file, &info), 0);
+    assert_int_not_equal(stat(left, &info), 0); /* it is taken away at the end */
+    unlink(file);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(test_a_connection_knows_where_it_came_in),
+        TEST(test_a_place_that_is_taken_is_busy),
+        TEST(test_only_a_socket_that_nobody_listens_at_is_replaced),
         TEST(test_a_body_comes_back),
         TEST(test_a_socket_is_kept_for_the_next_request),
         TEST(test_an_empty_body_is_a_request_too),

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -52,6 +53,13 @@ static void on_request(void *ctx, struct net_conn *conn) {
     } else if (strcmp(net_conn_path(conn), "/host") == 0) {
         const char *host = net_conn_header(conn, NET_HEADER_HOST);
         reply_text(conn, 200, host, strlen(host));
+    } else if (strcmp(net_conn_path(conn), "/where") == 0) {
+        char address[NET_ADDRESS_BYTES] = "none";
+        bool has_address = net_conn_address(conn, address);
+        char *text = mem_format("tag %d port %d address %s %d", net_conn_tag(conn), net_conn_port(conn) != 0,
+                                address, has_address);
+        reply_text(conn, 200, text, strlen(text));
+        free(text);
     } else if (strcmp(net_conn_path(conn), "/unchanged") == 0) {
         reply_text(conn, 304, "", 0);
     } else if (strcmp(net_conn_path(conn), "/big") == 0) {
@@ -123,16 +131,28 @@ static void *run(void *ctx) {
     return NULL;
 }
 
+static void listen_everywhere(struct net_world *world) {
+    struct fault fault;
+    snprintf(world->path, sizeof world->path, "/tmp/runnel-net-%d.sock", (int)getpid());
+    assert_int_equal(
+        net_listen(world->net, &(struct net_options){ .path = world->path, .tag = WORLD_UNIX }, &fault),
+        STATUS_OK);
+    assert_int_equal(
+        net_listen(world->net, &(struct net_options){ .host = "127.0.0.1", .tag = WORLD_V4 }, &fault),
+        STATUS_OK);
+    uint16_t port = net_port(world->net);
+    struct net_options v6 = { .host = "::1", .port = port, .tag = WORLD_V6 };
+    world->v6_port = net_listen(world->net, &v6, &fault) == STATUS_OK ? port : 0;
+}
+
 int world_set_up(void **state) {
     static const struct net_handlers handlers = { on_head,     on_request, on_open, on_message,
                                                   on_writable, on_silence, on_close };
     struct net_world *world = mem_alloc(sizeof *world);
     struct fault fault;
     assert_int_equal(net_open(&world->net, &fault), STATUS_OK);
-    assert_int_equal(
-        net_listen(world->net,
-                   &(struct net_options){ .host = "127.0.0.1", .handlers = &handlers, .ctx = world }, &fault),
-        STATUS_OK);
+    net_serve(world->net, &handlers, world, 0);
+    listen_everywhere(world);
     pthread_create(&world->thread, NULL, run, world);
     *state = world;
     return 0;
@@ -151,15 +171,34 @@ int world_tear_down(void **state) {
 
 /* ---- The client ---- */
 
-int world_dial(struct net_world *world) {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_port = htons(net_port(world->net)),
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+int world_dial_tag(struct net_world *world, int tag) {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un path;
+    } address = { 0 };
+    if (tag == WORLD_V4) {
+        address.v4 = (struct sockaddr_in){ .sin_family = AF_INET,
+                                           .sin_port = htons(net_port(world->net)),
+                                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    } else if (tag == WORLD_V6) {
+        address.v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+                                            .sin6_port = htons(world->v6_port),
+                                            .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    } else {
+        address.path.sun_family = AF_UNIX;
+        snprintf(address.path.sun_path, sizeof address.path.sun_path, "%s", world->path);
+    }
+    int fd = socket(address.any.sa_family, SOCK_STREAM, 0);
     struct timeval limit = { .tv_sec = 20 };
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(connect(fd, &address.any, sizeof address.path), 0);
     return fd;
+}
+
+int world_dial(struct net_world *world) {
+    return world_dial_tag(world, WORLD_V4);
 }
 
 void world_put(int fd, const void *bytes, size_t n_bytes) {

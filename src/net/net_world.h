@@ -1,7 +1,7 @@
 /* net_world.h - for the unit tests of net: a server in a thread of its own, and a client of plain sockets.
  *
  * The server answers /host with its Host, /stream with three frames, /gate with one and after /open with two more, /unchanged with 304,
- * /big with three mebibytes, refuses /refused, says the argument `name` where there is one, and else the body. A WebSocket says "hello",
+ * /big with three mebibytes, /where with the tag, port and address of where the client came in, refuses /refused, says the argument `name` where there is one, and else the body. A WebSocket says "hello",
  * then whatever it hears but for "bye" (it closes), "stop" (the server stops) and "big" (three mebibytes).
  *
  * Owner   the test: world_set_up and world_tear_down are its cmocka functions; *state is the world.
@@ -16,8 +16,13 @@
 
 #define WORLD_SILENCE "still here"
 
+/* Tags of the places where the server listens: an IPv4 address, an IPv6 one if the machine has any, a Unix socket. */
+enum { WORLD_V4 = 4, WORLD_V6 = 6, WORLD_UNIX = 8 };
+
 struct net_world {
     struct net *net;
+    uint16_t v6_port; /* 0: the machine has no IPv6 */
+    char path[64];    /* of the Unix socket */
     pthread_t thread;
     atomic_bool stop;
     atomic_int n_closed;
@@ -31,6 +36,7 @@ int world_tear_down(void **state);
 /* ---- The client. What it gets is valid until the next call; it waits 20 s at most, and a test fails where that was not enough ---- */
 
 int world_dial(struct net_world *world);
+int world_dial_tag(struct net_world *world, int tag);
 void world_put(int fd, const void *bytes, size_t n_bytes);
 /* world_get_until reads until `text` is in what came, or the end; NULL: the end. */
 char *world_get_until(int fd, const char *text);

@@ -6,6 +6,7 @@ Each keeps every frame it got. Waiting is for a frame, with a generous limit; no
 
 import json
 import socket
+import ssl
 import time
 import uuid
 
@@ -19,13 +20,23 @@ class Closed(AssertionError):
     """The server closed the socket while a frame was expected."""
 
 
+def client_context(server):
+    """This library reads in a thread and writes in another, which is safe only while nothing comes after the handshake: a ticket of TLS 1.3
+    that is read while the first request is written swallows it."""
+    context = server.context()
+    if context:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 class Socket:
     def __init__(self, server, path, port=None, trace=None, name="", **arguments):
-        url = f"ws://127.0.0.1:{server.port}{path}"
+        url = f"{'wss' if server.certificate else 'ws'}://127.0.0.1:{server.port}{path}"
         self.trace, self.name = trace, name or type(self).__name__
         self.traced = {}
         self.socket_record = trace and trace.open(self.name, "socket")
         options = {"compression": None, "proxy": None, "max_size": None, "max_queue": None, "ping_interval": None}
+        options["ssl"] = client_context(server)
         if port:
             arguments["sock"] = socket.create_connection(("127.0.0.1", port))
         self.connection = connect(url, legacy=True, **{**options, **arguments})

@@ -1,7 +1,8 @@
 """A TCP proxy in front of a server that does to connections what networks do.
 
 It runs in a thread of its own. `Proxy(port, plan)`: for each connection `plan(number)` returns a Plan, or None for one that nothing happens to.
-`stall` and `go_on`, `cut_all` act on all connections that are open. The server checks `Host`, so clients name its port and connect to the proxy's.
+`tls`: the context with which it speaks TLS to the server, for clients that do not. `stall` and `go_on`, `cut_all` act on all connections
+that are open. The server checks `Host`, so clients name its port and connect to the proxy's.
 """
 
 import asyncio
@@ -52,7 +53,8 @@ class Link:
                 upstream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.plan.receive_buffer)
             await asyncio.get_running_loop().sock_connect(upstream, ("127.0.0.1", self.proxy.server_port))
             limit = self.plan.receive_buffer or 2 * PIECE_BYTES
-            self.server = await asyncio.open_connection(sock=upstream, limit=limit)
+            secured = {"ssl": self.proxy.tls, "server_hostname": "localhost"} if self.proxy.tls else {}
+            self.server = await asyncio.open_connection(sock=upstream, limit=limit, **secured)
             await asyncio.gather(self.up(reader, self.server[1]), self.down(self.server[0], writer))
         except (Cut, OSError):
             pass
@@ -70,7 +72,10 @@ class Link:
                 await self.end()
             writer.write(piece)
             await writer.drain()
-        writer.write_eof()
+        if writer.can_write_eof():
+            writer.write_eof()
+        else:
+            writer.close()
 
     async def down(self, reader, writer):
         held = b""
@@ -117,8 +122,9 @@ class Link:
 
 
 class Proxy:
-    def __init__(self, server_port, plan=None):
+    def __init__(self, server_port, plan=None, tls=None):
         self.server_port = server_port
+        self.tls = tls
         self.plan = plan or (lambda number: None)
         self.n_cuts = 0
         self.links = {}

@@ -1,11 +1,12 @@
 """Bytes to the server's port and back, for requests that no HTTP client would send."""
 
 import socket
+import ssl
 import struct
 
 
 class Raw:
-    """One TCP connection. `local`: the port in the request templates is the server's."""
+    """One connection, with TLS where the server speaks it."""
 
     def __init__(self, server, seconds=30, receive_buffer=None):
         self.server = server
@@ -14,6 +15,8 @@ class Raw:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(seconds)
         self.socket.connect(("127.0.0.1", server.port))
+        if server.certificate:
+            self.socket = server.context().wrap_socket(self.socket, server_hostname="localhost", suppress_ragged_eofs=True)
         self.got = b""
 
     def __enter__(self):
@@ -27,7 +30,7 @@ class Raw:
         try:
             self.socket.sendall(data)
             return True
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             return False
 
     def read(self):

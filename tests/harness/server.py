@@ -28,9 +28,9 @@ def default_model():
 
 class Server:
     """`flags` are added to the command line, `prefix` stands before it (prlimit, strace), `env` is added to the environment;
-    `expects_crash`: an engine is killed, and its sanitizer may say so."""
+    `certificate`: it speaks TLS; `expects_crash`: an engine is killed, and its sanitizer may say so."""
 
-    def __init__(self, data, models, model=None, flags=(), log="info", engine="fake", prefix=(), env=None):
+    def __init__(self, data, models, model=None, flags=(), log="info", engine="fake", prefix=(), env=None, certificate=None):
         self.data = Path(data)
         self.models = Path(models)
         self.model = model
@@ -39,6 +39,7 @@ class Server:
         self.engine = engine
         self.prefix = list(prefix)
         self.env = dict(env or {})
+        self.certificate = certificate
         self.process = None
         self.port = None
         self.stderr_path = self.data.parent / f"{self.data.name}.stderr"
@@ -51,6 +52,8 @@ class Server:
         command += ["--port", str(self.port or 0), "--no-open", "--log", self.log, *self.flags]
         if self.model:
             command += ["--model", self.model]
+        if self.certificate:
+            command += self.certificate.flags
         return [str(part) for part in self.prefix + command]
 
     def environment(self):
@@ -68,7 +71,7 @@ class Server:
     def start(self):
         self.spawn()
         line = self.read_line()
-        found = re.fullmatch(r"ready http://127\.0\.0\.1:(\d+)\n", line)
+        found = re.fullmatch("ready " + self.scheme + r"://(?:127\.0\.0\.1|0\.0\.0\.0|\[::1?\]):(\d+)\n", line)
         assert found, f"no ready line but {line!r}\n{self.stderr()}"
         self.port = int(found.group(1))
         return self
@@ -132,11 +135,20 @@ class Server:
     # ---- What it says by HTTP ----
 
     @property
+    def scheme(self):
+        return "https" if self.certificate else "http"
+
+    @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    def context(self):
+        """Of a client, for a socket or a library; None: without TLS."""
+        return self.certificate.context() if self.certificate else None
 
     def http(self, method, path, timeout=60, **arguments):
-        return httpx.request(method, self.url + path, timeout=timeout, trust_env=False, **arguments)
+        verify = self.context() or False
+        return httpx.request(method, self.url + path, timeout=timeout, trust_env=False, verify=verify, **arguments)
 
     def get(self, path, **arguments):
         return self.http("GET", path, **arguments)

@@ -11,8 +11,8 @@ MULTIPART = {"Content-Type": "multipart/form-data; boundary=x"}
 
 
 @pytest.fixture
-def server(serve, script):
-    return serve(script())
+def server(serve, script, transport):
+    return serve(script(), **transport)
 
 
 def pieces(data, size):

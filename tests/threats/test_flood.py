@@ -11,8 +11,8 @@ from harness.raw import Raw, RawSocket, frame, split_responses
 
 
 @pytest.fixture
-def server(serve, script):
-    started = serve(script())
+def server(serve, script, transport):
+    started = serve(script(), **transport)
     yield started
     with Native(started) as client:
         client.begin("Still there?")
@@ -102,7 +102,8 @@ def test_a_hundred_megabytes_without_an_end_are_431(server, start):
         raw.read_all()
         # Beyond 64 MB the socket is cut, and a reset may overtake the answer.
         assert raw.got == b"" or split_responses(raw.got)[0][0] == 431
-    assert most - before < 30_000, (before, most)
+    # AddressSanitizer keeps what OpenSSL gives back after each record.
+    assert most - before < (200_000 if server.certificate and server.is_sanitized else 30_000), (before, most)
 
 
 def test_a_hundred_fields_are_the_limit(server):

@@ -206,10 +206,10 @@ CLOSES = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(tmp_path_factory, transport):
     folder = tmp_path_factory.mktemp("smuggling")
     (folder / "models").mkdir()
-    started = Server(folder / "data", folder / "models").start()
+    started = Server(folder / "data", folder / "models", **transport).start()
     yield started
     started.stop()
 

@@ -1,0 +1,109 @@
+#include "base/file.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_PIECE_BYTES 4096
+#define NS_PER_S         1000000000
+
+enum status file_read(const char *path, struct bytes *out, struct fault *fault) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return fault_set(fault, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO, "cannot read %.200s: %s",
+                         path, strerror(errno));
+    }
+    char piece[FILE_PIECE_BYTES];
+    ssize_t n;
+    do {
+        n = read(fd, piece, sizeof piece);
+    } while (n > 0 && bytes_add(out, piece, (size_t)n) == STATUS_OK);
+    int error = errno;
+    close(fd);
+    if (n < 0) {
+        return fault_set(fault, STATUS_IO, "cannot read %.200s: %s", path, strerror(error));
+    }
+    return out->failed ? fault_set(fault, STATUS_TOO_LARGE, "%.200s is larger than %zu KiB", path,
+                                   out->size_max / 1024)
+                       : STATUS_OK;
+}
+
+/* ---- Replacing ---- */
+
+static bool write_all(int fd, const char *bytes, size_t n_bytes) {
+    while (n_bytes > 0) {
+        ssize_t n = write(fd, bytes, n_bytes);
+        if (n <= 0) {
+            return false;
+        }
+        bytes += n;
+        n_bytes -= (size_t)n;
+    }
+    return true;
+}
+
+static bool make(const char *path, const char *bytes, size_t n_bytes, bool is_durable) {
+    unlink(path); /* of one that was killed */
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool is_made = fd >= 0 && write_all(fd, bytes, n_bytes) && (!is_durable || fsync(fd) == 0);
+    int error = errno;
+    if (fd >= 0) {
+        close(fd);
+    }
+    errno = error;
+    return is_made;
+}
+
+/* The name is on the disk when its folder is. */
+static bool sync_folder(const char *path) {
+    char *copy = mem_copy_string(path);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool is_synced = fd >= 0 && fsync(fd) == 0;
+    int error = errno;
+    if (fd >= 0) {
+        close(fd);
+    }
+    free(copy);
+    errno = error;
+    return is_synced;
+}
+
+enum status file_replace(const char *path, const char *bytes, size_t n_bytes, bool is_durable,
+                         struct fault *fault) {
+    char *fresh = mem_format("%s.new", path);
+    bool is_done = make(fresh, bytes, n_bytes, is_durable) && rename(fresh, path) == 0 &&
+                   (!is_durable || sync_folder(path));
+    int error = errno;
+    if (!is_done) {
+        unlink(fresh);
+    }
+    free(fresh);
+    return is_done ? STATUS_OK
+                   : fault_set(fault, STATUS_IO, "cannot write %.200s: %s", path, strerror(error));
+}
+
+/* ---- Changes ---- */
+
+struct file_stamp file_stamp_of(const char *path) {
+    struct stat info;
+    if (stat(path, &info) != 0) {
+        return (struct file_stamp){ 0 };
+    }
+    return (struct file_stamp){ .device = info.st_dev,
+                                .inode = info.st_ino,
+                                .size = info.st_size,
+                                .changed_ns =
+                                    (int64_t)info.st_mtim.tv_sec * NS_PER_S + info.st_mtim.tv_nsec };
+}
+
+bool file_stamp_is_same(const struct file_stamp *a, const struct file_stamp *b) {
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->changed_ns == b->changed_ns;
+}

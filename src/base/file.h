@@ -1,0 +1,34 @@
+/* file.h - small files, whole: read, replaced, and looked at for changes.
+ *
+ * Thread  any. Blocks as long as the file system does. file_stamp_of asks only for what a local one has in memory.
+ * Limits  the caller's.
+ */
+#ifndef RUNNEL_BASE_FILE_H
+#define RUNNEL_BASE_FILE_H
+
+#include "base/bytes.h"
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* file_read adds the whole file to `out`. STATUS_NOT_FOUND: there is none; STATUS_TOO_LARGE: it passes out->size_max; STATUS_IO. */
+MUST_CHECK enum status file_read(const char *path, struct bytes *out, struct fault *fault);
+
+/* file_replace puts new contents in the place of a file, so that whoever reads it finds the old ones or the new ones: for this user alone
+ * (0600), by way of PATH.new. is_durable: it is on the disk when this returns; else a power loss may leave the old one, or an empty one. */
+MUST_CHECK enum status file_replace(const char *path, const char *bytes, size_t n_bytes, bool is_durable,
+                                    struct fault *fault);
+
+/* Has a file changed since it was read? Links are followed, so the exchange of a link is a change too. Zeroed: there is no file. */
+struct file_stamp {
+    uint64_t device;
+    uint64_t inode;
+    int64_t size;
+    int64_t changed_ns; /* wall clock: compared for being the same, never for order */
+};
+
+struct file_stamp file_stamp_of(const char *path);
+bool file_stamp_is_same(const struct file_stamp *a, const struct file_stamp *b);
+
+#endif
