@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+/* A key that ends by its time ends so much later at most. */
+#define API_TICK_MS 1000
+
 static struct api_conn *conn_of(struct net_conn *net) {
     return net_conn_ctx(net);
 }
@@ -109,6 +112,7 @@ struct api *api_open(const struct api_options *options) {
     struct api *api = mem_alloc(sizeof *api);
     api->options = *options;
     api->chat = options->chat;
+    api->access = options->access;
     list_init(&api->natives);
     list_init(&api->model_watchers);
     bytes_init(&api->frame, API_FRAME_BYTES_MAX);
@@ -120,14 +124,26 @@ struct api *api_open(const struct api_options *options) {
     return api;
 }
 
+static void on_tick(void *ctx) {
+    struct api *api = ctx;
+    gate_refresh(api);
+    net_loop(api->net)->timer_set(api->tick, API_TICK_MS);
+}
+
 void api_listening(struct api *api, struct net *net) {
+    const struct loop *loop = net_loop(net);
     api->net = net;
+    api->tick = loop->timer_new(loop->self, on_tick, api);
+    loop->timer_set(api->tick, API_TICK_MS);
 }
 
 /* The chat may be closed already: it is not asked any more. */
 void api_close(struct api *api) {
     if (api == NULL) {
         return;
+    }
+    if (api->tick) {
+        net_loop(api->net)->timer_free(api->tick);
     }
     bytes_deinit(&api->frame);
     rest_system_free(api->system);

@@ -5,6 +5,7 @@
 #ifndef RUNNEL_API_API_H
 #define RUNNEL_API_API_H
 
+#include "access/access.h"
 #include "chat/chat.h"
 #include "net/net.h"
 
@@ -17,7 +18,7 @@ struct api_options {
     const char
         *allow_hosts[API_NAMES_MAX]; /* names besides loopback, without a port; NULL ends the list [W3] */
     const char *allow_origins[API_NAMES_MAX]; /* besides the server's own; NULL ends the list [W4] */
-    const char *token;                        /* NULL: none is asked for [W5] */
+    struct access *access;                    /* the owner's; outlives the api [W5] */
     const char *version;
 };
 

@@ -51,7 +51,9 @@ struct api_model_watcher {
 struct api {
     struct api_options options;
     struct chat *chat;
+    struct access *access;
     struct net *net;
+    struct loop_timer *tick;  /* gate_refresh */
     struct list_node natives; /* the /ws connections that said hello */
     struct list_node model_watchers;
     struct bytes frame; /* scratch for one frame: cleared before each use, never kept across upcalls */
@@ -81,14 +83,30 @@ void router_on_request(void *ctx, struct net_conn *net);
 bool doors_host_is_good(const struct api *api, const struct net_conn *net);
 bool doors_origin_is_good(const struct api *api, const struct net_conn *net);
 
-/* doors.c: true: it may come in. False: it has been answered. */
-bool doors_check(struct api *api, struct net_conn *net);
-/* doors_token_is_good compares in constant time; true when no token is asked for. */
-bool doors_token_is_good(const struct api *api, const char *token);
-/* doors_request_has_token: a good one came with the request itself (a header, or the query of a WebSocket),
- * or none is asked for. */
-bool doors_request_has_token(const struct api *api, const struct net_conn *net);
+/* doors.c: true: it may come in, to what needs such a right. False: it has been answered. */
+bool doors_check(struct api *api, struct net_conn *net, enum scope needed);
 bool doors_is_content_type(const char *header, const char *wanted); /* parameters and case aside */
+
+/* gate.c: who is it, and may he? */
+/* gate_check: true: he may; he is noted on the connection. False: it has been answered (401, 403). */
+bool gate_check(struct api *api, struct net_conn *net, enum scope needed);
+/* gate_hello: the first frame of /ws brought this key (NULL: none). */
+bool gate_hello(struct api *api, struct net_conn *net, const char *key);
+/* gate_begin_answer: he begins one [W47]. STATUS_FULL: he has begun as many as he may; there is one more in *wait_s. */
+MUST_CHECK enum status gate_begin_answer(struct api *api, const struct net_conn *net, uint32_t *wait_s,
+                                         struct fault *fault);
+/* gate_message: the same for one message of a WebSocket. STATUS_DENIED: he may not. */
+enum gate_need { GATE_READS, GATE_CHANGES, GATE_BEGINS_ANSWER };
+MUST_CHECK enum status gate_message(struct api *api, const struct net_conn *net, enum gate_need need,
+                                    struct fault *fault);
+uint64_t gate_find(struct api *api, const struct net_conn *net); /* ACCESS_NOBODY: nobody that is known */
+/* gate_sweep closes the connections of those who are known no more; gate_refresh does, if somebody may be gone. */
+void gate_sweep(struct api *api);
+void gate_refresh(struct api *api);
+
+/* cookie.c: false: none came. cookie_header is the line that sets it, new memory. */
+bool cookie_take(const struct net_conn *net, char *out, size_t out_bytes);
+char *cookie_header(const struct net_conn *net, const char *value, int64_t max_age_s);
 
 /* reply.c: each does nothing when the connection was answered or is being closed. */
 void reply_json(struct net_conn *net, int status, json_t *body); /* takes over the reference */
@@ -97,7 +115,8 @@ void reply_json_with(struct net_conn *net, int status, const char *headers,
 void reply_text(struct net_conn *net, int status, const char *content_type, const char *text, size_t n_bytes);
 /* {"error":text}, or under /v1 the object of [O3]. Some statuses bring a header of their own. */
 void reply_error(struct net_conn *net, int status, const char *text);
-void reply_not_allowed(struct net_conn *net, const char *allow); /* 405 */
+void reply_not_allowed(struct net_conn *net, const char *allow);              /* 405 */
+void reply_too_many(struct net_conn *net, uint32_t wait_s, const char *text); /* 429 */
 void reply_status(struct net_conn *net, enum status status, const char *text);
 int reply_http_status(enum status status);        /* the one table: enum status → HTTP */
 const char *reply_error_code(enum status status); /* → [N11] */
@@ -154,6 +173,8 @@ void rest_backup_handle(struct api *api, struct net_conn *net);       /* [W29] *
 void rest_system_usage_handle(struct api *api, struct net_conn *net); /* [W25] */
 void rest_logs_handle(struct api *api, struct net_conn *net);
 void rest_health_handle(struct api *api, struct net_conn *net);
+void rest_login_handle(struct api *api, struct net_conn *net); /* [W46] */
+void rest_logout_handle(struct api *api, struct net_conn *net);
 struct rest_system *rest_system_new(void);
 void rest_system_free(struct rest_system *system);
 void openai_models_handle(struct api *api, struct net_conn *net); /* [O1] */

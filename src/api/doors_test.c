@@ -1,11 +1,14 @@
 /* The doors alone: the net is a struct that the test fills in. */
+#include "access/key_file.h"
 #include "api/api_internal.h"
 #include "base/mem.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,6 +19,9 @@ struct net_conn {
     const char *headers[NET_HEADER_COUNT];
     bool is_websocket;
     bool has_body;
+    int tag;
+    uint64_t mark;
+    int close_code;
     int status; /* of the answer; 0: none */
 };
 
@@ -93,8 +99,69 @@ bool net_conn_address(const struct net_conn *conn, char out[NET_ADDRESS_BYTES]) 
     return false;
 }
 
-bool router_is_page(const char *path) {
-    return strncmp(path, "/api/", 5) != 0 && strncmp(path, "/ws", 3) != 0;
+int net_conn_tag(const struct net_conn *conn) {
+    return conn->tag;
+}
+
+void net_conn_set_mark(struct net_conn *conn, uint64_t mark) {
+    conn->mark = mark;
+}
+
+uint64_t net_conn_mark(const struct net_conn *conn) {
+    return conn->mark;
+}
+
+uint64_t net_conn_number(const struct net_conn *conn) {
+    (void)conn;
+    return 1;
+}
+
+void net_conn_close(struct net_conn *conn, enum net_close code, const char *reason) {
+    (void)reason;
+    conn->close_code = (int)code;
+}
+
+static struct net_conn *opened;
+static size_t n_opened;
+
+void net_each_conn(struct net *net, void (*visit)(void *ctx, struct net_conn *conn), void *ctx) {
+    (void)net;
+    for (size_t i = 0; i < n_opened; i++) {
+        visit(ctx, &opened[i]);
+    }
+}
+
+/* ---- The keys: each is called as its scope is, and its text is that too ---- */
+
+static char folder[64];
+
+static void put_keys(const char *const *names) {
+    struct fault fault;
+    struct key_file file = { 0 };
+    for (; *names; names++) {
+        struct key key = { .hash = secret_hash_of(*names) };
+        snprintf(key.name, sizeof key.name, "%s", *names);
+        assert_true(scope_parse(*names, &key.scope));
+        key_file_add(&file, &key);
+    }
+    assert_int_equal(key_file_write(folder, &file, &fault), STATUS_OK);
+    key_file_deinit(&file);
+}
+
+static struct access *open_access(const char *token) {
+    struct fault fault;
+    struct access *access;
+    assert_int_equal(
+        access_open(&(struct access_options){ .directory = folder, .token = token }, &access, &fault),
+        STATUS_OK);
+    return access;
+}
+
+static struct api *guarded(struct api *api) {
+    put_keys((const char *[]){ "metrics", "read", "chat", "admin", NULL });
+    access_close(api->access);
+    api->access = open_access("secret");
+    return api;
 }
 
 static struct api *api_of(void **state) {
@@ -106,8 +173,22 @@ static int set_up(void **state) {
     api = (struct api){
         .options = { .allow_hosts = { "runnel.lan" }, .allow_origins = { "http://dev.lan:4000" } },
     };
+    snprintf(folder, sizeof folder, "/tmp/runnel-doors-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    api.access = open_access(NULL);
     *state = &api;
     return 0;
+}
+
+static int tear_down(void **state) {
+    static const char *const names[] = { "keys.json", "sessions.json" };
+    access_close(api_of(state)->access);
+    for (size_t i = 0; i < 2; i++) {
+        char path[96];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    return rmdir(folder);
 }
 
 /* The status of the answer; 0: it may come in. */
@@ -115,7 +196,7 @@ static int knock(struct api *api, struct net_conn conn) {
     conn.path = conn.path ? conn.path : "/api/config";
     conn.headers[NET_HEADER_HOST] =
         conn.headers[NET_HEADER_HOST] ? conn.headers[NET_HEADER_HOST] : "localhost:8000";
-    bool came_in = doors_check(api, &conn);
+    bool came_in = doors_check(api, &conn, SCOPE_ADMIN);
     assert_int_equal(came_in, conn.status == 0);
     return conn.status;
 }
@@ -176,44 +257,130 @@ static void test_origin_is_the_servers_own_or_an_allowed_one(void **state) {
     assert_int_equal(knock_origin(api, "runnel.lan", "https://other.lan"), 403);
 }
 
-static void test_a_token_is_asked_for_everywhere_but_for_health_and_the_page(void **state) {
-    struct api *api = api_of(state);
-    api->options.token = "secret";
-    struct net_conn none = { .path = "/api/config" };
-    assert_int_equal(knock(api, none), 401);
-    assert_int_equal(knock(api, (struct net_conn){ .path = "/health" }), 0);
-    assert_int_equal(knock(api, (struct net_conn){ .path = "/assets/x.js" }), 0);
+static int ask(struct api *api, enum scope needed, struct net_conn conn) {
+    conn.path = conn.path ? conn.path : "/api/config";
+    conn.headers[NET_HEADER_HOST] = "localhost:8000";
+    bool came_in = doors_check(api, &conn, needed);
+    assert_int_equal(came_in, conn.status == 0);
+    assert_true(conn.mark == 0 || came_in);
+    return conn.status;
+}
+
+/* [W5] */
+static void test_a_key_is_asked_for_unless_everybody_may(void **state) {
+    struct api *api = guarded(*state);
+    struct net_conn none = { 0 };
+    assert_int_equal(ask(api, SCOPE_METRICS, none), 401);
+    assert_int_equal(ask(api, SCOPE_PUBLIC, none), 0);
     struct net_conn with = none;
     with.headers[NET_HEADER_AUTHORIZATION] = "bearer secret";
-    assert_int_equal(knock(api, with), 0);
+    assert_int_equal(ask(api, SCOPE_ADMIN, with), 0);
     const char *bad[] = { "Bearer secre",  "Bearer secrets", "Bearer ",
                           "Bearer Secret", "Basic secret",   "secret" };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         with.headers[NET_HEADER_AUTHORIZATION] = bad[i];
-        assert_int_equal(knock(api, with), 401);
+        assert_int_equal(ask(api, SCOPE_METRICS, with), 401);
     }
     struct net_conn key = none;
     key.headers[NET_HEADER_X_API_KEY] = "secret";
-    assert_int_equal(knock(api, key), 0);
-    struct net_conn query = { .path = "/api/config", .query_token = "secret" };
-    assert_int_equal(knock(api, query), 401);
+    assert_int_equal(ask(api, SCOPE_ADMIN, key), 0);
+    with.headers[NET_HEADER_AUTHORIZATION] = "Bearer wrong"; /* what was said first counts */
+    with.headers[NET_HEADER_X_API_KEY] = "secret";
+    assert_int_equal(ask(api, SCOPE_METRICS, with), 401);
+    with.headers[NET_HEADER_AUTHORIZATION] = "Basic dXNlcg=="; /* a proxy's own */
+    assert_int_equal(ask(api, SCOPE_METRICS, with), 0);
+}
+
+static void test_a_websocket_may_bring_its_key_in_the_query(void **state) {
+    struct api *api = guarded(*state);
+    struct net_conn query = { .query_token = "secret" };
+    assert_int_equal(ask(api, SCOPE_READ, query), 401); /* it is no WebSocket */
     query.path = "/ws/chat/stream";
     query.is_websocket = true;
-    assert_int_equal(knock(api, query), 0);
+    assert_int_equal(ask(api, SCOPE_READ, query), 0);
     query.query_token = "wrong";
-    assert_int_equal(knock(api, query), 401);
+    assert_int_equal(ask(api, SCOPE_READ, query), 401);
     query.query_token = NULL;
-    assert_int_equal(knock(api, query), 401);
+    assert_int_equal(ask(api, SCOPE_READ, query), 401);
     /* /ws may bring it in its first frame, but a wrong one is refused at once. */
     query.path = "/ws";
-    assert_int_equal(knock(api, query), 0);
+    assert_int_equal(ask(api, SCOPE_READ, query), 0);
     query.query_token = "wrong";
-    assert_int_equal(knock(api, query), 401);
+    assert_int_equal(ask(api, SCOPE_READ, query), 401);
     char *endless = mem_alloc(5000);
     memset(endless, 'x', 4999);
     query.query_token = endless;
-    assert_int_equal(knock(api, query), 401);
+    assert_int_equal(ask(api, SCOPE_READ, query), 401);
     free(endless);
+}
+
+/* [W45] */
+static void test_a_key_is_good_for_its_scope_and_no_more(void **state) {
+    struct api *api = guarded(*state);
+    for (int has = SCOPE_METRICS; has <= SCOPE_ADMIN; has++) {
+        struct net_conn conn = { .headers = { [NET_HEADER_X_API_KEY] = scope_name((enum scope)has) } };
+        for (int needed = SCOPE_PUBLIC; needed <= SCOPE_ADMIN; needed++) {
+            assert_int_equal(ask(api, (enum scope)needed, conn), has >= needed ? 0 : 403);
+        }
+    }
+}
+
+/* [W46] */
+static void test_a_cookie_is_as_good_as_its_key_where_none_was_said(void **state) {
+    struct api *api = guarded(*state);
+    char session[SECRET_HEX_BYTES];
+    char cookie[256];
+    assert_int_not_equal(access_sign_in(api->access, "chat", session), ACCESS_NOBODY);
+    struct net_conn conn = { .headers = { [NET_HEADER_COOKIE] = cookie } };
+    const char *good[] = { "runnel_8000=%s", "a=b; runnel_8000=%s", "a=b;runnel_8000=%s; c=d" };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        snprintf(cookie, sizeof cookie, good[i], session);
+        assert_int_equal(ask(api, SCOPE_CHAT, conn), 0);
+        assert_int_equal(ask(api, SCOPE_ADMIN, conn), 403);
+    }
+    conn.headers[NET_HEADER_X_API_KEY] = "wrong";
+    assert_int_equal(ask(api, SCOPE_CHAT, conn), 401);
+    conn.headers[NET_HEADER_X_API_KEY] = NULL;
+    const char *bad[] = { "runnel_8001=%s", "xrunnel_8000=%s", "runnel_8000=%sx", "runnel_8000 =%s",
+                          "runnel_8000=; a=%s" };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(cookie, sizeof cookie, bad[i], session);
+        assert_int_equal(ask(api, SCOPE_METRICS, conn), 401);
+    }
+    conn.headers[NET_HEADER_COOKIE] = NULL; /* a cookie is no key, and a key no cookie */
+    conn.headers[NET_HEADER_X_API_KEY] = session;
+    assert_int_equal(ask(api, SCOPE_METRICS, conn), 401);
+    conn.headers[NET_HEADER_X_API_KEY] = NULL;
+    conn.headers[NET_HEADER_COOKIE] = "runnel_8000=chat";
+    assert_int_equal(ask(api, SCOPE_METRICS, conn), 401);
+}
+
+static void test_the_users_own_programs_need_no_key(void **state) {
+    struct api *api = guarded(*state);
+    struct net_conn conn = { .tag = API_DOOR_OWNER, .headers = { [NET_HEADER_X_API_KEY] = "wrong" } };
+    assert_int_equal(ask(api, SCOPE_ADMIN, conn), 0);
+}
+
+/* T10 */
+static void test_what_a_key_has_opened_ends_with_it(void **state) {
+    struct api *api = guarded(*state);
+    char session[SECRET_HEX_BYTES];
+    uint64_t number = access_sign_in(api->access, "chat", session);
+    struct net_conn conns[] = { { .mark = access_by_key(api->access, "chat") },
+                                { .mark = number },
+                                { .mark = access_by_key(api->access, "secret") },
+                                { .mark = ACCESS_NOBODY } };
+    opened = conns;
+    n_opened = 4;
+    gate_refresh(api);
+    assert_int_equal(conns[0].close_code, 0);
+    put_keys((const char *[]){ "metrics", "read", "admin", NULL });
+    gate_refresh(api);
+    assert_int_equal(conns[0].close_code, NET_CLOSE_REVOKED);
+    assert_int_equal(conns[1].close_code, NET_CLOSE_REVOKED);
+    assert_int_equal(conns[2].close_code, 0);
+    assert_int_equal(conns[3].close_code, 0);
+    n_opened = 0;
 }
 
 static void test_a_body_is_plain_json_or_for_uploads_multipart(void **state) {
@@ -246,11 +413,17 @@ static void test_a_body_is_plain_json_or_for_uploads_multipart(void **state) {
 }
 
 int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_host_is_a_loopback_name_with_the_port_or_an_allowed_one, set_up),
-        cmocka_unit_test_setup(test_origin_is_the_servers_own_or_an_allowed_one, set_up),
-        cmocka_unit_test_setup(test_a_token_is_asked_for_everywhere_but_for_health_and_the_page, set_up),
-        cmocka_unit_test_setup(test_a_body_is_plain_json_or_for_uploads_multipart, set_up),
+        TEST(test_host_is_a_loopback_name_with_the_port_or_an_allowed_one),
+        TEST(test_origin_is_the_servers_own_or_an_allowed_one),
+        TEST(test_a_key_is_asked_for_unless_everybody_may),
+        TEST(test_a_websocket_may_bring_its_key_in_the_query),
+        TEST(test_a_key_is_good_for_its_scope_and_no_more),
+        TEST(test_a_cookie_is_as_good_as_its_key_where_none_was_said),
+        TEST(test_the_users_own_programs_need_no_key),
+        TEST(test_what_a_key_has_opened_ends_with_it),
+        TEST(test_a_body_is_plain_json_or_for_uploads_multipart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

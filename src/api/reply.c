@@ -66,6 +66,12 @@ void reply_error(struct net_conn *net, int status, const char *text) {
     reply_json_with(net, status, headers_of(status), error_json(net, status, text));
 }
 
+void reply_too_many(struct net_conn *net, uint32_t wait_s, const char *text) {
+    char *headers = mem_format("Retry-After: %u\r\n", wait_s);
+    reply_json_with(net, 429, headers, error_json(net, 429, text));
+    free(headers);
+}
+
 void reply_not_allowed(struct net_conn *net, const char *allow) {
     char *headers = mem_format("Allow: %s\r\n", allow);
     char *text = mem_format("this can be asked with %s only", allow);
@@ -106,8 +112,9 @@ int reply_http_status(enum status status) {
 const char *reply_error_code(enum status status) {
     switch (status) {
     case STATUS_INVALID:
-    case STATUS_DENIED:
         return "bad_request";
+    case STATUS_DENIED:
+        return "denied";
     case STATUS_NOT_FOUND:
         return "not_found";
     case STATUS_BUSY:

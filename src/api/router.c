@@ -9,50 +9,63 @@ typedef void (*handler)(struct api *api, struct net_conn *net);
 #define POST   (1u << NET_POST)
 #define DELETE (1u << NET_DELETE)
 
+#ifdef RUNNEL_FAULTS
+static void router_list_handle(struct api *api, struct net_conn *net);
+#endif
+
 struct route {
     const char *path; /* ends in '/': whatever follows is the handler's to read */
     unsigned methods;
     handler handle;
+    enum scope reads;   /* what GET needs [W45] */
+    enum scope changes; /* what the other methods need */
     bool is_websocket;
-    handler on_head; /* NULL: the body is collected first */
+    bool begins_answer; /* a POST does [W47] */
+    handler on_head;    /* NULL: the body is collected first */
 };
 
 static const struct route routes[] = {
-    { "/ws", GET, ws_native_handle, true, NULL },
-    { "/ws/chat/stream", GET, ws_chat_handle, true, NULL },
-    { "/ws/conversation/watch/", GET, ws_watch_handle, true, NULL },
-    { "/api/chat", POST, rest_chat_handle, false, NULL },
-    { "/api/chat/stream", GET | POST, rest_chat_stream_handle, false, NULL },
-    { "/api/chat/continue", POST, rest_chat_continue_handle, false, NULL },
-    { "/api/chat/cancel", POST, rest_chat_cancel_handle, false, NULL },
-    { "/api/generations/", GET, rest_generations_handle, false, NULL },
-    { "/api/conversations", GET, rest_conversations_handle, false, NULL },
-    { "/api/conversations/", DELETE, rest_conversation_handle, false, NULL },
-    { "/api/conversation/", GET | POST | DELETE, rest_conversation_handle, false, NULL },
-    { "/api/config", GET | POST, rest_config_handle, false, NULL },
-    { "/api/model/status", GET, rest_model_status_handle, false, NULL },
-    { "/api/model/load", POST, rest_model_load_handle, false, NULL },
-    { "/api/model/unload", POST, rest_model_unload_handle, false, NULL },
-    { "/api/model/info", GET, rest_model_info_handle, false, NULL },
-    { "/api/model/history", GET | POST, rest_model_history_handle, false, NULL },
-    { "/api/browse", GET, rest_browse_handle, false, NULL },
-    { "/api/upload", POST, rest_upload_handle, false, rest_upload_head },
-    { "/api/system/usage", GET, rest_system_usage_handle, false, NULL },
-    { "/api/backup", POST, rest_backup_handle, false, NULL },
-    { "/api/logs/frontend", POST, rest_logs_handle, false, NULL },
-    { "/health", GET, rest_health_handle, false, NULL },
-    { "/v1/models", GET, openai_models_handle, false, NULL },
-    { "/v1/models/", GET, openai_models_handle, false, NULL },
-    { "/v1/chat/completions", POST, openai_chat_handle, false, NULL },
+    { "/ws", GET, ws_native_handle, .reads = SCOPE_READ, .is_websocket = true },
+    { "/ws/chat/stream", GET, ws_chat_handle, .reads = SCOPE_CHAT, .is_websocket = true },
+    { "/ws/conversation/watch/", GET, ws_watch_handle, .reads = SCOPE_READ, .is_websocket = true },
+    { "/api/chat", POST, rest_chat_handle, .changes = SCOPE_CHAT, .begins_answer = true },
+    { "/api/chat/stream", GET | POST, rest_chat_stream_handle, .reads = SCOPE_READ, .changes = SCOPE_CHAT,
+      .begins_answer = true },
+    { "/api/chat/continue", POST, rest_chat_continue_handle, .changes = SCOPE_CHAT, .begins_answer = true },
+    { "/api/chat/cancel", POST, rest_chat_cancel_handle, .changes = SCOPE_CHAT },
+    { "/api/generations/", GET, rest_generations_handle, .reads = SCOPE_READ },
+    { "/api/conversations", GET, rest_conversations_handle, .reads = SCOPE_READ },
+    { "/api/conversations/", DELETE, rest_conversation_handle, .changes = SCOPE_CHAT },
+    { "/api/conversation/", GET | POST | DELETE, rest_conversation_handle, .reads = SCOPE_READ,
+      .changes = SCOPE_CHAT },
+    { "/api/config", GET | POST, rest_config_handle, .reads = SCOPE_READ, .changes = SCOPE_ADMIN },
+    { "/api/model/status", GET, rest_model_status_handle, .reads = SCOPE_READ },
+    { "/api/model/load", POST, rest_model_load_handle, .changes = SCOPE_ADMIN },
+    { "/api/model/unload", POST, rest_model_unload_handle, .changes = SCOPE_ADMIN },
+    { "/api/model/info", GET, rest_model_info_handle, .reads = SCOPE_READ },
+    { "/api/model/history", GET | POST, rest_model_history_handle, .reads = SCOPE_READ,
+      .changes = SCOPE_ADMIN },
+    { "/api/browse", GET, rest_browse_handle, .reads = SCOPE_READ },
+    { "/api/upload", POST, rest_upload_handle, .changes = SCOPE_ADMIN, .on_head = rest_upload_head },
+    { "/api/system/usage", GET, rest_system_usage_handle, .reads = SCOPE_METRICS },
+    { "/api/backup", POST, rest_backup_handle, .changes = SCOPE_ADMIN },
+    { "/api/logs/frontend", POST, rest_logs_handle, .changes = SCOPE_READ },
+    { "/api/login", GET | POST, rest_login_handle, .reads = SCOPE_PUBLIC, .changes = SCOPE_PUBLIC },
+    { "/api/logout", POST, rest_logout_handle, .changes = SCOPE_PUBLIC },
+    { "/health", GET, rest_health_handle, .reads = SCOPE_PUBLIC },
+    { "/v1/models", GET, openai_models_handle, .reads = SCOPE_READ },
+    { "/v1/models/", GET, openai_models_handle, .reads = SCOPE_READ },
+    { "/v1/chat/completions", POST, openai_chat_handle, .changes = SCOPE_CHAT, .begins_answer = true },
 #ifdef RUNNEL_FAULTS
-    { "/__echo", GET, ws_echo_handle, true, NULL },
+    { "/__echo", GET, ws_echo_handle, .reads = SCOPE_READ, .is_websocket = true },
+    { "/__routes", GET, router_list_handle, .reads = SCOPE_PUBLIC },
 #endif
 };
 
-static const struct route page_route = { "/", GET, static_files_handle, false, NULL };
+static const struct route page_route = { "/", GET, static_files_handle, .reads = SCOPE_PUBLIC };
 
 bool router_is_page(const char *path) {
-    static const char *const prefixes[] = { "/api", "/v1", "/ws", "/health", "/__echo" };
+    static const char *const prefixes[] = { "/api", "/v1", "/ws", "/health", "/__echo", "/__routes" };
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         size_t length = strlen(prefixes[i]);
         if (strncmp(path, prefixes[i], length) == 0 && (path[length] == '/' || path[length] == '\0')) {
@@ -92,18 +105,41 @@ static void refuse_method(const struct route *route, struct net_conn *net) {
     reply_not_allowed(net, allow + 2);
 }
 
+/* What is not there, or cannot be asked so, is told only to those who may come in at all. */
+static enum scope scope_of(const struct route *route, enum net_method method) {
+    if (route == NULL || !allows(route, method)) {
+        return route == &page_route ? SCOPE_PUBLIC : SCOPE_METRICS;
+    }
+    return method == NET_GET || method == NET_HEAD ? route->reads : route->changes;
+}
+
+/* An event stream that is taken up again begins no answer. */
+static bool limit_check(struct api *api, const struct route *route, struct net_conn *net) {
+    bool begins = route->begins_answer && net_conn_method(net) == NET_POST &&
+                  *net_conn_header(net, NET_HEADER_LAST_EVENT_ID) == '\0';
+    uint32_t wait_s = 0;
+    struct fault fault;
+    if (begins && gate_begin_answer(api, net, &wait_s, &fault) != STATUS_OK) {
+        reply_too_many(net, wait_s, fault.text);
+        return false;
+    }
+    return true;
+}
+
 void router_on_head(void *ctx, struct net_conn *net) {
     struct api *api = ctx;
-    if (!doors_check(api, net)) {
+    const struct route *route = find(net_conn_path(net));
+    if (!doors_check(api, net, scope_of(route, net_conn_method(net)))) {
         return;
     }
-    const struct route *route = find(net_conn_path(net));
     if (route == NULL || (net_conn_is_websocket(net) && !route->is_websocket)) {
         reply_error(net, 404, REPLY_NOT_FOUND_TEXT);
     } else if (!allows(route, net_conn_method(net))) {
         refuse_method(route, net);
     } else if (route->is_websocket && !net_conn_is_websocket(net)) {
         reply_error(net, 400, "this address is a WebSocket: connect to it with ws://");
+    } else if (!limit_check(api, route, net)) {
+        return;
     } else if (route->is_websocket) {
         route->handle(api, net);
     } else if (route->on_head) {
@@ -114,3 +150,26 @@ void router_on_head(void *ctx, struct net_conn *net) {
 void router_on_request(void *ctx, struct net_conn *net) {
     find(net_conn_path(net))->handle(ctx, net);
 }
+
+#ifdef RUNNEL_FAULTS
+/* The table itself, for the test that knocks at every door with every key. */
+static void router_list_handle(struct api *api, struct net_conn *net) {
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } methods[] = { { GET, "GET" }, { POST, "POST" }, { DELETE, "DELETE" } };
+    json_t *list = json_array();
+    (void)api;
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        for (size_t m = 0; m < sizeof methods / sizeof methods[0]; m++) {
+            if (routes[i].methods & methods[m].bit) {
+                enum scope scope = methods[m].bit == GET ? routes[i].reads : routes[i].changes;
+                json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b}", "path", routes[i].path,
+                                                      "method", methods[m].name, "scope", scope_name(scope),
+                                                      "websocket", routes[i].is_websocket));
+            }
+        }
+    }
+    reply_json(net, 200, json_pack("{s:o}", "routes", list));
+}
+#endif

@@ -95,7 +95,11 @@ static void advance(struct chat_socket *socket) {
     while (socket->state == CHAT_IDLE && !list_is_empty(&socket->questions)) {
         struct question *question = CONTAINER_OF(socket->questions.next, struct question, node);
         list_remove(&question->node);
-        if (question->fault.status) {
+        struct fault *fault = &question->fault;
+        fault->status = fault->status
+                            ? fault->status
+                            : gate_message(socket->conn.api, socket->conn.net, GATE_BEGINS_ANSWER, fault);
+        if (fault->status) {
             ws_frame_send(&socket->conn, error_frame(question->fault.text));
         } else {
             ask(socket, question);

@@ -193,6 +193,19 @@ static void test_silence_is_broken_with_a_ping(void **state) {
     world_expect("{\"type\":\"ping\"}");
 }
 
+/* [W47] */
+static void test_a_key_that_has_begun_enough_is_told_so_in_its_turn(void **state) {
+    (void)state;
+    world_connect(ws_chat_handle);
+    world->may_begin_none = true;
+    world_say("{\"message\":\"Hi\"}");
+    world_expect("{\"type\":\"error\",\"error\":\"no more\"}");
+    assert_string_equal(world->sent_text, "");
+    world->may_begin_none = false;
+    world_say("{\"message\":\"Again\"}");
+    assert_string_equal(world->sent_text, "Again");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, ws_world_set_up, ws_world_tear_down)
 
 int main(void) {
@@ -207,6 +220,7 @@ int main(void) {
         TEST(test_the_next_message_is_sent_after_the_end),
         TEST(test_a_refusal_that_comes_later_makes_way_for_the_next_message),
         TEST(test_a_full_queue_is_said_at_once),
+        TEST(test_a_key_that_has_begun_enough_is_told_so_in_its_turn),
         TEST(test_the_socket_can_close_at_any_time_without_stopping_the_answer),
         TEST(test_a_deleted_conversation_is_an_error),
         TEST(test_silence_is_broken_with_a_ping),

@@ -59,10 +59,16 @@ static enum status on_second_hello(struct native *native, const json_t *request,
 static const struct {
     const char *type;
     enum status (*on_request)(struct native *native, const json_t *request, struct fault *fault);
+    enum gate_need needs;
 } requests[] = {
-    { "hello", on_second_hello },       { "watch", native_on_watch }, { "unwatch", native_on_unwatch },
-    { "send", native_on_send },         { "draft", native_on_draft }, { "stop", native_on_stop },
-    { "continue", native_on_continue }, { "ping", on_ping },
+    { "hello", on_second_hello, GATE_READS },
+    { "watch", native_on_watch, GATE_READS },
+    { "unwatch", native_on_unwatch, GATE_READS },
+    { "send", native_on_send, GATE_BEGINS_ANSWER },
+    { "draft", native_on_draft, GATE_CHANGES },
+    { "continue", native_on_continue, GATE_BEGINS_ANSWER },
+    { "stop", native_on_stop, GATE_CHANGES },
+    { "ping", on_ping, GATE_READS },
 };
 
 static void on_request(struct native *native, const json_t *request) {
@@ -74,7 +80,8 @@ static void on_request(struct native *native, const json_t *request) {
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
         if (strcmp(json_string_value(type), requests[i].type) == 0) {
             struct fault fault;
-            enum status status = requests[i].on_request(native, request, &fault);
+            enum status status = gate_message(native->conn.api, native->conn.net, requests[i].needs, &fault);
+            status = status ? status : requests[i].on_request(native, request, &fault);
             if (status) {
                 refuse(native, request, status, fault.text);
             }
@@ -99,9 +106,9 @@ static void on_hello(struct native *native, const json_t *request) {
         return;
     }
     /* Browsers cannot set headers of a WebSocket: the door lets the upgrade in without a token, and hello brings it [W5]. */
-    const struct api *api = native->conn.api;
-    if (token ? !doors_token_is_good(api, token) : !doors_request_has_token(api, native->conn.net)) {
-        net_conn_close(native->conn.net, NET_CLOSE_DENIED, "a token is needed");
+    struct api *api = native->conn.api;
+    if (!gate_hello(api, native->conn.net, token)) {
+        net_conn_close(native->conn.net, NET_CLOSE_DENIED, "a key is needed");
         return;
     }
     native->is_greeted = true;

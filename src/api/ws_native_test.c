@@ -60,7 +60,7 @@ static void test_a_first_frame_that_is_no_hello_closes_with_4000(void **state) {
 
 static void test_a_wrong_or_missing_token_closes_with_4001(void **state) {
     (void)state;
-    world->api.options.token = "secret";
+    world->key = "secret";
     const char *const frames[] = { HELLO, "{\"type\":\"hello\",\"protocol\":1,\"token\":\"other\"}" };
     for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
         world_connect(ws_native_handle);
@@ -323,6 +323,35 @@ static void test_a_send_into_a_watched_conversation_is_acked_before_its_events(v
     world_expect("{\"type\":\"ack\",\"duplicate\":true}");
     world_expect("{\"type\":\"tokens\",\"seq\":3,\"text\":\"B\"}");
     world_expect_nothing();
+}
+
+/* [W45] */
+static void test_a_key_that_may_only_read_watches_and_sends_nothing(void **state) {
+    (void)state;
+    world->may_only_read = true;
+    greet();
+    world_say(WATCH);
+    world_expect("{\"type\":\"snapshot\"}");
+    world_say(SEND("\"text\":\"Hi\""));
+    world_expect(
+        "{\"type\":\"error\",\"code\":\"denied\",\"about\":{\"type\":\"send\",\"client_msg_id\":\"m-1\"}}");
+    world_say("{\"type\":\"stop\",\"conversation\":\"" WORLD_NAME "\"}");
+    world_expect("{\"type\":\"error\",\"code\":\"denied\"}");
+    assert_string_equal(world->sent_text, "");
+    assert_int_equal(world->n_cancelled, 0);
+    world_say("{\"type\":\"ping\"}");
+    world_expect("{\"type\":\"ping\"}");
+}
+
+/* [W47] */
+static void test_a_key_that_has_begun_enough_is_told_so(void **state) {
+    (void)state;
+    world->may_begin_none = true;
+    greet();
+    world_say(SEND("\"text\":\"Hi\""));
+    world_expect("{\"type\":\"error\",\"code\":\"queue_full\",\"about\":{\"type\":\"send\",\"client_msg_id\":"
+                 "\"m-1\"}}");
+    assert_string_equal(world->sent_text, "");
 }
 
 /* [N7] [N11] */
@@ -610,6 +639,8 @@ int main(void) {
         TEST(test_a_slow_socket_gets_its_text_in_frames_of_a_bounded_size),
         TEST(test_a_send_that_begins_a_conversation_is_acked_and_then_watched),
         TEST(test_a_send_into_a_watched_conversation_is_acked_before_its_events),
+        TEST(test_a_key_that_may_only_read_watches_and_sends_nothing),
+        TEST(test_a_key_that_has_begun_enough_is_told_so),
         TEST(test_a_refused_send_says_what_it_is_about),
         TEST(test_wrong_requests_are_errors_and_the_socket_stays_open),
         TEST(test_stop_cancels_what_runs_and_is_silent_otherwise),

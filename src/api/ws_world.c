@@ -168,13 +168,21 @@ bool doors_is_content_type(const char *header, const char *wanted) {
     return strcmp(header, wanted) == 0;
 }
 
-bool doors_token_is_good(const struct api *api, const char *token) {
-    return api->options.token == NULL || strcmp(api->options.token, token) == 0;
+bool gate_hello(struct api *api, struct net_conn *net, const char *key) {
+    (void)api;
+    (void)net;
+    return world->key == NULL || (key && strcmp(world->key, key) == 0);
 }
 
-bool doors_request_has_token(const struct api *api, const struct net_conn *net) {
+enum status gate_message(struct api *api, const struct net_conn *net, enum gate_need need,
+                         struct fault *fault) {
+    (void)api;
     (void)net;
-    return api->options.token == NULL;
+    if (need != GATE_READS && world->may_only_read) {
+        return fault_set(fault, STATUS_DENIED, "read only");
+    }
+    return need == GATE_BEGINS_ANSWER && world->may_begin_none ? fault_set(fault, STATUS_FULL, "no more")
+                                                               : STATUS_OK;
 }
 
 /* ---- The chat ---- */

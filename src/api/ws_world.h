@@ -44,6 +44,10 @@ struct ws_world {
     void (*on_time)(void *ctx);
     void *timer_ctx;
 
+    const char *key; /* that hello must bring; NULL: none */
+    bool may_only_read;
+    bool may_begin_none;
+
     bool defers; /* questions wait for world_answer; else they are answered at once */
     struct chat_call *waiting;
     size_t n_abandoned;

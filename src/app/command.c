@@ -17,7 +17,7 @@
 #define EXIT_CANNOT  2
 #define EXIT_TAKEN   3
 
-static const char *const names[] = { "check", "salvage", "backup" };
+static const char *const names[] = { "check", "salvage", "backup", "key" };
 
 static bool is_command(const char *word) {
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -34,6 +34,10 @@ struct command command_take(int *argc, char **argv) {
         return command;
     }
     command.name = argv[1];
+    if (strcmp(command.name, "key") == 0) {
+        key_command_take(argc, argv, &command.key);
+        return command;
+    }
     bool has_file = *argc > 2 && argv[2][0] != '-' && strcmp(command.name, "salvage") != 0;
     command.file = has_file ? argv[2] : NULL;
     int n_taken = has_file ? 2 : 1;
@@ -129,7 +133,16 @@ static int backup(const char *file, const struct config *config) {
     return EXIT_SUCCESS;
 }
 
+static int key(const struct key_command *command, const struct config *config) {
+    struct fault fault;
+    enum status status = key_command_run(command, config->data, &fault);
+    return status == STATUS_OK ? EXIT_SUCCESS : fail(&fault, STATUS_INVALID);
+}
+
 int command_run(const struct command *command, const struct config *config) {
+    if (strcmp(command->name, "key") == 0) {
+        return key(&command->key, config);
+    }
     if (strcmp(command->name, "salvage") == 0) {
         return salvage(config->data);
     }

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
@@ -32,7 +33,7 @@ struct option_row {
 static const struct option_row rows[] = {
     { "port", KIND_U16, AT(port), "N", "listen on this port (8000); 0: any free one" },
     { "host", KIND_TEXT, AT(host), "ADDRESS",
-      "listen on this address (127.0.0.1); another one needs --token" },
+      "listen on this address (127.0.0.1); one that others can reach needs a key or --token" },
     { "data", KIND_TEXT, AT(data), "DIR", "conversations and settings ($XDG_DATA_HOME/runnel)" },
     { "models", KIND_LIST, AT(models), "DIR",
       "folders of model files, separated by ':' ($XDG_DATA_HOME/runnel/models)" },
@@ -45,7 +46,10 @@ static const struct option_row rows[] = {
     { "engine-hang-ms", KIND_U32, AT(engine_hang_ms), "N",
       "kill an engine that is silent for so long (30000)" },
     { "queue", KIND_U32, AT(queue), "N", "answers that are made or wait at a time; more are refused (256)" },
-    { "token", KIND_TEXT, AT(token), "TEXT", "every request must carry it" },
+    { "token", KIND_TEXT, AT(token), "TEXT", "a key for everything, besides those of \"runnel key\"" },
+    { "rate", KIND_TEXT, AT(rate_text), "N/UNIT",
+      "answers that a key may begin, as in 60/min; s, min, h or d (no limit)" },
+    { "concurrent", KIND_U32, AT(concurrent), "N", "answers that a key may have made at a time (no limit)" },
     { "tls-cert", KIND_TEXT, AT(tls_cert), "FILE", "speak TLS: a certificate with its chain, PEM" },
     { "tls-key", KIND_TEXT, AT(tls_key), "FILE", "its private key, PEM" },
     { "socket", KIND_TEXT, AT(socket), "PATH",
@@ -69,7 +73,11 @@ void config_print_help(void) {
     printf("usage: runnel [OPTION…]             a chat server for language models on your own machine\n"
            "       runnel check [FILE]          is the database (or a backup of it) whole?\n"
            "       runnel salvage               a new database of all that can be read in a damaged one\n"
-           "       runnel backup [FILE]         a copy of the database, also while the server runs\n\n");
+           "       runnel backup [FILE]         a copy of the database, also while the server runs\n"
+           "       runnel key add NAME [--scope metrics|read|chat|admin] [--expires 90d|12h|DATE] [--rate "
+           "60/min]\n"
+           "                      [--concurrent N]       a key for a program or a browser (chat)\n"
+           "       runnel key list | revoke NAME\n\n");
     for (size_t i = 0; i < N_ROWS; i++) {
         char left[40];
         snprintf(left, sizeof left, "--%s %s", rows[i].name, rows[i].argument ? rows[i].argument : "");
@@ -297,7 +305,23 @@ static void fill_in(struct config *config) {
     }
 }
 
-static enum status check(const struct config *config, struct fault *fault) {
+bool config_is_exposed(const struct config *config) {
+    uint8_t v4[4] = { 0 };
+    struct in6_addr v6 = { 0 };
+    bool is_loopback = (inet_pton(AF_INET, config->host, v4) == 1 && v4[0] == 127) ||
+                       (inet_pton(AF_INET6, config->host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6));
+    return !is_loopback;
+}
+
+static enum status check_limits(struct config *config, struct fault *fault) {
+    if (config->rate_text && !rate_parse(config->rate_text, &config->rate)) {
+        return fault_set(fault, STATUS_INVALID,
+                         "--rate %.40s is no rate: as in 60/min, 5/s, 1000/h or 10000/d", config->rate_text);
+    }
+    return STATUS_OK;
+}
+
+static enum status check(struct config *config, struct fault *fault) {
     enum log_level level;
     if (!log_parse_level(config->log, &level)) {
         return fault_set(fault, STATUS_INVALID, "--log %.40s: use error, warn, info, debug or trace",
@@ -305,12 +329,6 @@ static enum status check(const struct config *config, struct fault *fault) {
     }
     if (config->token && (config->token[0] == '\0' || strlen(config->token) > CONFIG_TOKEN_BYTES_MAX)) {
         return fault_set(fault, STATUS_INVALID, "--token must have 1 to %d bytes", CONFIG_TOKEN_BYTES_MAX);
-    }
-    bool is_loopback = strcmp(config->host, "127.0.0.1") == 0 || strcmp(config->host, "::1") == 0;
-    if (!is_loopback && config->token == NULL) {
-        return fault_set(fault, STATUS_INVALID,
-                         "--host %.60s lets other machines in: set a --token, or leave --host away",
-                         config->host);
     }
     if ((config->tls_cert == NULL) != (config->tls_key == NULL)) {
         return fault_set(fault, STATUS_INVALID, "--tls-cert and --tls-key need each other: name both files");
@@ -325,7 +343,7 @@ static enum status check(const struct config *config, struct fault *fault) {
     if (config->queue < 1) {
         return fault_set(fault, STATUS_INVALID, "--queue must be at least 1");
     }
-    return STATUS_OK;
+    return check_limits(config, fault);
 }
 
 enum status config_read(int argc, char **argv, struct config *out, struct fault *fault) {

@@ -7,6 +7,7 @@
 #ifndef RUNNEL_APP_CONFIG_H
 #define RUNNEL_APP_CONFIG_H
 
+#include "access/rate.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -27,9 +28,12 @@ struct config {
     uint32_t threads; /* 0: the engine chooses */
     uint32_t step_ms; /* 0: the engine chooses */
     uint32_t engine_hang_ms;
-    uint32_t queue; /* answers at a time */
-    char *token;    /* NULL: none */
-    char *tls_cert; /* NULL: no TLS; else tls_key is one too */
+    uint32_t queue;      /* answers at a time */
+    char *token;         /* NULL: none */
+    char *rate_text;     /* NULL: none was named */
+    struct rate rate;    /* of a key that has none of its own */
+    uint32_t concurrent; /* likewise; 0: no limit */
+    char *tls_cert;      /* NULL: no TLS; else tls_key is one too */
     char *tls_key;
     char *socket; /* path of the Unix socket; NULL: in the data directory */
     char *allow_hosts[CONFIG_LIST_MAX + 1];
@@ -46,6 +50,9 @@ struct config {
 /* config_read fills in everything. On failure the fault is the line to print. */
 MUST_CHECK enum status config_read(int argc, char **argv, struct config *out, struct fault *fault);
 void config_deinit(struct config *config);
+
+/* config_is_exposed: others than this machine's programs can reach its address. */
+bool config_is_exposed(const struct config *config);
 
 /* config_print_help writes the table of options to standard output. */
 void config_print_help(void);

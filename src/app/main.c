@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "app/command.h"
 #include "app/config.h"
+#include "app/folder.h"
 #include "app/listeners.h"
 #include "base/clock.h"
 #include "base/fault_point.h"
@@ -49,6 +50,7 @@ struct app {
     struct net *net;
     struct store *store;
     struct chat *chat;
+    struct access *access;
     struct api *api;
     struct listeners listeners;
     char program[PATH_MAX];
@@ -72,27 +74,6 @@ static void on_signal(void *ctx) {
         LOG_INFO("stop_asked", "signal=%u", info.ssi_signo);
         app->stop_asked = true;
         app->stop_ms = clock_now_ms();
-    }
-}
-
-static enum status make_folders(const char *path, mode_t mode, struct fault *fault) {
-    char *copy = mem_copy_string(path);
-    for (char *at = copy + 1;; at++) {
-        if (*at != '/' && *at != '\0') {
-            continue;
-        }
-        char kept = *at;
-        *at = '\0';
-        bool is_made = mkdir(copy, mode) == 0 || errno == EEXIST;
-        *at = kept;
-        if (!is_made) {
-            free(copy);
-            return fault_set(fault, STATUS_IO, "cannot make the folder %.200s: %s", path, strerror(errno));
-        }
-        if (kept == '\0') {
-            free(copy);
-            return STATUS_OK;
-        }
     }
 }
 
@@ -155,6 +136,15 @@ static const char *extra_model_folder(const struct app *app) {
     return app->model_folder;
 }
 
+static enum status open_access(struct app *app, struct fault *fault) {
+    struct access_options options = { .directory = app->config.data,
+                                      .token = app->config.token,
+                                      .is_exposed = config_is_exposed(&app->config),
+                                      .rate = app->config.rate,
+                                      .concurrent = app->config.concurrent };
+    return access_open(&options, &app->access, fault);
+}
+
 static void open_chat(struct app *app) {
     app->cache_dir = mem_format("%s/kv", app->config.data);
     struct chat_options options = {
@@ -180,7 +170,7 @@ static void open_chat(struct app *app) {
 }
 
 static void open_api(struct app *app) {
-    struct api_options options = { .chat = app->chat, .token = app->config.token, .version = RUNNEL_VERSION };
+    struct api_options options = { .chat = app->chat, .access = app->access, .version = RUNNEL_VERSION };
     for (size_t i = 0; app->config.allow_hosts[i]; i++) {
         options.allow_hosts[i] = app->config.allow_hosts[i];
     }
@@ -313,9 +303,19 @@ static void stop(struct app *app) {
     loop->timer_free(ticks[1]);
 }
 
+/* Where a key is needed, whoever reads the log gets in once without. */
+static void say_how_to_sign_in(const struct app *app) {
+    char once[SECRET_HEX_BYTES];
+    if (access_is_guarded(app->access)) {
+        access_make_once(app->access, once);
+        LOG_INFO("sign_in_once", "url=%s/#once=%s minutes=%d", app->listeners.url, once, ACCESS_ONCE_S / 60);
+    }
+}
+
 static void serve(struct app *app) {
     const char *url = app->listeners.url;
     LOG_INFO("ready", "url=%s version=%s pid=%d", url, RUNNEL_VERSION, (int)getpid());
+    say_how_to_sign_in(app);
     store_publish_url(app->store, app->listeners.control_url);
     printf("ready %s\n", url);
     fflush(stdout);
@@ -325,9 +325,9 @@ static void serve(struct app *app) {
 }
 
 static enum status open_all(struct app *app, struct fault *fault) {
-    enum status status = make_folders(app->config.data, 0700, fault);
+    enum status status = folder_make(app->config.data, 0700, fault);
     if (status == STATUS_OK) {
-        status = make_folders(app->config.models[0], 0755, fault);
+        status = folder_make(app->config.models[0], 0755, fault);
     }
     if (status == STATUS_OK) {
         status = net_open(&app->net, fault);
@@ -370,6 +370,7 @@ static void close_all(struct app *app) {
     close_store(app);
     chat_close(app->chat);
     api_close(app->api);
+    access_close(app->access);
     if (app->signal_watch) {
         net_loop(app->net)->unwatch(app->signal_watch);
         close(app->signals);
@@ -429,7 +430,8 @@ int main(int argc, char **argv) {
     ignore_signals();
     raise_file_limit();
     if (find_engine(&app, &fault) != STATUS_OK || check_model(&app, &fault) != STATUS_OK ||
-        listeners_prepare(&app.config, &app.listeners, &fault) != STATUS_OK) {
+        listeners_prepare(&app.config, &app.listeners, &fault) != STATUS_OK ||
+        open_access(&app, &fault) != STATUS_OK) {
         return fail(&app, &fault, EXIT_USAGE);
     }
     if (open_all(&app, &fault) != STATUS_OK) {

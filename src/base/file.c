@@ -17,8 +17,8 @@
 enum status file_read(const char *path, struct bytes *out, struct fault *fault) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        return fault_set(fault, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO, "cannot read %.200s: %s",
-                         path, strerror(errno));
+        return fault_set(fault, errno == ENOENT || errno == ENOTDIR ? STATUS_NOT_FOUND : STATUS_IO,
+                         "cannot read %.200s: %s", path, strerror(errno));
     }
     char piece[FILE_PIECE_BYTES];
     ssize_t n;

@@ -20,6 +20,7 @@ static const char *const header_names[NET_HEADER_COUNT] = {
     [NET_HEADER_AUTHORIZATION] = "authorization",
     [NET_HEADER_CONTENT_ENCODING] = "content-encoding",
     [NET_HEADER_CONTENT_TYPE] = "content-type",
+    [NET_HEADER_COOKIE] = "cookie",
     [NET_HEADER_IF_NONE_MATCH] = "if-none-match",
     [NET_HEADER_LAST_EVENT_ID] = "last-event-id",
     [NET_HEADER_X_API_KEY] = "x-api-key",
@@ -187,6 +188,20 @@ void net_conn_set_ctx(struct net_conn *conn, void *ctx) {
 
 void *net_conn_ctx(const struct net_conn *conn) {
     return conn->ctx;
+}
+
+void net_conn_set_mark(struct net_conn *conn, uint64_t mark) {
+    conn->mark = mark;
+}
+
+uint64_t net_conn_mark(const struct net_conn *conn) {
+    return conn->mark;
+}
+
+void net_each_conn(struct net *net, void (*visit)(void *ctx, struct net_conn *conn), void *ctx) {
+    LIST_EACH(node, &net->conns) {
+        visit(ctx, CONTAINER_OF(node, struct net_conn, node));
+    }
 }
 
 enum net_query net_conn_query(const struct net_conn *conn, const char *name, char *out, size_t out_bytes) {

@@ -44,6 +44,7 @@ enum net_header {
     NET_HEADER_AUTHORIZATION,
     NET_HEADER_CONTENT_ENCODING,
     NET_HEADER_CONTENT_TYPE,
+    NET_HEADER_COOKIE,
     NET_HEADER_IF_NONE_MATCH,
     NET_HEADER_LAST_EVENT_ID,
     NET_HEADER_X_API_KEY,
@@ -58,6 +59,7 @@ enum net_close {
     NET_CLOSE_DENIED = 4001,
     NET_CLOSE_SLOW = 4008,
     NET_CLOSE_TOO_LARGE = 4009,
+    NET_CLOSE_REVOKED = 4401,
 };
 
 struct net_handlers {
@@ -146,9 +148,14 @@ uint16_t net_conn_port(const struct net_conn *conn); /* of the listener; 0: a Un
 #define NET_ADDRESS_BYTES 64
 MUST_CHECK bool net_conn_address(const struct net_conn *conn, char out[NET_ADDRESS_BYTES]);
 
-/* A pointer of the receiver's, NULL at first. */
+/* A pointer of the receiver's, NULL at first; and a number, 0 at first. */
 void net_conn_set_ctx(struct net_conn *conn, void *ctx);
 void *net_conn_ctx(const struct net_conn *conn);
+void net_conn_set_mark(struct net_conn *conn, uint64_t mark);
+uint64_t net_conn_mark(const struct net_conn *conn);
+
+/* net_each_conn shows all that there are, also those that have said all. `visit` may close them (net_conn_close). */
+void net_each_conn(struct net *net, void (*visit)(void *ctx, struct net_conn *conn), void *ctx);
 
 /* net_conn_accept_body lets this request have more than NET_BODY_BYTES_MAX and gives each piece to on_piece instead of keeping it;
  * a return other than STATUS_OK stops the pieces. Call it from on_head. */

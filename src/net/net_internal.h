@@ -80,6 +80,7 @@ struct net_conn {
     struct net *net;
     struct link *link;
     void *ctx;
+    uint64_t mark;
     uint64_t number;
     enum conn_state state;
     bool is_websocket;

@@ -102,11 +102,14 @@ def test_a_backup_goes_under_the_data_folder_and_writes_over_nothing(serve, scri
         assert run("check", path).returncode == 0
 
 
-def test_a_backup_needs_the_token_of_the_server(serve, script, tmp_path):
+def test_a_backup_needs_no_token_of_whoever_owns_the_folder(serve, script, tmp_path):
+    """It asks by the Unix socket; by the port it needs the token."""
     server = serve(script(), flags=["--token", "secret"])
-    refused = run("backup", "--data", server.data)
+    assert run("backup", "--data", server.data).returncode == 0
+    deep = serve(script(), data="deep" * 20, flags=["--token", "secret"])
+    refused = run("backup", "--data", deep.data)
     assert refused.returncode == 2 and "--token" in refused.stderr
-    assert run("backup", "--data", server.data, "--token", "secret").returncode == 0
+    assert run("backup", "--data", deep.data, "--token", "secret").returncode == 0
 
 
 # As on FAT and on some network mounts: no second name for a file, and no way to rename that refuses to write over another.

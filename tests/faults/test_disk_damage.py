@@ -44,7 +44,7 @@ def texts_of(server):
 
 def copy_of(template, tmp_path, name):
     folder = tmp_path / name
-    shutil.copytree(template[0] / "data", folder)
+    shutil.copytree(template[0] / "data", folder, ignore=shutil.ignore_patterns("*.sock"))
     return folder
 
 
