@@ -1,5 +1,6 @@
 #include "access/access.h"
 
+#include "access/guesses.h"
 #include "access/key_file.h"
 #include "access/sessions.h"
 #include "base/clock.h"
@@ -32,6 +33,7 @@ struct access {
     struct holder token;    /* number 0: there is none */
     struct holder *holders; /* the keys, in the order of the file */
     size_t n_holders;
+    struct guesses guesses;
     struct sessions sessions;
     int64_t next_end_s; /* of the key or session that ends first; 0: none does */
     struct secret_hash once;
@@ -126,10 +128,32 @@ bool access_find(struct access *access, uint64_t number, struct access_caller *o
     return true;
 }
 
-uint64_t access_by_key(struct access *access, const char *text) {
+/* The token is the one that can be guessed. NULL: it is nobody's, or, with *wait_s, it is not looked at. The hash of the owner is of no
+ * text. */
+static const struct holder *find_by_text(struct access *access, const struct secret_hash *hash,
+                                         const uint8_t *address, uint32_t *wait_s) {
+    uint64_t now_ns = clock_now_ns();
+    const struct holder *holder = find_by_hash(access, hash);
+    *wait_s = 0;
+    if (holder == &access->owner) {
+        return NULL;
+    }
+    if (access->token.number && (holder == NULL || holder == &access->token)) {
+        *wait_s = guesses_wait(&access->guesses, address, now_ns);
+        if (*wait_s > 0) {
+            return NULL;
+        }
+        if (holder == NULL) {
+            guesses_add(&access->guesses, address, now_ns);
+        }
+    }
+    return holder;
+}
+
+uint64_t access_by_key(struct access *access, const char *text, const uint8_t *address, uint32_t *wait_s) {
     struct secret_hash hash = secret_hash_of(text);
-    const struct holder *holder = find_by_hash(access, &hash);
-    return holder && holder != &access->owner ? holder->number : ACCESS_NOBODY;
+    const struct holder *holder = find_by_text(access, &hash, address, wait_s);
+    return holder ? holder->number : ACCESS_NOBODY;
 }
 
 uint64_t access_by_session(struct access *access, const char *text) {
@@ -246,10 +270,13 @@ static bool take_once(struct access *access, const struct secret_hash *hash) {
     return is_it;
 }
 
-uint64_t access_sign_in(struct access *access, const char *text, char out[SECRET_HEX_BYTES]) {
+uint64_t access_sign_in(struct access *access, const char *text, const uint8_t *address,
+                        char out[SECRET_HEX_BYTES], uint32_t *wait_s) {
     struct secret_hash hash = secret_hash_of(text);
-    const struct holder *holder = take_once(access, &hash) ? &access->owner : find_by_hash(access, &hash);
-    if (holder == NULL || (holder == &access->owner && secret_is_same(&hash, &holder->key.hash))) {
+    *wait_s = 0;
+    const struct holder *holder =
+        take_once(access, &hash) ? &access->owner : find_by_text(access, &hash, address, wait_s);
+    if (holder == NULL) {
         return ACCESS_NOBODY;
     }
     secret_make_hex(out);

@@ -11,7 +11,7 @@
  * Thread  the loop thread. access_refresh asks the file system for one file, and reads it when it has changed. access_sign_in and
  *         access_sign_out write a small file and do not wait for the disk.
  * Memory  a struct access_caller is a copy; its name lives until the next access_refresh.
- * Limits  KEY_FILE_KEYS_MAX keys, ACCESS_SESSIONS_MAX sessions: the next one ends the oldest. ACCESS_SESSION_S.
+ * Limits  KEY_FILE_KEYS_MAX keys, ACCESS_SESSIONS_MAX sessions: the next one ends the oldest of its key, or of all. ACCESS_SESSION_S.
  */
 #ifndef RUNNEL_ACCESS_ACCESS_H
 #define RUNNEL_ACCESS_ACCESS_H
@@ -61,8 +61,9 @@ bool access_refresh(struct access *access);
 /* access_is_guarded: not everybody may come in. */
 bool access_is_guarded(const struct access *access);
 
-/* Who has said this. ACCESS_NOBODY: nobody that is known. */
-uint64_t access_by_key(struct access *access, const char *text);
+/* Who has said this. ACCESS_NOBODY: nobody that is known. `address`: from where (guesses.h). *wait_s: 0, or after so many seconds he is
+ * heard: too many wrong keys came from there. */
+uint64_t access_by_key(struct access *access, const char *text, const uint8_t *address, uint32_t *wait_s);
 uint64_t access_by_session(struct access *access, const char *text);
 
 /* access_find: false: he is known no more. */
@@ -72,8 +73,9 @@ bool access_find(struct access *access, uint64_t number, struct access_caller *o
 uint32_t access_take(struct access *access, uint64_t number);
 
 /* access_sign_in gives a browser a secret of its own, for as long as the key that it knows is good; by a key, the token, or what
- * access_make_once gave. ACCESS_NOBODY: it is none of them. */
-uint64_t access_sign_in(struct access *access, const char *text, char session[SECRET_HEX_BYTES] /* out */);
+ * access_make_once gave. ACCESS_NOBODY: it is none of them, or, with *wait_s, as in access_by_key. */
+uint64_t access_sign_in(struct access *access, const char *text, const uint8_t *address,
+                        char session[SECRET_HEX_BYTES] /* out */, uint32_t *wait_s);
 void access_sign_out(struct access *access, uint64_t number);
 
 /* access_make_once is a text that signs in once, as the owner, within ACCESS_ONCE_S. The one before is good no more. */

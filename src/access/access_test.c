@@ -1,5 +1,6 @@
 #include "access/access.h"
 
+#include "access/guesses.h"
 #include "access/key_file.h"
 #include "access/sessions.h"
 #include "base/clock.h"
@@ -68,6 +69,22 @@ static void put(const char *name, const char *text, enum scope scope, int64_t ex
     key_file_deinit(&file);
 }
 
+static const uint8_t here[GUESSES_ADDRESS_BYTES] = { 0x20, 1 };
+
+static uint64_t by_key(struct access *access, const char *text) {
+    uint32_t wait_s;
+    uint64_t number = access_by_key(access, text, here, &wait_s);
+    assert_int_equal(wait_s, 0);
+    return number;
+}
+
+static uint64_t sign_in(struct access *access, const char *text, char session[SECRET_HEX_BYTES]) {
+    uint32_t wait_s;
+    uint64_t number = access_sign_in(access, text, here, session, &wait_s);
+    assert_int_equal(wait_s, 0);
+    return number;
+}
+
 static bool is_known(struct access *access, uint64_t number) {
     struct access_caller caller;
     return access_find(access, number, &caller);
@@ -85,7 +102,7 @@ static void test_everybody_may_do_everything_until_there_is_a_key(void **state) 
     assert_true(access_refresh(access));
     assert_true(access_is_guarded(access));
     assert_false(is_known(access, ACCESS_ANYBODY));
-    uint64_t number = access_by_key(access, "secret");
+    uint64_t number = by_key(access, "secret");
     assert_true(access_find(access, number, &caller));
     assert_string_equal(caller.name, "first");
     assert_int_equal(caller.scope, SCOPE_READ);
@@ -93,7 +110,7 @@ static void test_everybody_may_do_everything_until_there_is_a_key(void **state) 
     put("first", NULL, SCOPE_READ, 0);
     assert_true(access_refresh(access));
     assert_false(is_known(access, number));
-    assert_int_equal(access_by_key(access, "secret"), ACCESS_NOBODY);
+    assert_int_equal(by_key(access, "secret"), ACCESS_NOBODY);
     assert_false(is_known(access, ACCESS_ANYBODY));
     assert_true(is_known(access, ACCESS_OWNER));
     access_close(access);
@@ -106,17 +123,17 @@ static void test_a_number_stays_and_never_comes_back(void **state) {
     (void)state;
     put("a", "one", SCOPE_CHAT, 0);
     struct access *access = open_with("token", false);
-    uint64_t number = access_by_key(access, "one");
+    uint64_t number = by_key(access, "one");
     put("b", "two", SCOPE_CHAT, 0);
     assert_true(access_refresh(access));
-    assert_int_equal(access_by_key(access, "one"), number);
+    assert_int_equal(by_key(access, "one"), number);
     put("a", "another", SCOPE_CHAT, 0); /* the same name, and another key */
     assert_true(access_refresh(access));
-    assert_int_equal(access_by_key(access, "one"), ACCESS_NOBODY);
+    assert_int_equal(by_key(access, "one"), ACCESS_NOBODY);
     assert_false(is_known(access, number));
     put("a", "one", SCOPE_CHAT, 0);
     assert_true(access_refresh(access));
-    assert_int_not_equal(access_by_key(access, "one"), number);
+    assert_int_not_equal(by_key(access, "one"), number);
     assert_false(is_known(access, ACCESS_NOBODY));
     assert_false(is_known(access, 999));
     access_close(access);
@@ -126,7 +143,7 @@ static void test_a_key_ends_when_it_was_said_to(void **state) {
     (void)state;
     put("short", "secret", SCOPE_CHAT, wall_s + 10);
     struct access *access = open_with(NULL, false);
-    uint64_t number = access_by_key(access, "secret");
+    uint64_t number = by_key(access, "secret");
     wall_s += 9;
     assert_false(access_refresh(access));
     assert_true(is_known(access, number));
@@ -134,7 +151,7 @@ static void test_a_key_ends_when_it_was_said_to(void **state) {
     assert_false(is_known(access, number));
     assert_true(access_refresh(access)); /* once */
     assert_false(access_refresh(access));
-    assert_int_equal(access_by_key(access, "secret"), ACCESS_NOBODY);
+    assert_int_equal(by_key(access, "secret"), ACCESS_NOBODY);
     access_close(access);
 }
 
@@ -147,7 +164,7 @@ static void test_a_file_that_is_damaged_changes_nothing_while_it_runs(void **sta
     snprintf(path, sizeof path, "%s/" KEY_FILE_NAME, folder);
     assert_int_equal(file_replace(path, "{", 1, false, &fault), STATUS_OK);
     access_refresh(access);
-    assert_int_not_equal(access_by_key(access, "secret"), ACCESS_NOBODY);
+    assert_int_not_equal(by_key(access, "secret"), ACCESS_NOBODY);
     access_close(access);
     struct access_options options = { .directory = folder };
     assert_int_equal(access_open(&options, &access, &fault), STATUS_CORRUPT);
@@ -172,7 +189,7 @@ static void test_who_can_be_reached_from_elsewhere_needs_a_key(void **state) {
     put("a", NULL, SCOPE_CHAT, 0);
     assert_int_equal(access_open(&options, &access, &fault), STATUS_DENIED);
     access = open_with("token", true);
-    assert_int_not_equal(access_by_key(access, "token"), ACCESS_NOBODY);
+    assert_int_not_equal(by_key(access, "token"), ACCESS_NOBODY);
     access_close(access);
 }
 
@@ -182,15 +199,15 @@ static void test_a_session_is_as_good_as_its_key_and_lives_as_long(void **state)
     struct access *access = open_with(NULL, false);
     char session[SECRET_HEX_BYTES];
     struct access_caller caller;
-    assert_int_equal(access_sign_in(access, "wrong", session), ACCESS_NOBODY);
-    assert_int_equal(access_sign_in(access, "", session), ACCESS_NOBODY);
-    uint64_t number = access_sign_in(access, "secret", session);
+    assert_int_equal(sign_in(access, "wrong", session), ACCESS_NOBODY);
+    assert_int_equal(sign_in(access, "", session), ACCESS_NOBODY);
+    uint64_t number = sign_in(access, "secret", session);
     assert_int_equal(access_by_session(access, session), number);
-    assert_int_equal(access_by_key(access, session), ACCESS_NOBODY); /* it is no key, and a key no session */
+    assert_int_equal(by_key(access, session), ACCESS_NOBODY); /* it is no key, and a key no session */
     assert_int_equal(access_by_session(access, "secret"), ACCESS_NOBODY);
     assert_true(access_find(access, number, &caller));
     assert_true(caller.is_session && caller.scope == SCOPE_CHAT);
-    assert_int_equal(caller.holder, access_by_key(access, "secret"));
+    assert_int_equal(caller.holder, by_key(access, "secret"));
     /* A restart ends none. */
     access_close(access);
     access = open_with(NULL, false);
@@ -211,8 +228,8 @@ static void test_a_session_ends_by_its_time_or_by_its_owner(void **state) {
     struct access *access = open_with("token", false);
     char one[SECRET_HEX_BYTES];
     char other[SECRET_HEX_BYTES];
-    uint64_t number = access_sign_in(access, "token", one);
-    uint64_t other_number = access_sign_in(access, "token", other);
+    uint64_t number = sign_in(access, "token", one);
+    uint64_t other_number = sign_in(access, "token", other);
     access_sign_out(access, number);
     assert_false(is_known(access, number));
     assert_int_equal(access_by_session(access, one), ACCESS_NOBODY);
@@ -223,7 +240,7 @@ static void test_a_session_ends_by_its_time_or_by_its_owner(void **state) {
     access_close(access);
     /* Another token ends the sessions of the old one. */
     access = open_with("token", false);
-    access_sign_in(access, "token", one);
+    sign_in(access, "token", one);
     access_close(access);
     access = open_with("another", false);
     assert_int_equal(access_by_session(access, one), ACCESS_NOBODY);
@@ -235,11 +252,29 @@ static void test_there_are_no_more_sessions_than_that(void **state) {
     struct access *access = open_with("token", false);
     char first[SECRET_HEX_BYTES];
     char last[SECRET_HEX_BYTES];
-    access_sign_in(access, "token", first);
+    sign_in(access, "token", first);
     for (int i = 0; i < ACCESS_SESSIONS_MAX; i++) {
-        access_sign_in(access, "token", last);
+        sign_in(access, "token", last);
     }
     assert_int_equal(access_by_session(access, first), ACCESS_NOBODY);
+    assert_int_not_equal(access_by_session(access, last), ACCESS_NOBODY);
+    access_close(access);
+}
+
+static void test_a_key_that_signs_in_again_and_again_signs_nobody_else_out(void **state) {
+    (void)state;
+    put("phone", "secret", SCOPE_METRICS, 0);
+    struct access *access = open_with("token", false);
+    char other[SECRET_HEX_BYTES];
+    char first[SECRET_HEX_BYTES];
+    char last[SECRET_HEX_BYTES];
+    sign_in(access, "token", other);
+    sign_in(access, "secret", first);
+    for (int i = 0; i < 2 * ACCESS_SESSIONS_MAX; i++) {
+        sign_in(access, "secret", last);
+    }
+    assert_int_equal(access_by_session(access, first), ACCESS_NOBODY);
+    assert_int_not_equal(access_by_session(access, other), ACCESS_NOBODY);
     assert_int_not_equal(access_by_session(access, last), ACCESS_NOBODY);
     access_close(access);
 }
@@ -251,14 +286,14 @@ static void test_what_signs_in_once_does_so_once(void **state) {
     char session[SECRET_HEX_BYTES];
     struct access_caller caller;
     access_make_once(access, once);
-    assert_int_equal(access_by_key(access, once), ACCESS_NOBODY);
-    uint64_t number = access_sign_in(access, once, session);
+    assert_int_equal(by_key(access, once), ACCESS_NOBODY);
+    uint64_t number = sign_in(access, once, session);
     assert_true(access_find(access, number, &caller));
     assert_int_equal(caller.holder, ACCESS_OWNER);
-    assert_int_equal(access_sign_in(access, once, session), ACCESS_NOBODY);
+    assert_int_equal(sign_in(access, once, session), ACCESS_NOBODY);
     access_make_once(access, once);
     wall_s += ACCESS_ONCE_S;
-    assert_int_equal(access_sign_in(access, once, session), ACCESS_NOBODY);
+    assert_int_equal(sign_in(access, once, session), ACCESS_NOBODY);
     access_close(access);
 }
 
@@ -277,10 +312,10 @@ static void test_a_key_has_its_own_rate_and_its_sessions_share_it(void **state) 
     struct access *access;
     struct access_options options = { .directory = folder, .rate = { 3, 86400 }, .concurrent = 7 };
     assert_int_equal(access_open(&options, &access, &fault), STATUS_OK);
-    uint64_t slow = access_by_key(access, "secret");
-    uint64_t any = access_by_key(access, "x");
+    uint64_t slow = by_key(access, "secret");
+    uint64_t any = by_key(access, "x");
     char session[SECRET_HEX_BYTES];
-    uint64_t signed_in = access_sign_in(access, "secret", session);
+    uint64_t signed_in = sign_in(access, "secret", session);
     assert_int_equal(access_take(access, slow), 0);
     assert_int_equal(access_take(access, signed_in), 0);
     assert_int_not_equal(access_take(access, slow), 0);
@@ -300,6 +335,41 @@ static void test_a_key_has_its_own_rate_and_its_sessions_share_it(void **state) 
     access_close(access);
 }
 
+static void test_an_address_that_guesses_must_wait_for_the_token_and_for_nothing_else(void **state) {
+    (void)state;
+    static const uint8_t elsewhere[GUESSES_ADDRESS_BYTES] = { 0x20, 2 };
+    uint32_t wait_s = 0;
+    char session[SECRET_HEX_BYTES];
+    put("phone", "secret", SCOPE_CHAT, 0);
+    struct access *access = open_with("token", false);
+    uint64_t token = by_key(access, "token");
+    for (int i = 0; i < GUESSES_N; i++) {
+        assert_int_equal(by_key(access, "wrong"), ACCESS_NOBODY);
+    }
+    assert_int_equal(access_by_key(access, "wrong", here, &wait_s), ACCESS_NOBODY);
+    assert_int_equal(wait_s, 1);
+    assert_int_equal(access_by_key(access, "token", here, &wait_s), ACCESS_NOBODY);
+    assert_int_equal(wait_s, 1);
+    assert_int_equal(access_sign_in(access, "token", here, session, &wait_s), ACCESS_NOBODY);
+    assert_int_equal(wait_s, 1);
+    assert_int_not_equal(by_key(access, "secret"), ACCESS_NOBODY);
+    assert_int_not_equal(sign_in(access, "secret", session), ACCESS_NOBODY);
+    assert_int_equal(access_by_key(access, "token", elsewhere, &wait_s), token);
+    assert_int_equal(wait_s, 0);
+    access_close(access);
+}
+
+/* Nothing of theirs can be guessed. */
+static void test_where_there_is_no_token_nobody_waits(void **state) {
+    (void)state;
+    put("phone", "secret", SCOPE_CHAT, 0);
+    struct access *access = open_with(NULL, false);
+    for (int i = 0; i < 2 * GUESSES_N; i++) {
+        assert_int_equal(by_key(access, "wrong"), ACCESS_NOBODY);
+    }
+    access_close(access);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_everybody_may_do_everything_until_there_is_a_key, set_up,
@@ -314,9 +384,14 @@ int main(void) {
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_session_ends_by_its_time_or_by_its_owner, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_there_are_no_more_sessions_than_that, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_key_that_signs_in_again_and_again_signs_nobody_else_out,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_signs_in_once_does_so_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_key_has_its_own_rate_and_its_sessions_share_it, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_an_address_that_guesses_must_wait_for_the_token_and_for_nothing_else, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_where_there_is_no_token_nobody_waits, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

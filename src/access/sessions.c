@@ -69,10 +69,22 @@ static void write_file(const struct sessions *sessions) {
     free(text);
 }
 
+/* Its own oldest, so that one key that signs in again and again signs nobody else out; else the oldest of all. */
+static size_t find_place(const struct sessions *sessions, const struct secret_hash *holder) {
+    for (size_t i = 0; i < sessions->n; i++) {
+        if (secret_is_same(&sessions->rows[i].holder, holder)) {
+            return i;
+        }
+    }
+    return 0;
+}
+
 void sessions_add(struct sessions *sessions, const struct session *session) {
     if (sessions->n == ACCESS_SESSIONS_MAX) {
+        size_t place = find_place(sessions, &session->holder);
         sessions->n--;
-        memmove(sessions->rows, sessions->rows + 1, sessions->n * sizeof sessions->rows[0]);
+        memmove(&sessions->rows[place], &sessions->rows[place + 1],
+                (sessions->n - place) * sizeof sessions->rows[0]);
     }
     sessions->rows[sessions->n++] = *session;
     write_file(sessions);

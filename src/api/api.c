@@ -1,6 +1,9 @@
 #include "api/api.h"
 
+#include "api/access_log.h"
 #include "api/api_internal.h"
+#include "api/metrics.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -66,12 +69,20 @@ static void on_silence(void *ctx, struct net_conn *net) {
 }
 
 static void on_close(void *ctx, struct net_conn *net) {
-    (void)ctx;
+    struct api *api = ctx;
     struct api_conn *conn = conn_of(net);
+    metrics_on_close(api->metrics, net);
+    access_log_request(api->options.access_log, api->access, net);
     if (conn) {
         net_conn_set_ctx(net, NULL);
         conn->ops->on_close(conn);
     }
+}
+
+static void on_refused(void *ctx, const uint8_t *peer, int status) {
+    struct api *api = ctx;
+    metrics_on_refused(api->metrics, status);
+    access_log_refused(api->options.access_log, peer, status);
 }
 
 struct net_handlers api_handlers(void) {
@@ -83,6 +94,7 @@ struct net_handlers api_handlers(void) {
         .on_writable = on_writable,
         .on_silence = on_silence,
         .on_close = on_close,
+        .on_refused = on_refused,
     };
 }
 
@@ -95,6 +107,7 @@ static void on_conversation(void *ctx, const struct conversation *conversation,
 
 static void on_model(void *ctx) {
     struct api *api = ctx;
+    metrics_on_model(api->metrics, chat_models(api->chat));
     ws_native_broadcast_model(api);
     LIST_EACH(node, &api->model_watchers) {
         struct api_model_watcher *watcher = CONTAINER_OF(node, struct api_model_watcher, node);
@@ -117,6 +130,8 @@ struct api *api_open(const struct api_options *options) {
     list_init(&api->model_watchers);
     bytes_init(&api->frame, API_FRAME_BYTES_MAX);
     api->system = rest_system_new();
+    api->metrics = metrics_new();
+    api->started_ms = clock_wall_ms();
     chat_listen(api->chat, &(struct chat_listener){ .on_conversation = on_conversation,
                                                     .on_model = on_model,
                                                     .on_storage = on_storage,
@@ -127,6 +142,7 @@ struct api *api_open(const struct api_options *options) {
 static void on_tick(void *ctx) {
     struct api *api = ctx;
     gate_refresh(api);
+    access_log_tick(api->options.access_log);
     net_loop(api->net)->timer_set(api->tick, API_TICK_MS);
 }
 
@@ -147,5 +163,6 @@ void api_close(struct api *api) {
     }
     bytes_deinit(&api->frame);
     rest_system_free(api->system);
+    metrics_free(api->metrics);
     free(api);
 }

@@ -19,6 +19,7 @@ struct api_options {
         *allow_hosts[API_NAMES_MAX]; /* names besides loopback, without a port; NULL ends the list [W3] */
     const char *allow_origins[API_NAMES_MAX]; /* besides the server's own; NULL ends the list [W4] */
     struct access *access;                    /* the owner's; outlives the api [W5] */
+    struct access_log *access_log;            /* the owner's, as the access is; NULL: none [W49] */
     const char *version;
 };
 

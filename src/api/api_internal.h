@@ -58,7 +58,9 @@ struct api {
     struct list_node model_watchers;
     struct bytes frame; /* scratch for one frame: cleared before each use, never kept across upcalls */
     struct rest_system *system; /* what [W25] remembers between calls */
-    size_t n_inspections;       /* processes that read a model file's metadata, at most API_INSPECTIONS_MAX */
+    struct metrics *metrics;
+    int64_t started_ms;   /* wall clock */
+    size_t n_inspections; /* processes that read a model file's metadata, at most API_INSPECTIONS_MAX */
 };
 
 /* On every answer that is not a file of the page. */
@@ -78,6 +80,9 @@ void api_call_on_close(struct api_conn *conn); /* abandons and frees */
 bool router_is_page(const char *path);
 void router_on_head(void *ctx, struct net_conn *net);
 void router_on_request(void *ctx, struct net_conn *net);
+/* router_kind_name: what net_conn_kind is a number of: a path of the router's table, "/" for the page, "none". */
+size_t router_n_kinds(void);
+const char *router_kind_name(size_t kind);
 
 /* doors_names.c: [W3] [W4] */
 bool doors_host_is_good(const struct api *api, const struct net_conn *net);
@@ -99,7 +104,11 @@ MUST_CHECK enum status gate_begin_answer(struct api *api, const struct net_conn 
 enum gate_need { GATE_READS, GATE_CHANGES, GATE_BEGINS_ANSWER };
 MUST_CHECK enum status gate_message(struct api *api, const struct net_conn *net, enum gate_need need,
                                     struct fault *fault);
-uint64_t gate_find(struct api *api, const struct net_conn *net); /* ACCESS_NOBODY: nobody that is known */
+/* gate_asker: for whom an answer is begun by this connection, and how many he may have under way. */
+struct chat_asker gate_asker(struct api *api, const struct net_conn *net);
+/* gate_find: ACCESS_NOBODY: nobody that is known; *wait_s as in access_by_key. */
+uint64_t gate_find(struct api *api, const struct net_conn *net, uint32_t *wait_s);
+#define GATE_GUESSES_TEXT "too many wrong keys came from this address: try again in a moment"
 /* gate_sweep closes the connections of those who are known no more; gate_refresh does, if somebody may be gone. */
 void gate_sweep(struct api *api);
 void gate_refresh(struct api *api);
@@ -173,7 +182,8 @@ void rest_backup_handle(struct api *api, struct net_conn *net);       /* [W29] *
 void rest_system_usage_handle(struct api *api, struct net_conn *net); /* [W25] */
 void rest_logs_handle(struct api *api, struct net_conn *net);
 void rest_health_handle(struct api *api, struct net_conn *net);
-void rest_login_handle(struct api *api, struct net_conn *net); /* [W46] */
+void rest_metrics_handle(struct api *api, struct net_conn *net); /* [W48] */
+void rest_login_handle(struct api *api, struct net_conn *net);   /* [W46] */
 void rest_logout_handle(struct api *api, struct net_conn *net);
 struct rest_system *rest_system_new(void);
 void rest_system_free(struct rest_system *system);

@@ -120,8 +120,13 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
 void attached_ask(struct attached *self, const struct attached_request *request) {
     struct api_call *call = &self->events.call;
     self->is_stream = request->is_stream;
-    call->call = chat_complete(call->conn.api->chat, request->messages, request->model_path,
-                               request->settings, on_sent, self);
+    struct chat_complete complete = {
+        .asker = gate_asker(call->conn.api, call->conn.net),
+        .messages = request->messages,
+        .model_path = request->model_path,
+        .settings = request->settings,
+    };
+    call->call = chat_complete(call->conn.api->chat, &complete, on_sent, self);
 }
 
 /* ---- Life ---- */

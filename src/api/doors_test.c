@@ -99,6 +99,12 @@ bool net_conn_address(const struct net_conn *conn, char out[NET_ADDRESS_BYTES]) 
     return false;
 }
 
+const uint8_t *net_conn_peer(const struct net_conn *conn) {
+    static const uint8_t peer[NET_PEER_BYTES] = { 0x20, 1 };
+    (void)conn;
+    return peer;
+}
+
 int net_conn_tag(const struct net_conn *conn) {
     return conn->tag;
 }
@@ -329,8 +335,10 @@ static void test_a_key_is_good_for_its_scope_and_no_more(void **state) {
 static void test_a_cookie_is_as_good_as_its_key_where_none_was_said(void **state) {
     struct api *api = guarded(*state);
     char session[SECRET_HEX_BYTES];
+    uint32_t wait_s;
     char cookie[256];
-    assert_int_not_equal(access_sign_in(api->access, "chat", session), ACCESS_NOBODY);
+    assert_int_not_equal(access_sign_in(api->access, "chat", net_conn_peer(NULL), session, &wait_s),
+                         ACCESS_NOBODY);
     struct net_conn conn = { .headers = { [NET_HEADER_COOKIE] = cookie } };
     const char *good[] = { "runnel_8000=%s", "a=b; runnel_8000=%s", "a=b;runnel_8000=%s; c=d" };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
@@ -365,10 +373,12 @@ static void test_the_users_own_programs_need_no_key(void **state) {
 static void test_what_a_key_has_opened_ends_with_it(void **state) {
     struct api *api = guarded(*state);
     char session[SECRET_HEX_BYTES];
-    uint64_t number = access_sign_in(api->access, "chat", session);
-    struct net_conn conns[] = { { .mark = access_by_key(api->access, "chat") },
+    uint32_t wait_s;
+    uint64_t number = access_sign_in(api->access, "chat", net_conn_peer(NULL), session, &wait_s);
+    struct net_conn conns[] = { { .mark = access_by_key(api->access, "chat", net_conn_peer(NULL), &wait_s) },
                                 { .mark = number },
-                                { .mark = access_by_key(api->access, "secret") },
+                                { .mark =
+                                      access_by_key(api->access, "secret", net_conn_peer(NULL), &wait_s) },
                                 { .mark = ACCESS_NOBODY } };
     opened = conns;
     n_opened = 4;

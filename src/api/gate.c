@@ -47,8 +47,9 @@ static enum credential take_credential(const struct net_conn *net, char out[CRED
     return cookie_take(net, out, CREDENTIAL_BYTES) ? CREDENTIAL_SESSION : CREDENTIAL_NONE;
 }
 
-uint64_t gate_find(struct api *api, const struct net_conn *net) {
+uint64_t gate_find(struct api *api, const struct net_conn *net, uint32_t *wait_s) {
     char text[CREDENTIAL_BYTES];
+    *wait_s = 0;
     if (net_conn_tag(net) == API_DOOR_OWNER) {
         return ACCESS_OWNER;
     }
@@ -57,7 +58,7 @@ uint64_t gate_find(struct api *api, const struct net_conn *net) {
     }
     switch (take_credential(net, text)) {
     case CREDENTIAL_KEY:
-        return access_by_key(api->access, text);
+        return access_by_key(api->access, text, net_conn_peer(net), wait_s);
     case CREDENTIAL_SESSION:
         return access_by_session(api->access, text);
     case CREDENTIAL_NONE:
@@ -68,8 +69,12 @@ uint64_t gate_find(struct api *api, const struct net_conn *net) {
 
 /* ---- Coming in ---- */
 
-static bool refuse(struct net_conn *net) {
-    reply_error(net, 401, "a key is needed: send the header Authorization: Bearer KEY");
+static bool refuse(struct net_conn *net, uint32_t wait_s) {
+    if (wait_s > 0) {
+        reply_too_many(net, wait_s, GATE_GUESSES_TEXT);
+    } else {
+        reply_error(net, 401, "a key is needed: send the header Authorization: Bearer KEY");
+    }
     return false;
 }
 
@@ -97,13 +102,14 @@ void gate_refresh(struct api *api) {
 
 bool gate_check(struct api *api, struct net_conn *net, enum scope needed) {
     struct access_caller caller;
+    uint32_t wait_s;
     gate_refresh(api);
     if (needed == SCOPE_PUBLIC) {
         return true;
     }
-    uint64_t number = gate_find(api, net);
+    uint64_t number = gate_find(api, net, &wait_s);
     if (!access_find(api->access, number, &caller)) {
-        return may_say_it_later(net) || refuse(net);
+        return may_say_it_later(net) || refuse(net, wait_s);
     }
     if (caller.scope < needed) {
         return refuse_scope(net, &caller, needed);
@@ -114,8 +120,10 @@ bool gate_check(struct api *api, struct net_conn *net, enum scope needed) {
 
 bool gate_hello(struct api *api, struct net_conn *net, const char *key) {
     struct access_caller caller;
+    uint32_t wait_s;
     bool says_key = key && access_is_guarded(api->access) && net_conn_tag(net) != API_DOOR_OWNER;
-    uint64_t number = says_key ? access_by_key(api->access, key) : net_conn_mark(net);
+    uint64_t number =
+        says_key ? access_by_key(api->access, key, net_conn_peer(net), &wait_s) : net_conn_mark(net);
     if (!access_find(api->access, number, &caller) || caller.scope < SCOPE_READ) {
         return false;
     }
@@ -147,6 +155,14 @@ enum status gate_begin_answer(struct api *api, const struct net_conn *net, uint3
     return *wait_s ? fault_set(fault, STATUS_FULL,
                                "this key has begun as many answers as it may: try again in %u s", *wait_s)
                    : STATUS_OK;
+}
+
+struct chat_asker gate_asker(struct api *api, const struct net_conn *net) {
+    struct access_caller caller;
+    if (!access_find(api->access, net_conn_mark(net), &caller)) {
+        return (struct chat_asker){ 0 };
+    }
+    return (struct chat_asker){ .number = caller.holder, .n_max = caller.concurrent };
 }
 
 enum status gate_message(struct api *api, const struct net_conn *net, enum gate_need need,

@@ -94,6 +94,7 @@ void rest_chat_handle(struct api *api, struct net_conn *net) {
         reply_error(net, 400, fault.text);
     } else {
         struct rest_chat *self = begin(api, net);
+        send.asker = gate_asker(api, net);
         /* Whoever goes away leaves the answer to be made: it belongs to the conversation (P8). */
         self->call.call = chat_send(api->chat, &send, on_sent, self);
     }
@@ -229,5 +230,6 @@ void rest_chat_continue_handle(struct api *api, struct net_conn *net) {
         return;
     }
     struct api_call *self = api_call_begin(sizeof *self, api, net);
-    self->call = chat_continue(api->chat, generation, on_continued, self);
+    struct chat_asker asker = gate_asker(api, net);
+    self->call = chat_continue(api->chat, generation, &asker, on_continued, self);
 }

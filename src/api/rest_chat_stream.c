@@ -74,15 +74,16 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
 }
 
 static void send_message(struct sse *sse, const json_t *body) {
+    const struct api_conn *conn = &sse->events.call.conn;
     char conversation[ID_CONVERSATION_BYTES];
     struct chat_send send;
     struct fault fault;
     if (request_take_message(body, conversation, &send, &fault) != STATUS_OK) {
-        reply_error(sse->events.call.conn.net, 400, fault.text);
+        reply_error(conn->net, 400, fault.text);
     } else {
-        LOG_DEBUG("[SSE]", "request conn=%llu",
-                  (unsigned long long)net_conn_number(sse->events.call.conn.net));
-        sse->events.call.call = chat_send(sse->events.call.conn.api->chat, &send, on_sent, sse);
+        LOG_DEBUG("[SSE]", "request conn=%llu", (unsigned long long)net_conn_number(conn->net));
+        send.asker = gate_asker(conn->api, conn->net);
+        sse->events.call.call = chat_send(conn->api->chat, &send, on_sent, sse);
     }
 }
 

@@ -10,7 +10,8 @@
 /* Who is asking. Anybody may know whether a key is needed. */
 static void say_who(struct api *api, struct net_conn *net) {
     struct access_caller caller = { .name = NULL };
-    bool is_known = access_find(api->access, gate_find(api, net), &caller);
+    uint32_t wait_s;
+    bool is_known = access_find(api->access, gate_find(api, net, &wait_s), &caller);
     reply_json(net, 200,
                json_pack("{s:b, s:b, s:s?, s:s?}", "needed", access_is_guarded(api->access), "signed_in",
                          is_known && caller.is_session, "name", is_known ? caller.name : NULL, "scope",
@@ -20,12 +21,18 @@ static void say_who(struct api *api, struct net_conn *net) {
 static void sign_in(struct api *api, struct net_conn *net, const char *key) {
     char session[SECRET_HEX_BYTES];
     struct access_caller caller;
-    uint64_t number = access_sign_in(api->access, key, session);
+    uint32_t wait_s;
+    uint64_t number = access_sign_in(api->access, key, net_conn_peer(net), session, &wait_s);
+    if (wait_s > 0) {
+        reply_too_many(net, wait_s, GATE_GUESSES_TEXT);
+        return;
+    }
     if (!access_find(api->access, number, &caller)) {
         reply_error(net, 401,
                     "this key is not known here, or is no longer good: runnel key list shows those that are");
         return;
     }
+    gate_sweep(api); /* it may have taken another one's place */
     LOG_INFO("signed_in", "conn=%llu key=%s", (unsigned long long)net_conn_number(net), caller.name);
     char *headers = cookie_header(net, session, ACCESS_SESSION_S);
     reply_json_with(net, 200, headers,
@@ -57,8 +64,9 @@ void rest_login_handle(struct api *api, struct net_conn *net) {
 
 void rest_logout_handle(struct api *api, struct net_conn *net) {
     struct access_caller caller;
+    uint32_t wait_s;
     char *headers = cookie_header(net, "", 0);
-    if (access_find(api->access, gate_find(api, net), &caller) && caller.is_session) {
+    if (access_find(api->access, gate_find(api, net, &wait_s), &caller) && caller.is_session) {
         access_sign_out(api->access, caller.number);
         gate_sweep(api);
     }

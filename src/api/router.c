@@ -53,6 +53,7 @@ static const struct route routes[] = {
     { "/api/login", GET | POST, rest_login_handle, .reads = SCOPE_PUBLIC, .changes = SCOPE_PUBLIC },
     { "/api/logout", POST, rest_logout_handle, .changes = SCOPE_PUBLIC },
     { "/health", GET, rest_health_handle, .reads = SCOPE_PUBLIC },
+    { "/metrics", GET, rest_metrics_handle, .reads = SCOPE_METRICS },
     { "/v1/models", GET, openai_models_handle, .reads = SCOPE_READ },
     { "/v1/models/", GET, openai_models_handle, .reads = SCOPE_READ },
     { "/v1/chat/completions", POST, openai_chat_handle, .changes = SCOPE_CHAT, .begins_answer = true },
@@ -65,7 +66,8 @@ static const struct route routes[] = {
 static const struct route page_route = { "/", GET, static_files_handle, .reads = SCOPE_PUBLIC };
 
 bool router_is_page(const char *path) {
-    static const char *const prefixes[] = { "/api", "/v1", "/ws", "/health", "/__echo", "/__routes" };
+    static const char *const prefixes[] = { "/api",     "/v1",     "/ws",      "/health",
+                                            "/metrics", "/__echo", "/__routes" };
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         size_t length = strlen(prefixes[i]);
         if (strncmp(path, prefixes[i], length) == 0 && (path[length] == '/' || path[length] == '\0')) {
@@ -96,6 +98,25 @@ static const struct route *find(const char *path) {
 /* HEAD is asked of the same handlers as GET: the net leaves the body away. */
 static bool allows(const struct route *route, enum net_method method) {
     return (route->methods & (1u << (method == NET_HEAD ? NET_GET : method))) != 0;
+}
+
+/* Numbers: 0 what is not there, 1 the page, and then the table. */
+enum { KIND_NOTHING, KIND_PAGE, KIND_FIRST };
+
+static size_t number_of(const struct route *route) {
+    return route == NULL          ? KIND_NOTHING
+           : route == &page_route ? KIND_PAGE
+                                  : KIND_FIRST + (size_t)(route - routes);
+}
+
+size_t router_n_kinds(void) {
+    return KIND_FIRST + sizeof routes / sizeof routes[0];
+}
+
+const char *router_kind_name(size_t kind) {
+    return kind == KIND_NOTHING ? "none"
+           : kind == KIND_PAGE  ? page_route.path
+                                : routes[kind - KIND_FIRST].path;
 }
 
 static void refuse_method(const struct route *route, struct net_conn *net) {
@@ -129,6 +150,7 @@ static bool limit_check(struct api *api, const struct route *route, struct net_c
 void router_on_head(void *ctx, struct net_conn *net) {
     struct api *api = ctx;
     const struct route *route = find(net_conn_path(net));
+    net_conn_set_kind(net, number_of(route));
     if (!doors_check(api, net, scope_of(route, net_conn_method(net)))) {
         return;
     }

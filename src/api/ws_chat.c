@@ -81,6 +81,7 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
 static void ask(struct chat_socket *socket, struct question *question) {
     socket->state = CHAT_SENDING;
     struct chat_send send = {
+        .asker = gate_asker(socket->conn.api, socket->conn.net),
         .conversation = question->conversation[0] ? question->conversation : NULL,
         .text = question->text,
     };

@@ -133,6 +133,7 @@ static void test_a_refusal_that_comes_later_makes_way_for_the_next_message(void 
     world_answer();
     world_expect("{\"type\":\"error\",\"error\":\"one runs\"}");
     assert_string_equal(world->sent_text, "next");
+    assert_int_equal(world->sent_asker, WORLD_ASKER);
     world->next_sent = good;
     world_answer();
     world_expect("{\"type\":\"token\",\"seq\":2}");

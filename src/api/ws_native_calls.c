@@ -132,7 +132,8 @@ static void end_draft(struct native *native) {
 enum status native_on_send(struct native *native, const json_t *request, struct fault *fault) {
     char conversation[ID_CONVERSATION_BYTES];
     struct settings settings = { 0 };
-    struct chat_send send = { .settings = &settings };
+    struct chat_send send = { .asker = gate_asker(native->conn.api, native->conn.net),
+                              .settings = &settings };
     enum status status = request_take_conversation(request, "conversation", conversation, fault);
     status = status ? status : take_send(request, &send, fault);
     status = status ? status : check_room(native, conversation[0] == '\0', fault);
@@ -233,7 +234,8 @@ enum status native_on_continue(struct native *native, const json_t *request, str
     struct native_call *call = add_call(native, "");
     snprintf(call->client_msg_id, sizeof call->client_msg_id, "%s", client_msg_id);
     id_copy(call->generation, sizeof call->generation, generation);
-    struct chat_call *pending = chat_continue(native->conn.api->chat, generation, on_continued, call);
+    struct chat_asker asker = gate_asker(native->conn.api, native->conn.net);
+    struct chat_call *pending = chat_continue(native->conn.api->chat, generation, &asker, on_continued, call);
     if (pending) {
         call->call = pending;
     }

@@ -202,6 +202,7 @@ static void test_a_continue_is_acked_with_the_new_generation(void **state) {
     world->next_sent.generation_id = WORLD_NEXT;
     world_say("{\"type\":\"continue\",\"generation\":\"" WORLD_GENERATION "\",\"client_msg_id\":\"m-1\"}");
     assert_string_equal(world->sent_text, WORLD_GENERATION);
+    assert_int_equal(world->sent_asker, WORLD_ASKER);
     world_expect("{\"type\":\"ack\",\"client_msg_id\":\"m-1\",\"conversation\":\"" WORLD_NAME
                  "\",\"message\":\"a1\",\"generation\":\"" WORLD_NEXT "\",\"duplicate\":false}");
     world->next_sent = (struct chat_sent){ .status = STATUS_CONFLICT, .fault = "it is whole" };
@@ -299,6 +300,7 @@ static void test_a_send_that_begins_a_conversation_is_acked_and_then_watched(voi
     greet();
     world_say(SEND("\"text\":\"Hi\",\"settings\":{\"temperature\":0}"));
     assert_string_equal(world->sent_text, "Hi");
+    assert_int_equal(world->sent_asker, WORLD_ASKER);
     assert_string_equal(world->sent_conversation, "");
     assert_true(world->sent_temperature == 0);
     world_expect("{\"type\":\"ack\",\"client_msg_id\":\"m-1\",\"conversation\":\"" WORLD_NAME

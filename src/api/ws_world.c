@@ -185,6 +185,12 @@ enum status gate_message(struct api *api, const struct net_conn *net, enum gate_
                                                                : STATUS_OK;
 }
 
+struct chat_asker gate_asker(struct api *api, const struct net_conn *net) {
+    (void)api;
+    (void)net;
+    return (struct chat_asker){ .number = WORLD_ASKER };
+}
+
 /* ---- The chat ---- */
 
 static struct settings settings;
@@ -298,13 +304,15 @@ struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, cha
     snprintf(world->sent_text, sizeof world->sent_text, "%s", send->text);
     snprintf(world->sent_conversation, sizeof world->sent_conversation, "%s",
              send->conversation ? send->conversation : "");
+    world->sent_asker = send->asker.number;
     world->sent_temperature = send->settings ? send->settings->temperature : -1;
     return ask(call);
 }
 
-struct chat_call *chat_continue(struct chat *chat, const char *generation_id, chat_on_sent callback,
-                                void *ctx) {
+struct chat_call *chat_continue(struct chat *chat, const char *generation_id, const struct chat_asker *asker,
+                                chat_on_sent callback, void *ctx) {
     (void)chat;
+    world->sent_asker = asker->number;
     struct chat_call *call = mem_alloc(sizeof *call);
     call->sent = callback;
     call->ctx = ctx;

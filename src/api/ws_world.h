@@ -21,6 +21,7 @@
 #define WORLD_NEXT        "fedcba9876543210fedcba9876543210"
 #define WORLD_EPOCH       "00000000000000aa"
 #define WORLD_MODEL_STATE "ready"
+#define WORLD_ASKER       7
 
 struct ws_world {
     struct api api;
@@ -61,6 +62,7 @@ struct ws_world {
     double sent_temperature;
     int n_drafts;
     char draft[ID_CONVERSATION_BYTES + 48]; /* what was typed: conversation|text */
+    uint64_t sent_asker;
 };
 
 extern struct ws_world *world;

@@ -54,6 +54,8 @@ static const struct option_row rows[] = {
     { "tls-key", KIND_TEXT, AT(tls_key), "FILE", "its private key, PEM" },
     { "socket", KIND_TEXT, AT(socket), "PATH",
       "the Unix socket for programs of this user (DATA/runnel.sock)" },
+    { "access-log", KIND_TEXT, AT(access_log), "FILE",
+      "a line of JSON for each request, without anybody's text" },
     { "allow-host", KIND_LIST, AT(allow_hosts), "NAME", "more names for this server, separated by ','" },
     { "allow-origin", KIND_LIST, AT(allow_origins), "ORIGIN",
       "web pages that may use it besides its own, by ','" },

@@ -35,7 +35,8 @@ struct config {
     uint32_t concurrent; /* likewise; 0: no limit */
     char *tls_cert;      /* NULL: no TLS; else tls_key is one too */
     char *tls_key;
-    char *socket; /* path of the Unix socket; NULL: in the data directory */
+    char *access_log; /* NULL: none */
+    char *socket;     /* path of the Unix socket; NULL: in the data directory */
     char *allow_hosts[CONFIG_LIST_MAX + 1];
     char *allow_origins[CONFIG_LIST_MAX + 1];
     bool no_open;

@@ -5,6 +5,7 @@
  * Exit codes: 0 stopped as asked; 2 wrong options, or a file that cannot be used; 3 something is taken (port, data directory) or the
  * database cannot be opened; 4 stopped, though the disk did not answer: what it has not taken is as after a crash.
  */
+#include "api/access_log.h"
 #include "api/api.h"
 #include "app/command.h"
 #include "app/config.h"
@@ -51,6 +52,7 @@ struct app {
     struct store *store;
     struct chat *chat;
     struct access *access;
+    struct access_log *access_log; /* NULL: none */
     struct api *api;
     struct listeners listeners;
     char program[PATH_MAX];
@@ -136,6 +138,11 @@ static const char *extra_model_folder(const struct app *app) {
     return app->model_folder;
 }
 
+static enum status open_access_log(struct app *app, struct fault *fault) {
+    const char *path = app->config.access_log;
+    return path ? access_log_open(path, &app->access_log, fault) : STATUS_OK;
+}
+
 static enum status open_access(struct app *app, struct fault *fault) {
     struct access_options options = { .directory = app->config.data,
                                       .token = app->config.token,
@@ -170,7 +177,9 @@ static void open_chat(struct app *app) {
 }
 
 static void open_api(struct app *app) {
-    struct api_options options = { .chat = app->chat, .access = app->access, .version = RUNNEL_VERSION };
+    struct api_options options = {
+        .chat = app->chat, .access = app->access, .access_log = app->access_log, .version = RUNNEL_VERSION
+    };
     for (size_t i = 0; app->config.allow_hosts[i]; i++) {
         options.allow_hosts[i] = app->config.allow_hosts[i];
     }
@@ -371,6 +380,7 @@ static void close_all(struct app *app) {
     chat_close(app->chat);
     api_close(app->api);
     access_close(app->access);
+    access_log_close(app->access_log);
     if (app->signal_watch) {
         net_loop(app->net)->unwatch(app->signal_watch);
         close(app->signals);
@@ -429,9 +439,10 @@ int main(int argc, char **argv) {
     }
     ignore_signals();
     raise_file_limit();
+    unsetenv("RUNNEL_TOKEN"); /* it is no business of the engines and of the browser */
     if (find_engine(&app, &fault) != STATUS_OK || check_model(&app, &fault) != STATUS_OK ||
         listeners_prepare(&app.config, &app.listeners, &fault) != STATUS_OK ||
-        open_access(&app, &fault) != STATUS_OK) {
+        open_access(&app, &fault) != STATUS_OK || open_access_log(&app, &fault) != STATUS_OK) {
         return fail(&app, &fault, EXIT_USAGE);
     }
     if (open_all(&app, &fault) != STATUS_OK) {

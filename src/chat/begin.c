@@ -9,8 +9,10 @@ struct begin *begin_of_node(struct list_node *node) {
     return CONTAINER_OF(node, struct begin, node);
 }
 
-void *begin_new(size_t n_bytes, struct chat *chat, chat_on_sent callback, void *ctx) {
+void *begin_new(size_t n_bytes, struct chat *chat, const struct chat_asker *asker, chat_on_sent callback,
+                void *ctx) {
     struct begin *begin = call_new(n_bytes, chat, ctx);
+    begin->asker = *asker;
     begin->callback = callback;
     list_init(&begin->deletes);
     id_make_hex(begin->generation_id);
@@ -66,6 +68,7 @@ void begin_turn(struct begin *begin, struct conversation *conversation, struct m
     turn_begin(begin->call.chat, &(struct turn_order){
                                      .conversation = conversation,
                                      .answer = answer,
+                                     .asker = begin->asker.number,
                                      .model_path = begin->model_path,
                                      .settings = &begin->settings,
                                      .messages = messages,
@@ -90,14 +93,29 @@ struct begin *begin_find_in(const struct chat *chat, const struct conversation *
     return NULL;
 }
 
-/* Those that are on their way to the disk count too: the limit is not passed by many who ask at once. */
-enum status begin_check_room(const struct chat *chat, struct fault *fault) {
+static size_t count_of(const struct chat *chat, uint64_t asker) {
+    size_t n = turns_count_of(chat, asker);
+    LIST_EACH(node, &chat->begins) {
+        n += begin_of_node(node)->asker.number == asker;
+    }
+    return n;
+}
+
+/* Those that are on their way to the disk count too: the limits are not passed by many who ask at once. */
+enum status begin_check_room(const struct begin *begin, struct fault *fault) {
+    const struct chat *chat = begin->call.chat;
+    const struct chat_asker *asker = &begin->asker;
     uint32_t n_max = chat->options.n_turns_max ? chat->options.n_turns_max : CHAT_TURNS_MAX;
     if (chat->is_stopping) {
         return fault_set(fault, STATUS_UNAVAILABLE, CHAT_STOPPING);
     }
     if (chat->n_turns + chat->n_begins >= n_max) {
         return fault_set(fault, STATUS_FULL, "%u answers are being written already: try again later", n_max);
+    }
+    if (asker->number && asker->n_max && count_of(chat, asker->number) >= asker->n_max) {
+        return fault_set(fault, STATUS_FULL,
+                         "this key has %u answers under way, as many as it may: wait for the end of one",
+                         asker->n_max);
     }
     return STATUS_OK;
 }

@@ -90,6 +90,21 @@ bool chat_is_left(const struct chat *chat, const char *generation_id) {
     return chat->is_stopping && chat_find_running(chat, generation_id) == NULL;
 }
 
+const struct figures *chat_figures(const struct chat *chat) {
+    return &chat->figures;
+}
+
+struct chat_disk chat_disk(const struct chat *chat) {
+    return (struct chat_disk){ .commits = store_commit_times(chat->store),
+                               .syncs = store_sync_times(chat->store),
+                               .n_pending = store_pending(chat->store) };
+}
+
+void chat_count_answers(const struct chat *chat, size_t *n_running, size_t *n_waiting) {
+    *n_running = turns_count_running(chat);
+    *n_waiting = chat->n_turns - *n_running;
+}
+
 const char *chat_epoch(const struct chat *chat) {
     return store_epoch(chat->store);
 }

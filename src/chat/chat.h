@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "base/status.h"
 #include "chat/conversation.h"
+#include "chat/figures.h"
 #include "chat/models.h"
 #include "chat/settings.h"
 #include "store/store.h"
@@ -86,6 +87,16 @@ bool chat_is_left(const struct chat *chat, const char *generation_id);
 const char *chat_epoch(const struct chat *chat);
 enum store_trouble chat_storage(const struct chat *chat);
 struct models *chat_models(struct chat *chat);
+const struct figures *chat_figures(const struct chat *chat);
+/* chat_disk: how long the store has taken, and how many of its jobs have no answer. */
+struct chat_disk {
+    const struct histogram *commits; /* transactions (D1) */
+    const struct histogram *syncs;   /* fdatasync (D2) */
+    size_t n_pending;
+};
+struct chat_disk chat_disk(const struct chat *chat);
+/* chat_count_answers: how many are being made, and how many wait: for their conversation, for the model, or for a slot. */
+void chat_count_answers(const struct chat *chat, size_t *n_running, size_t *n_waiting);
 void chat_abandon(struct chat_call *call); /* NULL is fine */
 
 /* ---- Settings ---- */
@@ -139,7 +150,15 @@ void draft_free(struct draft *draft); /* NULL is fine */
 void draft_set(struct draft *draft, const char *conversation, const char *text);
 
 /* ---- Replies ---- */
+/* Whose reply it is. Those of one number that are made, wait, or are about to begin are n_max at most: beyond, STATUS_FULL. What goes on
+ * after a restart is nobody's. */
+struct chat_asker {
+    uint64_t number; /* 0: nobody's */
+    uint32_t n_max;  /* 0: no limit */
+};
+
 struct chat_send {
+    struct chat_asker asker;
     const char *conversation;  /* NULL: a new one */
     const char *parent;        /* NULL: the newest message */
     const char *client_msg_id; /* NULL: not idempotent */
@@ -167,13 +186,19 @@ struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, cha
 
 /* chat_continue goes on with an answer that has ended (the newest generation of the last message), with the model that is configured now.
  * NOT_FOUND, BUSY, CONFLICT: it is whole, or not the last. Again: duplicate, with the id of the first time. */
-struct chat_call *chat_continue(struct chat *chat, const char *generation_id, chat_on_sent callback,
-                                void *ctx);
+struct chat_call *chat_continue(struct chat *chat, const char *generation_id, const struct chat_asker *asker,
+                                chat_on_sent callback, void *ctx);
 
 /* chat_complete begins a reply to given messages, outside any conversation of the store: `conversation` of the callback is detached and holds just
- * the answer. `model_path`: as models_resolve gave it. One that is abandoned ends before it begins. */
-struct chat_call *chat_complete(struct chat *chat, json_t *messages, const char *model_path,
-                                const struct settings *settings, chat_on_sent callback, void *ctx);
+ * the answer. One that is abandoned ends before it begins. */
+struct chat_complete {
+    struct chat_asker asker;
+    json_t *messages;       /* shared */
+    const char *model_path; /* as models_resolve gave it */
+    const struct settings *settings;
+};
+struct chat_call *chat_complete(struct chat *chat, const struct chat_complete *complete,
+                                chat_on_sent callback, void *ctx);
 
 /* chat_cancel stops the reply that runs in it, those that wait behind it, and those that begin once their message is stored; the ends
  * come through the watchers (P9). False: there is none. */

@@ -19,6 +19,7 @@ struct chat {
     struct list_node drafts;
     json_t *forgets; /* deleted conversations of which the disk may have something; NULL: none */
     struct engine_forgetting *forgetting; /* NULL: no process is at it */
+    struct figures figures;
     struct settings settings;
     struct chat_listener listener;
     struct loop_timer *leave_timer;
@@ -49,6 +50,7 @@ enum turn_fate {
 struct begin {
     struct chat_call call;
     chat_on_sent callback;
+    struct chat_asker asker;
     void (*deinit)(struct begin *begin);      /* of what the kind has of its own; NULL: nothing */
     struct list_node node;                    /* in chat->begins, while the store has it */
     struct list_node deletes;                 /* chat_delete calls that wait for its reply's end */
@@ -61,9 +63,10 @@ struct begin {
     enum turn_fate fate; /* other than OPEN: its reply ends before it begins */
 };
 
-void *begin_new(size_t n_bytes, struct chat *chat, chat_on_sent callback, void *ctx);
-/* begin_check_room: may another reply be begun? STATUS_UNAVAILABLE, STATUS_FULL. */
-MUST_CHECK enum status begin_check_room(const struct chat *chat, struct fault *fault);
+void *begin_new(size_t n_bytes, struct chat *chat, const struct chat_asker *asker, chat_on_sent callback,
+                void *ctx);
+/* begin_check_room: may it be begun now? STATUS_UNAVAILABLE, STATUS_FULL. */
+MUST_CHECK enum status begin_check_room(const struct begin *begin, struct fault *fault);
 /* begin_posted: the store has it; begin_answered: and has answered. */
 void begin_posted(struct begin *begin);
 void begin_answered(struct begin *begin);
@@ -101,6 +104,7 @@ void models_sweep(struct models *models);
 struct turn_order {
     struct conversation *conversation;
     struct message *answer; /* its newest stream is what is to be made */
+    uint64_t asker;         /* struct chat_asker's number */
     const char *model_path;
     const struct settings *settings;
     json_t *messages;    /* taken over; NULL: those of the conversation, when its turn has come */
@@ -134,6 +138,9 @@ uint64_t turn_unwatched_min_ms(const struct turn *turn);
 struct turn *turn_of_node(struct list_node *node);
 /* turns_advance gives waiting turns to the engine, or looks at why it cannot. */
 void turns_advance(struct chat *chat);
+/* turns_count_running: those that the engine works at. turns_count_of: those of one struct chat_asker. */
+size_t turns_count_running(const struct chat *chat);
+size_t turns_count_of(const struct chat *chat, uint64_t asker);
 /* turns_hold_back stops reading the engine while the store is behind, and goes on when it is not (P8). */
 void turns_hold_back(struct chat *chat);
 extern const struct engine_handlers turn_engine_handlers;

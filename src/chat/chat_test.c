@@ -173,7 +173,7 @@ static void test_a_stop_of_a_generation_reaches_it_before_its_ack(void **state) 
 static void test_a_stop_reaches_a_wish_to_go_on_by_the_generation_before(void **state) {
     (void)state;
     struct seen *continued = seen_new();
-    chat_continue(world->chat, WORLD_GENERATION, on_sent, continued);
+    chat_continue(world->chat, WORLD_GENERATION, &(struct chat_asker){ 0 }, on_sent, continued);
     world_found();
     world_loaded(WORLD_GENERATION, "length", NULL);
     assert_true(chat_cancel_generation(world->chat, WORLD_GENERATION));
@@ -268,7 +268,11 @@ static void test_a_model_that_is_unloaded_is_not_loaded_for_what_was_asked_befor
     world_engine_ready();
     assert_string_equal(world->given, first->generation_id);
     send_to(NULL, second);
-    chat_complete(world->chat, messages, WORLD_MODEL, chat_settings(world->chat), on_sent, call);
+    chat_complete(world->chat,
+                  &(struct chat_complete){ .messages = messages,
+                                           .model_path = WORLD_MODEL,
+                                           .settings = chat_settings(world->chat) },
+                  on_sent, call);
     assert_true(chat_unload_model(world->chat));
     world_sent(STATUS_OK);
     world_begun(STATUS_OK);
@@ -283,6 +287,40 @@ static void test_a_model_that_is_unloaded_is_not_loaded_for_what_was_asked_befor
     seen_free(first);
     seen_free(second);
     seen_free(call);
+}
+
+/* ---- How many of one asker ---- */
+
+static void send_as(uint64_t number, uint32_t n_max, struct seen *seen) {
+    chat_send(world->chat, &(struct chat_send){ .asker = { .number = number, .n_max = n_max }, .text = "Hi" },
+              on_sent, seen);
+}
+
+/* [W47] What the store is asked for counts like what is made. */
+static void test_an_asker_has_no_more_answers_under_way_than_he_may(void **state) {
+    (void)state;
+    struct seen *seen[5];
+    for (int i = 0; i < 5; i++) {
+        seen[i] = seen_new();
+    }
+    send_as(3, 1, seen[0]);
+    send_as(3, 1, seen[1]);
+    assert_int_equal(seen[1]->status, STATUS_FULL);
+    world_sent(STATUS_OK);
+    assert_int_equal(seen[0]->status, STATUS_OK);
+    send_as(3, 1, seen[2]);
+    assert_int_equal(seen[2]->status, STATUS_FULL);
+    send_as(4, 1, seen[3]); /* another's are not his */
+    world_sent(STATUS_OK);
+    assert_int_equal(seen[3]->status, STATUS_OK);
+    assert_true(chat_cancel_generation(world->chat, seen[0]->generation_id));
+    world_ended();
+    send_as(3, 1, seen[4]);
+    world_sent(STATUS_OK);
+    assert_int_equal(seen[4]->status, STATUS_OK);
+    for (int i = 0; i < 5; i++) {
+        seen_free(seen[i]);
+    }
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, chat_world_set_up, chat_world_tear_down)
@@ -301,6 +339,7 @@ int main(void) {
         TEST(test_a_change_waits_for_its_conversation_to_be_read),
         TEST(test_a_change_of_what_is_not_there_is_not_found),
         TEST(test_a_model_that_is_unloaded_is_not_loaded_for_what_was_asked_before),
+        TEST(test_an_asker_has_no_more_answers_under_way_than_he_may),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

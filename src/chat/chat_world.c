@@ -189,6 +189,16 @@ enum store_trouble store_trouble(const struct store *store) {
     return STORE_FINE;
 }
 
+const struct histogram *store_commit_times(const struct store *store) {
+    (void)store;
+    return NULL;
+}
+
+const struct histogram *store_sync_times(const struct store *store) {
+    (void)store;
+    return NULL;
+}
+
 size_t store_pending(const struct store *store) {
     (void)store;
     return 0;

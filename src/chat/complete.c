@@ -38,16 +38,16 @@ static void on_begun(void *ctx, enum status status, int64_t generation_key) {
     conversation_unref(conversation);
 }
 
-struct chat_call *chat_complete(struct chat *chat, json_t *messages, const char *model_path,
-                                const struct settings *settings, chat_on_sent callback, void *ctx) {
-    struct completion *completion = begin_new(sizeof *completion, chat, callback, ctx);
+struct chat_call *chat_complete(struct chat *chat, const struct chat_complete *asked, chat_on_sent callback,
+                                void *ctx) {
+    struct completion *completion = begin_new(sizeof *completion, chat, &asked->asker, callback, ctx);
     struct begin *begin = &completion->begin;
     begin->deinit = deinit;
-    completion->messages = json_incref(messages);
-    id_copy(begin->model_path, sizeof begin->model_path, model_path);
-    settings_copy(&begin->settings, settings);
+    completion->messages = json_incref(asked->messages);
+    id_copy(begin->model_path, sizeof begin->model_path, asked->model_path);
+    settings_copy(&begin->settings, asked->settings);
     struct fault fault;
-    enum status status = begin_check_room(chat, &fault);
+    enum status status = begin_check_room(begin, &fault);
     if (status) {
         begin_refuse(begin, status, fault.text);
         return NULL;

@@ -125,7 +125,7 @@ static void on_opened(void *ctx, enum status status, struct conversation *conver
     struct begin *begin = ctx;
     struct fault fault;
     /* Others may have taken the room meanwhile. */
-    status = status ? status : begin_check_room(begin->call.chat, &fault);
+    status = status ? status : begin_check_room(begin, &fault);
     if (status) {
         refuse(begin, status);
     } else {
@@ -133,12 +133,12 @@ static void on_opened(void *ctx, enum status status, struct conversation *conver
     }
 }
 
-struct chat_call *chat_continue(struct chat *chat, const char *generation_id, chat_on_sent callback,
-                                void *ctx) {
-    struct begin *begin = begin_new(sizeof *begin, chat, callback, ctx);
+struct chat_call *chat_continue(struct chat *chat, const char *generation_id, const struct chat_asker *asker,
+                                chat_on_sent callback, void *ctx) {
+    struct begin *begin = begin_new(sizeof *begin, chat, asker, callback, ctx);
     id_copy(begin->continues, sizeof begin->continues, generation_id);
     struct fault fault;
-    enum status status = begin_check_room(chat, &fault);
+    enum status status = begin_check_room(begin, &fault);
     if (status == STATUS_OK) {
         status = models_resolve(chat->models, NULL, begin->model_path, &fault);
     }

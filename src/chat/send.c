@@ -180,7 +180,7 @@ static void on_opened(void *ctx, enum status status, struct conversation *conver
     }
     /* Others may have taken the room meanwhile. */
     struct fault fault;
-    status = begin_check_room(send->begin.call.chat, &fault);
+    status = begin_check_room(&send->begin, &fault);
     if (status) {
         begin_refuse(&send->begin, status, fault.text);
         return;
@@ -194,16 +194,15 @@ static bool is_blank(const char *text) {
 }
 
 /* What can be said before anything is stored. */
-static enum status check(struct chat *chat, const struct chat_send *asked, char model_path[PATH_MAX],
-                         struct fault *fault) {
+static enum status check(struct begin *begin, const struct chat_send *asked, struct fault *fault) {
     if (is_blank(asked->text)) {
         return fault_set(fault, STATUS_INVALID, "the message is empty: write something");
     }
     if (strlen(asked->text) > CHAT_TEXT_BYTES_MAX) {
         return fault_set(fault, STATUS_TOO_LARGE, "the message is larger than 1 MiB: send it in parts");
     }
-    enum status status = begin_check_room(chat, fault);
-    return status ? status : models_resolve(chat->models, NULL, model_path, fault);
+    enum status status = begin_check_room(begin, fault);
+    return status ? status : models_resolve(begin->call.chat->models, NULL, begin->model_path, fault);
 }
 
 static void prepare(struct send *send, const struct chat_send *asked) {
@@ -223,10 +222,10 @@ static void prepare(struct send *send, const struct chat_send *asked) {
 
 struct chat_call *chat_send(struct chat *chat, const struct chat_send *asked, chat_on_sent callback,
                             void *ctx) {
-    struct send *send = begin_new(sizeof *send, chat, callback, ctx);
+    struct send *send = begin_new(sizeof *send, chat, &asked->asker, callback, ctx);
     struct begin *begin = &send->begin;
     struct fault fault;
-    enum status status = check(chat, asked, begin->model_path, &fault);
+    enum status status = check(begin, asked, &fault);
     if (status) {
         begin_refuse(begin, status, fault.text);
         return NULL;

@@ -40,6 +40,24 @@ struct turn *turn_find_answer(const struct chat *chat, const char *generation_id
     return NULL;
 }
 
+/* What waits for a slot is the engine's already. */
+size_t turns_count_running(const struct chat *chat) {
+    size_t n = 0;
+    LIST_EACH(node, &chat->turns) {
+        const struct turn *turn = turn_of_node(node);
+        n += turn->state == TURN_RUNNING && turn->conversation->phase.kind != PHASE_QUEUED;
+    }
+    return n;
+}
+
+size_t turns_count_of(const struct chat *chat, uint64_t asker) {
+    size_t n = 0;
+    LIST_EACH(node, &chat->turns) {
+        n += turn_of_node(node)->asker == asker;
+    }
+    return n;
+}
+
 json_t *turn_error(const char *code, const char *text) {
     return json_pack("{s:s, s:s}", "code", code, "text", text);
 }
@@ -53,8 +71,10 @@ static struct turn *make(struct chat *chat, const struct turn_order *order) {
     settings_copy(&turn->settings, order->settings);
     turn->messages = order->messages;
     turn->fate = order->fate;
+    turn->asker = order->asker;
     turn->seq = order->answer->stream->last_seq;
     turn->text_size = message_text_size(order->answer);
+    turn->clock.begun_ns = clock_now_ns();
     turn->unwatched_min_ms = clock_now_ms();
     list_init(&turn->deletes);
     turn_add(turn);

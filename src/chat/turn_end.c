@@ -77,6 +77,7 @@ static bool is_heard(const struct turn *turn) {
 static void finish(struct ending *ending) {
     struct turn *turn = ending->turn;
     struct chat *chat = turn->chat;
+    figures_add_end(&chat->figures, ending->reason, ending->usage, ending->timings);
     stream_end(turn->answer->stream, ending->reason, ending->error, ending->usage, ending->timings);
     LOG_INFO("turn_end", "generation=%s reason=%s tokens=%llu", turn_generation_id(turn), ending->reason,
              (unsigned long long)turn->answer->stream->n_tokens);

@@ -94,6 +94,7 @@ static void fail_store(struct turn *turn) {
 
 static void commit_piece(struct turn *turn, uint64_t seq, int32_t token, const char *text,
                          uint32_t text_size) {
+    uint64_t now_ns = clock_now_ns();
     struct stream *stream = turn->answer->stream;
     if (stream_append(stream, seq, token, text, text_size) != STATUS_OK) {
         fail_store(turn);
@@ -101,7 +102,10 @@ static void commit_piece(struct turn *turn, uint64_t seq, int32_t token, const c
     }
     LOG_DEBUG("[GENERATION]", "token #%llu committed seq=%llu generation=%s t_ns=%llu",
               (unsigned long long)stream->n_tokens, (unsigned long long)seq, stream->id,
-              (unsigned long long)clock_now_ns());
+              (unsigned long long)now_ns);
+    if (token >= 0) {
+        figures_add_token(&turn->chat->figures, &turn->clock, now_ns);
+    }
 }
 
 static void on_committed(void *ctx, enum status status) {

@@ -47,6 +47,8 @@ struct turn {
     size_t text_size;      /* of the whole answer, given to the store */
     struct ending *ending; /* NULL unless ENDING */
     enum turn_fate fate;
+    uint64_t asker; /* struct chat_asker's number */
+    struct figures_clock clock;
     uint64_t unwatched_min_ms; /* nobody is missed before (clock_now_ms) */
     struct list_node deletes;  /* chat_delete calls that wait for the end */
 };

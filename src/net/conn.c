@@ -38,7 +38,7 @@ struct net_conn *conn_new(struct net *net, struct link *link, const struct head 
     conn->expects_continue = head->expects_continue;
     conn->is_http_1_0 = head->is_http_1_0;
     conn->must_close = head->closes || head->is_upgrade;
-    conn->last_write_ms = clock_now_ms();
+    conn->last_write_ms = conn->begun_ms = clock_now_ms();
     bytes_init(&conn->body, NET_BODY_BYTES_MAX);
     bytes_init(&conn->head_out, NET_HEAD_BYTES_MAX);
     ws_input_init(&conn->input);
@@ -107,6 +107,7 @@ void conn_kill(struct net_conn *conn) {
 
 int conn_write_raw(struct net_conn *conn, const char *bytes, size_t n_bytes) {
     conn->last_write_ms = clock_now_ms();
+    conn->n_sent += n_bytes;
     return link_write(conn->link, bytes, n_bytes);
 }
 
@@ -182,6 +183,10 @@ bool net_conn_address(const struct net_conn *conn, char out[NET_ADDRESS_BYTES]) 
     return listen_format_address(conn->link->source.fd, out);
 }
 
+const uint8_t *net_conn_peer(const struct net_conn *conn) {
+    return conn->link->peer;
+}
+
 void net_conn_set_ctx(struct net_conn *conn, void *ctx) {
     conn->ctx = ctx;
 }
@@ -196,6 +201,26 @@ void net_conn_set_mark(struct net_conn *conn, uint64_t mark) {
 
 uint64_t net_conn_mark(const struct net_conn *conn) {
     return conn->mark;
+}
+
+void net_conn_set_kind(struct net_conn *conn, size_t kind) {
+    conn->kind = kind;
+}
+
+size_t net_conn_kind(const struct net_conn *conn) {
+    return conn->kind;
+}
+
+int net_conn_status(const struct net_conn *conn) {
+    return conn->status;
+}
+
+uint64_t net_conn_bytes_sent(const struct net_conn *conn) {
+    return conn->n_sent;
+}
+
+uint64_t net_conn_age_ms(const struct net_conn *conn) {
+    return clock_now_ms() - conn->begun_ms;
 }
 
 void net_each_conn(struct net *net, void (*visit)(void *ctx, struct net_conn *conn), void *ctx) {

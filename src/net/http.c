@@ -89,6 +89,7 @@ static void start_sending(struct net_conn *conn, enum conn_state state) {
 
 static void add_head(struct net_conn *conn, int status, const char *content_type, const char *headers) {
     conn->must_close = conn->must_close || http_is_body_arriving(conn);
+    conn->status = status;
     bytes_add_format(&conn->head_out, "HTTP/1.1 %d %s\r\n", status, http_reason(status));
     if (content_type) {
         bytes_add_format(&conn->head_out, "Content-Type: %s\r\n", content_type);

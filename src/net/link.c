@@ -60,7 +60,10 @@ void link_close(struct link *link) {
     conn_free(link->conn);
     /* A child between its fork and its exec has the socket too: closing it here would leave it in the epoll set, with this pointer. */
     event_loop_remove(link->net->loop, &link->source);
-    link->net->n_openings -= transport_is_opening(&link->transport);
+    if (transport_is_opening(&link->transport)) {
+        link->net->n_openings--;
+        link->net->figures.n_handshakes_failed++;
+    }
     transport_deinit(&link->transport);
     close(link->source.fd);
     link->net->n_links--;
@@ -92,6 +95,7 @@ int link_write(struct link *link, const char *bytes, size_t n_bytes) {
     if (n_taken < 0) {
         return -1;
     }
+    link->net->figures.n_bytes_sent += (size_t)n_taken;
     if ((size_t)n_taken < n_bytes) {
         if (bytes_add(&link->out, bytes + n_taken, n_bytes - (size_t)n_taken) != STATUS_OK) {
             return -1;
@@ -149,6 +153,7 @@ static void flush(struct link *link) {
         return;
     }
     link->n_taken += (size_t)n_taken;
+    link->net->figures.n_bytes_sent += (size_t)n_taken;
     if (n_taken > 0) {
         link->since_ms = clock_now_ms();
         conn_made_progress(link->conn);
@@ -179,6 +184,9 @@ static void refuse(struct link *link, int status, const char *error) {
                      status, http_reason(status), status == 426 ? "Sec-WebSocket-Version: 13\r\n" : "",
                      n_body, error);
     LOG_DEBUG("request_refused", "status=%d", status);
+    if (link->net->handlers.on_refused) {
+        link->net->handlers.on_refused(link->net->ctx, link->peer, status);
+    }
     set_state(link, LINK_ENDING);
     if (link_write(link, text, (size_t)n) < 0) {
         link_close(link);
@@ -314,6 +322,7 @@ static void count_opening(struct link *link, bool was_opening) {
         }
     } else if (was_opening && !is_opening) {
         net->n_openings--;
+        net->figures.n_handshakes++;
     }
 }
 
@@ -322,6 +331,7 @@ static void on_readable(struct link *link) {
     ssize_t n = transport_receive(&link->transport, link->net->incoming, LINK_READ_BYTES);
     count_opening(link, was_opening);
     if (n > 0) {
+        link->net->figures.n_bytes_received += (size_t)n;
         on_bytes(link, link->net->incoming, (size_t)n);
     } else if (n == TRANSPORT_IS_PLAIN) {
         refuse(link, 400, "this port speaks TLS: begin the address with https:// or wss://");
@@ -356,11 +366,12 @@ static void on_events(struct event_source *source, uint32_t events) {
     update_events(link);
 }
 
-void link_new(const struct listener *listener, int fd) {
+void link_new(const struct listener *listener, int fd, const uint8_t peer[NET_PEER_BYTES]) {
     struct net *net = listener->net;
     struct link *link = mem_alloc(sizeof *link);
     link->net = net;
     link->listener = listener;
+    memcpy(link->peer, peer, NET_PEER_BYTES);
     transport_init(&link->transport, fd, listener->tls);
     link->source = (struct event_source){ .fd = fd, .on_events = on_events };
     bytes_init(&link->in, HEAD_BYTES_MAX + LINK_READ_BYTES);
@@ -368,6 +379,7 @@ void link_new(const struct listener *listener, int fd) {
     set_state(link, LINK_HEAD);
     list_append(&net->links, &link->node);
     net->n_links++;
+    net->figures.n_accepted++;
     if (!event_loop_add(net->loop, &link->source, EPOLLIN)) {
         link_close(link);
     }

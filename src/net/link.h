@@ -44,6 +44,7 @@ struct link {
     struct net *net;
     const struct listener *listener; /* where it came in */
     struct event_source source;      /* fd -1: closed */
+    uint8_t peer[NET_PEER_BYTES];    /* net_conn_peer */
     struct transport transport;
     enum link_state state;
     struct bytes in;  /* came, and is nobody's yet */
@@ -60,7 +61,7 @@ struct link {
     uint64_t n_thrown_away;
 };
 
-void link_new(const struct listener *listener, int fd);
+void link_new(const struct listener *listener, int fd, const uint8_t peer[NET_PEER_BYTES]);
 void link_close(struct link *link);
 void link_tick(struct link *link, uint64_t now_ms);
 /* link_is_idle: between two requests. */

@@ -80,6 +80,27 @@ static bool close_idle_link(struct net *net) {
     return oldest != NULL;
 }
 
+static void note_peer(const union address *address, uint8_t out[NET_PEER_BYTES]) {
+    static const uint8_t mapped[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+    memset(out, 0, NET_PEER_BYTES);
+    if (address->any.sa_family == AF_INET6) {
+        memcpy(out, &address->v6.sin6_addr, NET_PEER_BYTES);
+    } else if (address->any.sa_family == AF_INET) {
+        memcpy(out, mapped, sizeof mapped);
+        memcpy(out + sizeof mapped, &address->v4.sin_addr, NET_PEER_BYTES - sizeof mapped);
+    }
+}
+
+void net_format_peer(const uint8_t peer[NET_PEER_BYTES], char out[NET_ADDRESS_BYTES]) {
+    struct in6_addr v6;
+    memcpy(&v6, peer, sizeof v6);
+    bool is_v4 = IN6_IS_ADDR_V4MAPPED(&v6);
+    if (IN6_IS_ADDR_UNSPECIFIED(&v6) ||
+        inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? peer + 12 : peer, out, NET_ADDRESS_BYTES) == NULL) {
+        out[0] = '\0';
+    }
+}
+
 static void on_readable(struct event_source *source, uint32_t events) {
     struct listener *listener = CONTAINER_OF(source, struct listener, source);
     struct net *net = listener->net;
@@ -89,7 +110,9 @@ static void on_readable(struct event_source *source, uint32_t events) {
             pause_listening(net, "full");
             return;
         }
-        int fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        union address address = { 0 };
+        socklen_t size = sizeof address;
+        int fd = accept4(source->fd, &address.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             bool is_short = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
             if (is_short && !close_idle_link(net)) {
@@ -100,7 +123,9 @@ static void on_readable(struct event_source *source, uint32_t events) {
         int on = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
                    sizeof on); /* a Unix socket knows no delay, and refuses */
-        link_new(listener, fd);
+        uint8_t peer[NET_PEER_BYTES];
+        note_peer(&address, peer);
+        link_new(listener, fd, peer);
     }
 }
 

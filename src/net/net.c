@@ -114,6 +114,16 @@ size_t net_conn_count(const struct net *net) {
     return net->n_conns;
 }
 
+struct net_figures net_figures(const struct net *net) {
+    struct net_figures figures = net->figures;
+    figures.n_sockets = net->n_links;
+    for (size_t i = 0; i < net->n_listeners; i++) {
+        const struct tls *tls = net->listeners[i].tls;
+        figures.certificate_expires_s = tls ? tls_expires_s(tls) : figures.certificate_expires_s;
+    }
+    return figures;
+}
+
 void net_stop(struct net *net) {
     LIST_EACH(node, &net->conns) {
         struct net_conn *conn = CONTAINER_OF(node, struct net_conn, node);

@@ -78,6 +78,9 @@ struct net_handlers {
     void (*on_silence)(void *ctx, struct net_conn *conn);
     /* The last upcall for this connection; it can still be read, not written. */
     void (*on_close)(void *ctx, struct net_conn *conn);
+    /* What came was no request, or took too long, and was answered with this status; no connection knows of it (`peer`: net_conn_peer).
+     * NULL: nobody asks. */
+    void (*on_refused)(void *ctx, const uint8_t *peer, int status);
 };
 
 struct tls;
@@ -121,6 +124,18 @@ const struct loop *net_loop(struct net *net);
 uint16_t net_port(const struct net *net); /* of the first that has one */
 size_t net_conn_count(const struct net *net);
 
+/* What the sockets have added up to since net_open. Bytes are counted without what TLS adds. */
+struct net_figures {
+    uint64_t n_bytes_received;
+    uint64_t n_bytes_sent;
+    uint64_t n_accepted;
+    uint64_t n_handshakes; /* of TLS, done; and not */
+    uint64_t n_handshakes_failed;
+    size_t n_sockets;              /* now */
+    int64_t certificate_expires_s; /* Unix time; 0: there is none */
+};
+struct net_figures net_figures(const struct net *net);
+
 /* net_stop closes every WebSocket with 1001 after what it still has to read, and every stream likewise. */
 void net_stop(struct net *net);
 
@@ -139,6 +154,9 @@ uint64_t net_conn_body_announced(
     const struct net_conn *conn);                    /* its Content-Length; 0: none, or it comes in chunks */
 bool net_conn_has_body(const struct net_conn *conn); /* in chunks, or with a Content-Length above 0 */
 uint64_t net_conn_number(const struct net_conn *conn); /* counts from 1; for logs */
+int net_conn_status(const struct net_conn *conn);      /* of the answer, 101 of a WebSocket; 0: none */
+uint64_t net_conn_bytes_sent(const struct net_conn *conn);
+uint64_t net_conn_age_ms(const struct net_conn *conn); /* since its head was here */
 
 /* ---- Where it came in ---- */
 int net_conn_tag(const struct net_conn *conn);
@@ -148,11 +166,19 @@ uint16_t net_conn_port(const struct net_conn *conn); /* of the listener; 0: a Un
 #define NET_ADDRESS_BYTES 64
 MUST_CHECK bool net_conn_address(const struct net_conn *conn, char out[NET_ADDRESS_BYTES]);
 
-/* A pointer of the receiver's, NULL at first; and a number, 0 at first. */
+/* net_conn_peer is the address of the client as IPv6 has it, in network order (an IPv4 address is ::ffff:a.b.c.d); all zero: a Unix
+ * socket. Behind a proxy it is the proxy's. net_format_peer writes it as people do; "" for a Unix socket. */
+#define NET_PEER_BYTES 16
+const uint8_t *net_conn_peer(const struct net_conn *conn);
+void net_format_peer(const uint8_t peer[NET_PEER_BYTES], char out[NET_ADDRESS_BYTES]);
+
+/* A pointer of the receiver's, NULL at first; and two numbers, 0 at first. */
 void net_conn_set_ctx(struct net_conn *conn, void *ctx);
 void *net_conn_ctx(const struct net_conn *conn);
 void net_conn_set_mark(struct net_conn *conn, uint64_t mark);
 uint64_t net_conn_mark(const struct net_conn *conn);
+void net_conn_set_kind(struct net_conn *conn, size_t kind);
+size_t net_conn_kind(const struct net_conn *conn);
 
 /* net_each_conn shows all that there are, also those that have said all. `visit` may close them (net_conn_close). */
 void net_each_conn(struct net *net, void (*visit)(void *ctx, struct net_conn *conn), void *ctx);

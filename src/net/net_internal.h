@@ -60,6 +60,7 @@ struct net {
     uint64_t n_conns_ever;
     struct loop_timer *tick;
     uint64_t slow_ms;
+    struct net_figures figures; /* but for what is asked of others */
 
     struct listener listeners[NET_LISTENERS_MAX];
     size_t n_listeners;
@@ -81,6 +82,10 @@ struct net_conn {
     struct link *link;
     void *ctx;
     uint64_t mark;
+    size_t kind;
+    int status; /* of the answer; 0: none yet */
+    uint64_t n_sent;
+    uint64_t begun_ms;
     uint64_t number;
     enum conn_state state;
     bool is_websocket;

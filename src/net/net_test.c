@@ -309,10 +309,10 @@ static void expect_where(struct net_world *world, int tag, const char *wanted) {
 
 static void test_a_connection_knows_where_it_came_in(void **state) {
     struct net_world *world = *state;
-    expect_where(world, WORLD_V4, "tag 4 port 1 address 127.0.0.1 1");
-    expect_where(world, WORLD_UNIX, "tag 8 port 0 address none 0");
+    expect_where(world, WORLD_V4, "tag 4 port 1 address 127.0.0.1 1 peer 127.0.0.1.");
+    expect_where(world, WORLD_UNIX, "tag 8 port 0 address none 0 peer .");
     if (world->v6_port) {
-        expect_where(world, WORLD_V6, "tag 6 port 1 address [::1] 1");
+        expect_where(world, WORLD_V6, "tag 6 port 1 address [::1] 1 peer ::1.");
     }
 }
 

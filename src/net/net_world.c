@@ -56,8 +56,10 @@ static void on_request(void *ctx, struct net_conn *conn) {
     } else if (strcmp(net_conn_path(conn), "/where") == 0) {
         char address[NET_ADDRESS_BYTES] = "none";
         bool has_address = net_conn_address(conn, address);
-        char *text = mem_format("tag %d port %d address %s %d", net_conn_tag(conn), net_conn_port(conn) != 0,
-                                address, has_address);
+        char peer[NET_ADDRESS_BYTES];
+        net_format_peer(net_conn_peer(conn), peer);
+        char *text = mem_format("tag %d port %d address %s %d peer %s.", net_conn_tag(conn),
+                                net_conn_port(conn) != 0, address, has_address, peer);
         reply_text(conn, 200, text, strlen(text));
         free(text);
     } else if (strcmp(net_conn_path(conn), "/unchanged") == 0) {
@@ -146,8 +148,15 @@ static void listen_everywhere(struct net_world *world) {
 }
 
 int world_set_up(void **state) {
-    static const struct net_handlers handlers = { on_head,     on_request, on_open, on_message,
-                                                  on_writable, on_silence, on_close };
+    static const struct net_handlers handlers = {
+        .on_head = on_head,
+        .on_request = on_request,
+        .on_open = on_open,
+        .on_message = on_message,
+        .on_writable = on_writable,
+        .on_silence = on_silence,
+        .on_close = on_close,
+    };
     struct net_world *world = mem_alloc(sizeof *world);
     struct fault fault;
     assert_int_equal(net_open(&world->net, &fault), STATUS_OK);

@@ -54,6 +54,7 @@ void ws_on_upgrade(struct net_conn *conn) {
                    "Sec-WebSocket-Accept: %s\r\n\r\n",
                    accept);
     conn->state = CONN_OPEN;
+    conn->status = 101;
     conn_bound_send_buffer(conn);
     if (conn_write_raw(conn, head, strlen(head)) < 0) {
         conn_kill(conn);

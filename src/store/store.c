@@ -379,6 +379,14 @@ enum store_trouble store_trouble(const struct store *store) {
     return store->trouble;
 }
 
+const struct histogram *store_commit_times(const struct store *store) {
+    return &store->health.commits;
+}
+
+const struct histogram *store_sync_times(const struct store *store) {
+    return &store->health.syncs;
+}
+
 size_t store_pending(const struct store *store) {
     return store->n_pending;
 }

@@ -23,6 +23,7 @@
 #ifndef RUNNEL_STORE_STORE_H
 #define RUNNEL_STORE_STORE_H
 
+#include "base/histogram.h"
 #include "base/id.h"
 #include "base/status.h"
 
@@ -145,6 +146,10 @@ enum store_trouble {
     STORE_READ_ONLY /* it cannot be written */
 };
 enum store_trouble store_trouble(const struct store *store);
+
+/* How long transactions and fdatasync have taken so far. */
+const struct histogram *store_commit_times(const struct store *store);
+const struct histogram *store_sync_times(const struct store *store);
 
 /* store_trouble_name is fine, full, failing or read_only. Any thread. */
 const char *store_trouble_name(enum store_trouble trouble);

@@ -115,6 +115,7 @@ static enum job_outcome try_once(struct store_db *db, struct mail *first, bool h
 }
 
 static bool try_jobs(struct store_batch *batch, struct mail *first, enum store_trouble *trouble) {
+    uint64_t begun_ns = clock_now_ns();
     enum job_outcome outcome = try_once(batch->db, first, false, trouble);
     if (outcome == JOB_UNDO && first->next == NULL) {
         forget((struct store_job *)first); /* alone: it is undone already, and its status says why */
@@ -122,6 +123,9 @@ static bool try_jobs(struct store_batch *batch, struct mail *first, enum store_t
     }
     if (outcome == JOB_UNDO) {
         outcome = try_once(batch->db, first, true, trouble);
+    }
+    if (outcome == JOB_DONE) {
+        histogram_add(&batch->health->commits, clock_now_ns() - begun_ns);
     }
     return outcome == JOB_DONE;
 }

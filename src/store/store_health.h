@@ -1,4 +1,4 @@
-/* store_health.h - what is wrong with the disk, as the threads that use it saw last.
+/* store_health.h - what is wrong with the disk, as the threads that use it saw last, and how long it takes.
  *
  * Each part says for itself: what one mends, another may still suffer from.
  *
@@ -16,6 +16,8 @@ struct store_health {
     void (*wake)(void *ctx); /* called when something changes */
     void *ctx;
     atomic_int troubles[STORE_PARTS_N]; /* enum store_trouble */
+    struct histogram commits; /* from the first job of a transaction to its end: the store thread's */
+    struct histogram syncs;   /* fdatasync: the sync thread's */
 };
 
 /* store_health_classify: `result` is SQLite's, or SQLITE_IOERR; `error` is the errno that goes with it, or 0. */

@@ -36,10 +36,12 @@ struct store_sync {
 };
 
 static bool sync_once(struct store_sync *sync) {
+    uint64_t begun_ns = clock_now_ns();
     int error = FAULT_POINT_FAILS("sync.before") ? EIO : fdatasync(sync->fd) != 0 ? errno : 0;
     store_health_set(sync->options.health, STORE_PART_SYNC,
                      error ? store_health_classify(SQLITE_IOERR, error) : STORE_FINE);
     if (error == 0) {
+        histogram_add(&sync->options.health->syncs, clock_now_ns() - begun_ns);
         FAULT_POINT("sync.after");
         return true;
     }

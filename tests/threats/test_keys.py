@@ -45,7 +45,11 @@ class Doors:
         content = json.loads((server.data / "keys.json").read_text())
         next(key for key in content["keys"] if key["name"] == "ended")["expires"] = int(time.time()) - 1
         (server.data / "keys.json").write_text(json.dumps(content))
-        self.client = httpx.Client(base_url=server.url, trust_env=False, timeout=60)
+        self.client = self.client_of("127.0.0.1")
+
+    def client_of(self, address):
+        transport = httpx.HTTPTransport(local_address=address)
+        return httpx.Client(base_url=self.server.url, transport=transport, timeout=60)
 
     def sign_in_all(self, *but):
         for name, (text, _) in self.keys.items():
@@ -61,7 +65,7 @@ class Doors:
             yield name, "query", {}, f"?token={text.replace(' ', '%20')}", scope
             yield name, "cookie", self.cookies[name], "", scope
 
-    def status(self, route, headers, query):
+    def status(self, route, headers, query, client=None):
         path = route["path"] + ("x" if route["path"].endswith("/") and len(route["path"]) > 1 else "") + query
         if route["websocket"]:
             more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -72,7 +76,7 @@ class Doors:
         # A body that nobody can do anything with: what comes in is refused by its handler.
         content = None if route["method"] == "GET" else b'{"temperature":"none","model_path":7,"message":7,"generation_id":7,"logs":7}'
         headers = {**headers, "Content-Type": "application/json"}
-        return self.client.request(route["method"], path, headers=headers, content=content).status_code
+        return (client or self.client).request(route["method"], path, headers=headers, content=content).status_code
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +117,14 @@ def test_every_route_with_every_key_in_every_way(doors):
     routes = sorted(need_routes(doors), key=lambda route: route["path"] == "/api/logout")  # it ends its cookie
     assert len(routes) > 30
     wrong = []
-    for route in routes:
-        for name, way, headers, query, scope in doors.credentials():
-            wanted = expected(route, name, way, scope)
-            got = doors.status(route, headers, query)
-            if (got != wanted) if wanted else (got in (401, 403)):
-                wrong.append((route["method"], route["path"], name, way, "wanted", wanted, "got", got))
+    for number, route in enumerate(routes):
+        # Each route is asked from an address of its own: one that says so many wrong keys must wait [W47].
+        with doors.client_of(f"127.0.1.{number + 1}") as client:
+            for name, way, headers, query, scope in doors.credentials():
+                wanted = expected(route, name, way, scope)
+                got = doors.status(route, headers, query, client)
+                if (got != wanted) if wanted else (got in (401, 403, 429)):
+                    wrong.append((route["method"], route["path"], name, way, "wanted", wanted, "got", got))
     doors.sign_in_all("wrong", "short", "revoked", "ended")
     assert not wrong
 
@@ -525,6 +531,81 @@ def test_a_rate_of_the_server_is_for_keys_without_their_own(new_server, script):
         assert got == [200] * n + [429]
 
 
+def test_answers_at_a_time_are_429_until_one_ends(new_server, gated):
+    """[W47]"""
+    server = new_server(gated)
+    one, two, free = add_key(server, "one", "--concurrent", "1"), add_key(server, "two", "--concurrent", "2"), add_key(server, "free")
+    server.start()
+    with Native(server, additional_headers=bearer(one)) as client:
+        ack = client.begin("Hello")
+        client.until("tokens")
+        call = {"messages": [{"role": "user", "content": "Hi"}]}
+        for headers in (bearer(one), sign_in(server, one)):
+            answer = server.post("/v1/chat/completions", call, headers=headers)
+            assert answer.status_code == 429 and answer.json()["error"]["type"] == "rate_limit_error"
+            assert int(answer.headers["retry-after"]) >= 1
+            assert "1 answers under way" in answer.json()["error"]["message"]
+        for path, body in (("/api/chat", {"message": "Hi"}), ("/api/chat/stream", {"message": "Hi"}), ("/api/chat/continue", {"generation_id": "0" * 32})):
+            answer = server.post(path, body, headers=bearer(one))
+            assert answer.status_code == 429 and list(answer.json()) == ["error"] and "retry-after" in answer.headers, path
+        client.send(type="send", client_msg_id="b", text="Hi")
+        assert client.until("error")["code"] == "queue_full"
+        with Socket(server, "/ws/chat/stream", additional_headers=bearer(one)) as old:
+            old.send(message="Hi")
+            assert "under way" in old.until("error")["error"]
+        # Another key is another, and one of two leaves one.
+        others = [Native(server, additional_headers=bearer(key)) for key in (two, two, free)]
+        for other in others:
+            other.begin("Hello")
+        others[0].send(type="send", client_msg_id="c", text="Hi")
+        assert others[0].until("error")["code"] == "queue_full"
+        gated.open(2)
+        client.until("end")
+        assert server.post("/api/chat", {"message": "Hi"}, headers=bearer(one)).status_code == 200
+        assert ack["conversation"]
+
+
+def test_many_calls_at_once_do_not_pass_the_limit(new_server, gated):
+    """What is on its way to the disk counts."""
+    server = new_server(gated)
+    key = add_key(server, "some", "--concurrent", "3")
+    server.start()
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(server.post("/api/chat", {"message": "Hi"}, headers=bearer(key)).status_code)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    limit = time.monotonic() + WAIT_S
+    while got.count(429) < 17 and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert got == [429] * 17
+    gated.open(2)
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert got == [429] * 17 + [200] * 3
+
+
+def test_who_guesses_the_token_must_wait_and_nobody_else(new_server, script):
+    """[W47]"""
+    server = new_server(script(), flags=["--token", TOKEN])
+    key = add_key(server, "phone")
+    server.start()
+    transport = httpx.HTTPTransport(local_address="127.0.0.9")
+    with httpx.Client(base_url=server.url, transport=transport, timeout=60) as guesser:
+        got = [guesser.get("/v1/models", headers=bearer(f"guess {number}")).status_code for number in range(30)]
+        got += [guesser.post("/api/login", json={"key": f"guess {number}"}).status_code for number in range(30)]
+        assert got == [401] * 60
+        late = [guesser.get("/v1/models", headers=bearer(f"guess {number}")) for number in range(20)]
+        assert {answer.status_code for answer in late} >= {429}
+        refused = next(answer for answer in late if answer.status_code == 429)
+        assert int(refused.headers["retry-after"]) >= 1 and refused.json()["error"]["type"] == "rate_limit_error"
+        # Also the right one: else every answer but that of 429 would be a hit. One comes back in a second.
+        tries = [guesser.post("/api/login", json={"key": TOKEN if number % 2 else "wrong"}).status_code for number in range(6)]
+        assert 429 in tries[1::2]
+        assert guesser.get("/api/config", headers=bearer(key)).status_code == 200, "a key cannot be guessed"
+        assert guesser.get("/api/config", headers=sign_in(server, key)).status_code == 200
+    assert server.get("/api/config", headers=bearer(TOKEN)).status_code == 200, "from elsewhere"
+
+
 @pytest.mark.parametrize(("flags", "word"), [(["--rate", "fast"], "60/min"), (["--rate", "0/s"], "60/min"), (["--concurrent", "x"], "number")])
 def test_a_wrong_limit_is_exit_2(new_server, flags, word):
     code, said = refuses_to_start(new_server(flags=flags))
@@ -589,6 +670,13 @@ def test_many_commands_at_once_lose_no_key(tmp_path):
     for thread in threads:
         thread.join()
     assert len(json.loads((data / "keys.json").read_text())["keys"]) == 20
+
+
+def test_an_engine_does_not_have_the_token(serve, script):
+    server = serve(script(), env={"RUNNEL_TOKEN": TOKEN})
+    assert server.post("/api/chat", {"message": "Hi"}, headers=bearer(TOKEN)).status_code == 200
+    pid = server.get("/api/model/status", headers=bearer(TOKEN)).json()["engine_pid"]
+    assert TOKEN.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
 
 
 def test_nothing_of_a_key_is_in_the_log(new_server, script):
