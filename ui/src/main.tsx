@@ -4,8 +4,10 @@ import { ErrorBoundary } from "./app/ErrorBoundary";
 import { navigate, route, startRouter } from "./app/router";
 import { ChatClient } from "./chat/client";
 import { onNextFrame } from "./chat/frameSchedule";
-import { readToken } from "./chat/localStore";
+import { Store } from "./chat/store";
 import { exposeTexts, isTracing } from "./chat/trace";
+import { Door } from "./features/connection/Door";
+import { takeOnce } from "./features/connection/once";
 import { ServicesContext } from "./features/useClient";
 import { Rest } from "./protocol/rest";
 import { followSystemTheme } from "./ui/theme";
@@ -17,10 +19,9 @@ startRouter();
 followSystemTheme();
 
 const client = new ChatClient({
-    rest: new Rest(readToken),
+    rest: new Rest(),
     socket: {
         url: () => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
-        token: readToken,
     },
     schedule: onNextFrame,
     now: () => performance.now(),
@@ -45,14 +46,21 @@ window.addEventListener("online", () => client.retry());
 document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") client.retry();
 });
-client.start();
+
+/* Whoever comes by an address that signs in once has a cookie before the socket is opened. */
+const failure = new Store<string | null>(null);
+const once = takeOnce();
+const signedIn = once === null ? Promise.resolve() : client.rest.signIn(once);
+void signedIn.catch((error: Error) => failure.set(error.message)).finally(() => client.start());
 
 const root = document.getElementById("root");
 if (root)
     createRoot(root).render(
         <ErrorBoundary>
             <ServicesContext value={{ client, navigate }}>
-                <App />
+                <Door failure={failure}>
+                    <App />
+                </Door>
             </ServicesContext>
         </ErrorBoundary>,
     );

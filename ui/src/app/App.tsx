@@ -4,7 +4,6 @@ import { PanelLeft, SquarePen } from "lucide-react";
 import { useCallback, useEffect, useState } from "react";
 import { ConnectionBanner } from "../features/connection/ConnectionBanner";
 import { StorageBanner } from "../features/connection/StorageBanner";
-import { TokenDialog } from "../features/connection/TokenDialog";
 import { ConversationView } from "../features/conversation/ConversationView";
 import { ModelControl } from "../features/models/ModelControl";
 import { SettingsDialog } from "../features/settings/SettingsDialog";
@@ -82,7 +81,6 @@ export function App() {
                     <Toasts />
                     <ConversationView key={conversation.key} conversation={conversation} />
                 </div>
-                <TokenDialog />
             </div>
         </Tooltip.Provider>
     );

@@ -34,7 +34,7 @@ export interface ConnectionSnapshot {
 
 export interface ClientOptions extends TurnOptions {
     rest: Rest;
-    socket: Pick<SocketOptions, "url" | "token" | "create" | "random">;
+    socket: Pick<SocketOptions, "url" | "create" | "random">;
     onCreated: (conversation: ConversationStore, id: string) => void;
     onError: (text: string) => void;
     newId: () => string;

@@ -1,9 +1,8 @@
-/* Drafts, unacknowledged messages and the token, kept in the browser. Storage may be full or forbidden: then they are kept
+/* Drafts and unacknowledged messages, kept in the browser. Storage may be full or forbidden: then they are kept
  * for as long as the page lives, and nothing fails. */
 
 const DRAFT = "runnel.draft.";
 const OUTBOX = "runnel.outbox";
-const TOKEN = "runnel.token";
 
 export interface Outgoing {
     clientMsgId: string;
@@ -52,16 +51,4 @@ export function writeOutbox(outbox: readonly Outgoing[]): void {
         if (outbox.length === 0) sessionStorage.removeItem(OUTBOX);
         else sessionStorage.setItem(OUTBOX, JSON.stringify(outbox));
     });
-}
-
-let token: string | null = quietly(null, () => localStorage.getItem(TOKEN));
-
-/* readToken is what a server that was started with --token asks for [W5]. */
-export function readToken(): string | null {
-    return token;
-}
-
-export function writeToken(text: string): void {
-    token = text;
-    quietly(undefined, () => localStorage.setItem(TOKEN, text));
 }

@@ -227,7 +227,7 @@ export interface Cursor {
 }
 
 export type ClientFrame =
-    | { type: "hello"; protocol: number; token?: string }
+    | { type: "hello"; protocol: number }
     | { type: "watch"; conversation: string; cursor?: Cursor }
     | { type: "unwatch"; conversation: string }
     | { type: "send"; client_msg_id: string; conversation?: string; text: string }

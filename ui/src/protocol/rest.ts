@@ -34,13 +34,27 @@ export interface BrowseResult {
     parentPath: string | null;
 }
 
+/* Who the server takes this browser for. */
+export interface Caller {
+    isSignedIn: boolean;
+    name: string /* of the key */;
+}
+
 export const CONVERSATIONS_PAGE = 200;
 
 export class Rest {
-    private token: () => string | null;
+    /* signIn gives the browser a cookie, for a key [W46]. */
+    async signIn(key: string): Promise<void> {
+        await this.call("POST", "/api/login", { key });
+    }
 
-    constructor(token: () => string | null = () => null) {
-        this.token = token;
+    async signOut(): Promise<void> {
+        await this.call("POST", "/api/logout", {});
+    }
+
+    async caller(): Promise<Caller> {
+        const answer = await this.call("GET", "/api/login");
+        return { isSignedIn: answer.signed_in === true, name: stringOrNull(answer, "name") ?? "" };
     }
 
     async conversations(
@@ -125,8 +139,6 @@ export class Rest {
     ): Promise<Json> {
         const headers: Record<string, string> = {};
         if (body) headers["Content-Type"] = "application/json";
-        const token = this.token();
-        if (token !== null) headers.Authorization = `Bearer ${token}`;
         const init: RequestInit = { method, headers, keepalive };
         if (body) init.body = JSON.stringify(body);
         if (signal) init.signal = signal;

@@ -145,7 +145,7 @@ describe("Socket", () => {
         expect(made.length).toBe(1);
     });
 
-    it.each([4000, 4001])("does not knock again after it was refused with %d", (code) => {
+    it.each([4000, 4001, 4401])("does not knock again after it was refused with %d", (code) => {
         const { socket, made, last } = setUp();
         last().onclose?.({ code });
         vi.advanceTimersByTime(60_000);

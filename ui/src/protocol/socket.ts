@@ -4,7 +4,7 @@
  *   connecting  a socket is being opened, or hello is not answered yet
  *   open        hello is answered; frames flow
  *   waiting     the next try is at `retryAt`
- *   refused     the server does not let us in (4001), or speaks another protocol (4000)
+ *   refused     the server does not let us in (4001) or no longer (4401), or speaks another protocol (4000)
  * Invariants: at most one WebSocket lives; nothing of an old one is heard after it was dropped. */
 
 import { backoffMs } from "./backoff";
@@ -20,9 +20,17 @@ export type SocketStatus =
     | { state: "waiting"; attempt: number; retryAt: number }
     | { state: "refused"; code: number };
 
+/* Close codes: docs/protocol.md part 3. */
+const BAD_HELLO = 4000;
+const DENIED = 4001;
+const REVOKED = 4401;
+
+export function isKeyNeeded(status: SocketStatus): boolean {
+    return status.state === "refused" && status.code !== BAD_HELLO;
+}
+
 export interface SocketOptions {
     url: () => string;
-    token?: () => string | null;
     onFrame: (frame: ServerFrame) => void;
     onStatus: (status: SocketStatus) => void;
     onBadFrame?: (why: string) => void;
@@ -73,9 +81,8 @@ export class Socket {
         const socket = (this.options.create ?? ((url) => new WebSocket(url)))(this.options.url());
         this.socket = socket;
         socket.onopen = () => {
-            const token = this.options.token?.() ?? null;
             const hello: ClientFrame = { type: "hello", protocol: PROTOCOL_VERSION };
-            socket.send(JSON.stringify(token === null ? hello : { ...hello, token }));
+            socket.send(JSON.stringify(hello));
         };
         socket.onmessage = (event) => this.receive(event.data);
         socket.onclose = (event) => this.lost(event.code);
@@ -96,7 +103,7 @@ export class Socket {
 
     private lost(code: number): void {
         this.drop();
-        if (code === 4000 || code === 4001) {
+        if (code === BAD_HELLO || code === DENIED || code === REVOKED) {
             this.setStatus({ state: "refused", code });
             return;
         }

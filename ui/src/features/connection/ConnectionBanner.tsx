@@ -21,8 +21,7 @@ export function ConnectionBanner() {
         return () => clearTimeout(timer);
     }, [isDown]);
     const second = useSeconds(isShown && connection.socket.state === "waiting");
-    const needsToken = connection.socket.state === "refused" && connection.socket.code === 4001;
-    if (!isShown || needsToken) return null;
+    if (!isShown) return null;
     const canRetry = connection.socket.state === "waiting" || connection.socket.state === "refused";
     const Icon =
         connection.socket.state === "waiting" || connection.socket.state === "refused" ? WifiOff : RefreshCw;

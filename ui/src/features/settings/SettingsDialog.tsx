@@ -16,6 +16,7 @@ import {
     SAMPLERS,
     type SettingsForm,
 } from "./fields";
+import { SignedIn } from "./SignedIn";
 import "./settings.css";
 
 export function SettingsDialog() {
@@ -36,6 +37,7 @@ export function SettingsDialog() {
                         <Dialog.Title>Settings</Dialog.Title>
                         <Dialog.Close render={<IconButton label="Close" icon={<X size={18} />} />} />
                     </div>
+                    <SignedIn />
                     <SettingsBody onDone={() => setOpen(false)} />
                 </Dialog.Popup>
             </Dialog.Portal>
