@@ -61,14 +61,10 @@ static const struct {
     enum status (*on_request)(struct native *native, const json_t *request, struct fault *fault);
     enum gate_need needs;
 } requests[] = {
-    { "hello", on_second_hello, GATE_READS },
-    { "watch", native_on_watch, GATE_READS },
-    { "unwatch", native_on_unwatch, GATE_READS },
-    { "send", native_on_send, GATE_BEGINS_ANSWER },
-    { "draft", native_on_draft, GATE_CHANGES },
-    { "continue", native_on_continue, GATE_BEGINS_ANSWER },
-    { "stop", native_on_stop, GATE_CHANGES },
-    { "ping", on_ping, GATE_READS },
+    { "hello", on_second_hello, GATE_READS },     { "watch", native_on_watch, GATE_READS },
+    { "unwatch", native_on_unwatch, GATE_READS }, { "send", native_on_send, GATE_BEGINS_ANSWER },
+    { "draft", native_on_draft, GATE_CHANGES },   { "continue", native_on_continue, GATE_BEGINS_ANSWER },
+    { "stop", native_on_stop, GATE_CHANGES },     { "ping", on_ping, GATE_READS },
 };
 
 static void on_request(struct native *native, const json_t *request) {
