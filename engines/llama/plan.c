@@ -1,10 +1,10 @@
 #include "plan.h"
 
-#include "machine.h"
 #include "memory_need.h"
 #include "parts.h"
 
 #include "base/log.h"
+#include "base/machine.h"
 
 #include <limits.h>
 #include <string.h>

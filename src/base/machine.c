@@ -1,4 +1,4 @@
-#include "machine.h"
+#include "base/machine.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -122,4 +122,11 @@ uint64_t machine_address_bytes(void) {
         return UINT64_MAX;
     }
     return limit.rlim_cur > kib * 1024 ? limit.rlim_cur - kib * 1024 : 0;
+}
+
+uint64_t machine_private_bytes(pid_t pid) {
+    char path[64];
+    uint64_t kib;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    return find_number(path, "RssAnon:", &kib) ? kib * 1024 : 0;
 }

@@ -1,5 +1,5 @@
 /* What memory is left, read from a /proc and a /sys of the test's own. */
-#include "machine.h"
+#include "base/machine.h"
 
 #include "base/mem.h"
 
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -79,12 +80,25 @@ static void test_the_older_control_groups_count_too(void **state) {
     assert_int_equal(machine_available_bytes(root), 100 * MIB);
 }
 
+static void test_a_process_has_what_it_wrote_to(void **state) {
+    (void)state;
+    uint64_t before = machine_private_bytes(getpid());
+    size_t n_bytes = 64 * MIB;
+    char *memory = malloc(n_bytes);
+    assert_non_null(memory);
+    memset(memory, 1, n_bytes);
+    assert_true(before > 0 && machine_private_bytes(getpid()) >= before + n_bytes - MIB);
+    free(memory);
+    assert_int_equal(machine_private_bytes(0), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_without_limits_it_is_what_the_kernel_says, make, destroy),
         cmocka_unit_test_setup_teardown(test_nobody_says, make, destroy),
         cmocka_unit_test_setup_teardown(test_every_level_of_a_control_group_counts, make, destroy),
         cmocka_unit_test_setup_teardown(test_the_older_control_groups_count_too, make, destroy),
+        cmocka_unit_test(test_a_process_has_what_it_wrote_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
