@@ -18,16 +18,39 @@ static void print_help(const char *engine) {
         "    runnel-engine-%s < script.jsonl\n"
         "\n"
         "  --log LEVEL   error, warn, info (default), debug or trace, on standard error\n"
+        "  --sandbox     first give up what computing does not need: see [E51]\n"
+        "  --read PATH   in the sandbox: a file or folder that may be read (up to %d times)\n"
+        "  --write PATH  in the sandbox: a folder that may be written to\n"
         "  --version     print the version and exit\n"
         "  --help        print this and exit\n",
-        engine, engine);
+        engine, engine, SANDBOX_READS_MAX);
+}
+
+/* An option with a value; false: it is none, or there is no value. */
+static bool take_value(struct sandbox *sandbox, const char *name, const char *value) {
+    enum log_level level;
+    if (value == NULL) {
+        return false;
+    }
+    if (strcmp(name, "--log") == 0 && log_parse_level(value, &level)) {
+        log_set_level(level);
+        return true;
+    }
+    if (strcmp(name, "--read") == 0 && sandbox->n_reads < SANDBOX_READS_MAX) {
+        sandbox->reads[sandbox->n_reads++] = value;
+        return true;
+    }
+    if (strcmp(name, "--write") == 0 && sandbox->writes == NULL) {
+        sandbox->writes = value;
+        return true;
+    }
+    return false;
 }
 
 /* False: the program ends now. */
-static bool read_args(const char *engine, int n_args, char **args, int *exit_code) {
+static bool read_args(struct sandbox *sandbox, const char *engine, int n_args, char **args, int *exit_code) {
     *exit_code = 0;
     for (int i = 1; i < n_args; i++) {
-        enum log_level level;
         if (strcmp(args[i], "--help") == 0) {
             print_help(engine);
             return false;
@@ -36,8 +59,11 @@ static bool read_args(const char *engine, int n_args, char **args, int *exit_cod
             printf("runnel-engine-%s %s\n", engine, RUNNEL_VERSION);
             return false;
         }
-        if (strcmp(args[i], "--log") == 0 && i + 1 < n_args && log_parse_level(args[i + 1], &level)) {
-            log_set_level(level);
+        if (strcmp(args[i], "--sandbox") == 0) {
+            sandbox->is_wanted = true;
+            continue;
+        }
+        if (take_value(sandbox, args[i], args[i + 1])) {
             i++;
             continue;
         }
@@ -49,7 +75,7 @@ static bool read_args(const char *engine, int n_args, char **args, int *exit_cod
 }
 
 bool program_init(struct program *program, const char *engine, int n_args, char **args, int *exit_code) {
-    if (!read_args(engine, n_args, args, exit_code)) {
+    if (!read_args(&program->sandbox, engine, n_args, args, exit_code)) {
         return false;
     }
     signal(SIGPIPE, SIG_IGN); /* a server that is gone is seen as a failed write */

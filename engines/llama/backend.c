@@ -96,6 +96,16 @@ void backend_deinit(void) {
     llama_backend_free();
 }
 
+bool backend_has_devices(void) {
+    for (size_t i = 0; i < ggml_backend_dev_count(); i++) {
+        if (ggml_backend_dev_type(ggml_backend_dev_get(i)) != GGML_BACKEND_DEVICE_TYPE_CPU &&
+            ggml_backend_dev_type(ggml_backend_dev_get(i)) != GGML_BACKEND_DEVICE_TYPE_ACCEL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *backend_last_error(void) {
     return last_error;
 }

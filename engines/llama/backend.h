@@ -18,6 +18,9 @@
 bool backend_init(struct fault *fault);
 void backend_deinit(void);
 
+/* backend_has_devices: something besides the processor can compute. */
+bool backend_has_devices(void);
+
 /* backend_last_error is the latest error that the library logged, "" when there was none. */
 const char *backend_last_error(void);
 

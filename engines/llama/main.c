@@ -247,6 +247,13 @@ static void shut_down(struct engine *engine) {
     program_deinit(&engine->program);
 }
 
+/* The libraries are loaded; no file of a person has been read. */
+static void shut_in(const struct sandbox *sandbox) {
+    if (sandbox->is_wanted && SANDBOX_IS_POSSIBLE) {
+        sandbox_enter(sandbox, backend_has_devices() ? SANDBOX_DEVICES : SANDBOX_PROCESSOR);
+    }
+}
+
 int main(int n_args, char **args) {
     static struct engine engine;
     int exit_code;
@@ -258,6 +265,7 @@ int main(int n_args, char **args) {
         fail(&engine, "", ERROR_INTERNAL, fault.text);
         return EXIT_FAILURE;
     }
+    shut_in(&engine.program.sandbox);
     run(&engine);
     shut_down(&engine);
     return 0;
