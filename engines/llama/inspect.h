@@ -1,4 +1,4 @@
-/* inspect.h - what a model file says about itself, without reading its weights ([E8]).
+/* inspect.h - what a model file says about itself, without reading its weights ([E8]), and what it takes of memory ([E50]).
  *
  * Memory  *out is a new reference to the whole event.
  * Errors  STATUS_NOT_FOUND, STATUS_CORRUPT, with the error filled in; inspect_check_file is the part that load shares.
@@ -11,8 +11,9 @@
 
 #include <jansson.h>
 
-/* inspect_check_file: the path is a readable regular file that begins like a GGUF. *size_bytes may be NULL. */
-MUST_CHECK enum status inspect_check_file(const char *path, int64_t *size_bytes, struct engine_error *error);
+/* inspect_check_file: the path is a whole GGUF file, as far as its head and its length say (gguf_head.h). Of a model in parts it looks at this
+ * one. */
+MUST_CHECK enum status inspect_check_file(const char *path, struct engine_error *error);
 
 MUST_CHECK enum status inspect_model(const char *path, json_t **out, struct engine_error *error);
 

@@ -208,7 +208,7 @@ static void check_store(const struct model_load *load, struct model *model, cons
 static void *run_load(void *ctx) {
     struct model_load *load = ctx;
     struct model *model = mem_alloc(sizeof *model);
-    bool is_good = inspect_check_file(load->path, NULL, &load->error) == STATUS_OK && make_plan(load, model);
+    bool is_good = inspect_check_file(load->path, &load->error) == STATUS_OK && make_plan(load, model);
     if (is_good) {
         struct kv_id stamp = model_id_stamp(load->path);
         open_store(load, model, &stamp);

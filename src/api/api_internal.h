@@ -11,7 +11,6 @@
 #include "base/list.h"
 
 /* Each is a process of its own [W23]. */
-#define API_INSPECTIONS_MAX 4
 /* Text in one frame: what a slow watcher missed comes in pieces of this size (P7). */
 #define API_FRAME_TEXT_BYTES (32u << 10)
 /* One encoded frame: JSON needs at most six bytes for one of text. A snapshot may be larger than that. */
@@ -59,8 +58,7 @@ struct api {
     struct bytes frame; /* scratch for one frame: cleared before each use, never kept across upcalls */
     struct rest_system *system; /* what [W25] remembers between calls */
     struct metrics *metrics;
-    int64_t started_ms;   /* wall clock */
-    size_t n_inspections; /* processes that read a model file's metadata, at most API_INSPECTIONS_MAX */
+    int64_t started_ms; /* wall clock */
 };
 
 /* On every answer that is not a file of the page. */

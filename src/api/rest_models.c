@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define INSPECT_MS 20000
-
 void rest_model_status_handle(struct api *api, struct net_conn *net) {
     reply_json(net, 200, models_status(chat_models(api->chat)));
 }
@@ -172,15 +170,14 @@ static void on_inspect_close(struct api_conn *conn) {
 
 static void on_inspected(void *ctx, enum status status, const json_t *info, const char *error_text) {
     struct inspection *self = ctx;
-    self->conn.api->n_inspections--;
     self->is_answered = true;
     if (self->is_closed) {
         free(self);
     } else if (status) {
         reply_error(self->conn.net,
-                    status == STATUS_NOT_FOUND ? 404
-                    : status == STATUS_IO      ? 503
-                                               : 400,
+                    status == STATUS_NOT_FOUND                            ? 404
+                    : status == STATUS_IO || status == STATUS_UNAVAILABLE ? 503
+                                                                          : 400,
                     error_text);
     } else {
         reply_json(self->conn.net, 200, json_deep_copy(info));
@@ -202,15 +199,13 @@ void rest_model_info_handle(struct api *api, struct net_conn *net) {
     if (!resolve(api, net, found == NET_QUERY_FOUND ? given : NULL, path)) {
         return;
     }
-    if (api->n_inspections >= API_INSPECTIONS_MAX) {
-        reply_error(net, 503, "several model files are being read already: try again in a moment");
+    struct inspection *self = mem_alloc(sizeof *self);
+    if (models_inspect(chat_models(api->chat), path, on_inspected, self)) {
+        free(self);
+        reply_error(net, 503, "many model files are being read already: try again in a moment");
         return;
     }
-    api->n_inspections++;
-    struct inspection *self = mem_alloc(sizeof *self);
     api_conn_attach(&self->conn, &ops, api, net);
-    const char *program = models_program(chat_models(api->chat));
-    engine_inspect(net_loop(api->net), program, path, INSPECT_MS, on_inspected, self);
 }
 
 /* ---- History ---- */

@@ -64,6 +64,7 @@ static const struct option_row rows[] = {
     { "slow-ms", KIND_U32, AT(slow_ms), "N", "drop a client that takes nothing for so long (30000)" },
     { "fault", KIND_LIST, AT(faults), "POINT", "fail there: NAME:N[+][:kill|abort|eio|stop], by ','" },
 #endif
+    { "no-sandbox", KIND_BOOL, AT(no_sandbox), NULL, "let engines see all files and the network" },
     { "no-open", KIND_BOOL, AT(no_open), NULL, "do not open a browser" },
     { "help", KIND_BOOL, AT(help), NULL, "print this" },
     { "version", KIND_BOOL, AT(version), NULL, "print the version" },

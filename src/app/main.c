@@ -162,6 +162,7 @@ static void open_chat(struct app *app) {
         .model_path = app->config.model,
         .log_level = app->config.log,
         .cache_dir = app->cache_dir,
+        .is_sandboxed = !app->config.no_sandbox,
         .context_size = app->config.context,
         .n_threads = app->config.threads,
         .step_ms = app->config.step_ms,

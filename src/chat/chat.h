@@ -57,6 +57,7 @@ struct chat_options {
     const char *model_path;                        /* --model; NULL: the settings', else the first file */
     const char *log_level;
     const char *cache_dir; /* where engines keep KV states; NULL: nowhere */
+    bool is_sandboxed;     /* engines shut themselves in ([E51]) */
     uint32_t context_size; /* --context; 0: the settings' */
     uint32_t n_threads;    /* 0: the engine chooses */
     uint32_t step_ms;      /* --step-ms; 0: the engine chooses */

@@ -19,6 +19,10 @@ struct models *models_open(struct chat *chat, const struct chat_options *options
         models->history = json_array();
     }
     free(history);
+    models->inspector = inspector_new(&(struct inspector_options){ .loop = options->loop,
+                                                                   .program = options->engine_program,
+                                                                   .is_sandboxed = options->is_sandboxed,
+                                                                   .folders = chat->options.model_folders });
     return models;
 }
 
@@ -30,14 +34,16 @@ void models_close(struct models *models) {
     for (size_t i = 0; i < models->n_leaving; i++) {
         engine_free(models->leaving[i]);
     }
+    inspector_free(models->inspector);
     json_decref(models->history);
     free(models->wanted);
     free(models->chosen);
     free(models);
 }
 
-const char *models_program(const struct models *models) {
-    return models->chat->options.engine_program;
+enum status models_inspect(struct models *models, const char *path, inspector_on_answer on_answer,
+                           void *ctx) {
+    return inspector_ask(models->inspector, path, on_answer, ctx);
 }
 
 struct engine *models_engine(const struct models *models) {
@@ -182,6 +188,7 @@ enum status models_load(struct models *models, const char *path, struct fault *f
         .loop = options->loop,
         .program = options->engine_program,
         .log_level = options->log_level,
+        .is_sandboxed = options->is_sandboxed,
         .model_path = path,
         .context_size = options->context_size ? options->context_size : (uint32_t)chat->settings.context_size,
         .n_threads = options->n_threads,

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "engine/engine.h"
+#include "engine/inspector.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -48,7 +49,10 @@ const char *models_suffix(const struct models *models);
 bool models_has_suffix(const struct models *models, const char *name);
 /* models_file_name is the last part of a path, borrowed from it. */
 const char *models_file_name(const char *path);
-const char *models_program(const struct models *models);
+
+/* models_inspect asks what a file says about itself, without loading it (inspector.h). */
+MUST_CHECK enum status models_inspect(struct models *models, const char *path, inspector_on_answer on_answer,
+                                      void *ctx);
 
 /* models_status is the object of wire [W21], a new reference. */
 json_t *models_status(const struct models *models);

@@ -11,6 +11,7 @@ struct models {
     struct engine *engine;               /* NULL: nothing was ever loaded, or it was unloaded */
     struct engine *leaving[LEAVING_MAX]; /* stopped, until their processes are gone; oldest first */
     size_t n_leaving;
+    struct inspector *inspector;
     json_t *history;
     char *wanted; /* a person asked for it; chosen once it is loaded; NULL: nobody waits */
     char *chosen; /* by a person since the start: it beats --model; NULL: nobody chose */

@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "engine/log_lines.h"
-#include "engine/spawn.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -207,7 +206,7 @@ static void on_child_exit(void *ctx) {
 
 struct channel *channel_open(const struct channel_options *options, struct fault *fault) {
     struct child child;
-    if (spawn_child(options->program, options->log_level, &child, fault)) {
+    if (spawn_child(options->spawn, &child, fault)) {
         return NULL;
     }
     const struct loop *loop = options->loop;
@@ -227,11 +226,11 @@ struct channel *channel_open(const struct channel_options *options, struct fault
     channel->watch_log = loop->watch_fd(loop->self, child.fd_log, on_log, NULL, channel);
     if (channel->watch_exit == NULL || channel->watch_channel == NULL || channel->watch_log == NULL) {
         fault_set(fault, STATUS_FULL, "the engine program %s cannot be started: too many open files",
-                  options->program);
+                  options->spawn->program);
         channel_close(channel);
         return NULL;
     }
-    LOG_INFO("engine_spawn", "pid=%d program=%s", (int)child.pid, options->program);
+    LOG_INFO("engine_spawn", "pid=%d program=%s", (int)child.pid, options->spawn->program);
     return channel;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/loop.h"
 #include "base/status.h"
+#include "engine/spawn.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,8 +35,7 @@ struct channel_handlers {
 
 struct channel_options {
     const struct loop *loop;
-    const char *program;
-    const char *log_level;
+    const struct spawn_options *spawn;
     const struct channel_handlers *handlers;
     void *ctx;
 };

@@ -74,6 +74,7 @@ struct engine_options {
     const struct loop *loop;
     const char *program;   /* path of the engine program */
     const char *log_level; /* given to the program as --log */
+    bool is_sandboxed;     /* the program shuts itself in ([E51]) and reads its model file alone */
     const char *model_path;
     uint32_t context_size;       /* 0: the engine chooses */
     uint32_t n_slots;            /* 0: the engine chooses */
@@ -164,11 +165,5 @@ void engine_forget_abandon(struct engine_forgetting *forgetting);
 /* engine_pause stops reading its output: back-pressure, from the store only (P8). The hang limit is suspended meanwhile.
  * Once the process ended, what it had written still comes: one line and the kernel's buffer at most. */
 void engine_pause(struct engine *engine, bool paused);
-
-/* engine_inspect reads a model file's metadata in a process of its own. One callback; `info` is borrowed, NULL on failure. */
-void engine_inspect(const struct loop *loop, const char *program, const char *model_path, uint32_t timeout_ms,
-                    void (*on_inspected)(void *ctx, enum status status, const json_t *info,
-                                         const char *error_text),
-                    void *ctx);
 
 #endif

@@ -1,4 +1,4 @@
-/* Generations, back-pressure, inspection. */
+/* Generations, back-pressure. */
 #include "engine/engine_test_driver.h"
 
 #include "base/clock.h"
@@ -322,71 +322,6 @@ static void test_a_step_may_cancel_stop_and_free(void **state) {
     driver_stop(&driver);
 }
 
-/* ---- Inspection ---- */
-
-struct inspected {
-    int n_calls;
-    enum status status;
-    char name[64];
-    char text[FAULT_TEXT_BYTES];
-};
-
-static void on_inspected(void *ctx, enum status status, const json_t *info, const char *error_text) {
-    struct inspected *inspected = ctx;
-    inspected->n_calls++;
-    inspected->status = status;
-    assert_int_equal(status == STATUS_OK, info != NULL);
-    snprintf(inspected->name, sizeof inspected->name, "%s", json_get_text(info, "name", ""));
-    snprintf(inspected->text, sizeof inspected->text, "%s", error_text);
-}
-
-static bool is_inspected(void *ctx) {
-    return ((const struct inspected *)ctx)->n_calls > 0;
-}
-
-static struct inspected inspect(const char *program, const char *model_path, uint32_t timeout_ms) {
-    struct inspected inspected = { 0 };
-    struct test_loop *test_loop = test_loop_new();
-    engine_inspect(test_loop_get(test_loop), program ? program : RUNNEL_TEST_ENGINE, model_path, timeout_ms,
-                   on_inspected, &inspected);
-    assert_int_equal(inspected.n_calls, 0);
-    assert_true(test_loop_run(test_loop, is_inspected, &inspected, DRIVER_WAIT_MS));
-    test_loop_turn(test_loop, 0);
-    assert_int_equal(inspected.n_calls, 1);
-    test_loop_free(test_loop); /* and nothing is left behind */
-    return inspected;
-}
-
-static void test_inspect_reads_the_model_file(void **state) {
-    (void)state;
-    struct inspected inspected = inspect(NULL, "fake:{\"name\":\"tiny\"}", NO_HANG_MS);
-    assert_int_equal(inspected.status, STATUS_OK);
-    assert_string_equal(inspected.name, "tiny");
-}
-
-static void test_inspect_says_what_went_wrong(void **state) {
-    (void)state;
-    struct inspected inspected = inspect(NULL, "/nowhere/model.json", NO_HANG_MS);
-    assert_int_equal(inspected.status, STATUS_NOT_FOUND);
-    assert_non_null(strstr(inspected.text, "/nowhere/model.json"));
-    inspected = inspect(NULL, "fake:garbage", NO_HANG_MS);
-    assert_int_equal(inspected.status, STATUS_CORRUPT);
-    inspected = inspect("/nowhere/program", "m", NO_HANG_MS);
-    assert_int_equal(inspected.status, STATUS_NOT_FOUND);
-    assert_non_null(strstr(inspected.text, "/nowhere/program"));
-    inspected =
-        inspect(driver_write_program("dying", HELLO "read -r line\nkill -SEGV $$\n"), "m.gguf", NO_HANG_MS);
-    assert_int_equal(inspected.status, STATUS_CORRUPT);
-    assert_non_null(strstr(inspected.text, "m.gguf"));
-    inspected =
-        inspect(driver_write_program("silent", HELLO "while read -r line; do :; done\n"), "m.gguf", 100);
-    assert_int_equal(inspected.status, STATUS_IO);
-    assert_non_null(strstr(inspected.text, "too long"));
-    inspected = inspect(driver_write_program("rude", "echo nonsense\nwhile read -r line; do :; done\n"), "m",
-                        NO_HANG_MS);
-    assert_int_equal(inspected.status, STATUS_IO);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_generation_runs_to_its_end),
@@ -403,8 +338,6 @@ int main(void) {
         cmocka_unit_test(test_death_while_paused_still_ends_every_generation),
         cmocka_unit_test(test_an_end_may_begin_the_next),
         cmocka_unit_test(test_a_step_may_cancel_stop_and_free),
-        cmocka_unit_test(test_inspect_reads_the_model_file),
-        cmocka_unit_test(test_inspect_says_what_went_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@
 #include "engine/spawn.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -254,6 +255,33 @@ static const struct channel_handlers channel_handlers = {
     .on_gone = on_gone,
 };
 
+/* A model in several files is read by its folder. False: the path is no file's. */
+static bool find_model(const struct engine *engine, char real[PATH_MAX]) {
+    if (realpath(engine->options.model_path, real) == NULL) {
+        return false;
+    }
+    char *slash = strrchr(real, '/');
+    if (strstr(slash, "-of-")) {
+        *slash = '\0';
+    }
+    return true;
+}
+
+static struct channel *open_channel(struct engine *engine, struct fault *fault) {
+    char real[PATH_MAX];
+    struct spawn_options options = {
+        .program = engine->options.program,
+        .log_level = engine->options.log_level,
+        .is_sandboxed = engine->options.is_sandboxed,
+        .writes = engine->options.cache_dir,
+        .reads = { find_model(engine, real) ? real : NULL },
+    };
+    return channel_open(
+        &(struct channel_options){
+            .loop = engine->loop, .spawn = &options, .handlers = &channel_handlers, .ctx = engine },
+        fault);
+}
+
 static void spawn(struct engine *engine) {
     bool was_waiting = engine->state == ENGINE_WAITING;
     if (was_waiting) {
@@ -261,15 +289,7 @@ static void spawn(struct engine *engine) {
         life_enter(engine, ENGINE_STARTING);
     }
     struct fault fault;
-    engine->channel = channel_open(
-        &(struct channel_options){
-            .loop = engine->loop,
-            .program = engine->options.program,
-            .log_level = engine->options.log_level,
-            .handlers = &channel_handlers,
-            .ctx = engine,
-        },
-        &fault);
+    engine->channel = open_channel(engine, &fault);
     if (engine->channel == NULL) {
         LOG_ERROR("engine_not_started", "text=%s", fault.text);
         life_set_fault(engine, "internal", fault.text);

@@ -64,11 +64,11 @@ static void begin(struct engine_forgetting *forgetting) {
         .on_line = on_line, .on_too_long = on_too_long, .on_closed = on_closed, .on_gone = on_gone
     };
     struct fault fault;
+    struct spawn_options options = { .program = forgetting->program, .log_level = "info" };
     forgetting->channel = channel_open(
         &(struct channel_options){
             .loop = forgetting->loop,
-            .program = forgetting->program,
-            .log_level = "info",
+            .spawn = &options,
             .handlers = &handlers,
             .ctx = forgetting,
         },

@@ -131,6 +131,41 @@ def test_a_broken_file_is_named_or_kills_one_process(tmp_path, share):
     assert any(how.startswith("failed/failed") for how in outcomes), outcomes
 
 
+def refused_heads():
+    """What the head alone gives away, by what is wrong with it."""
+    whole, n_head = tiny_model()
+    first_name = 24
+    for n in [*range(0, n_head, 23), n_head - 1, n_head, len(whole) - 1]:
+        yield f"cut at {n}", whole[:n]
+    for at, what in ((8, "tensors"), (16, "values"), (first_name, "a name")):
+        for number in (2**16 + 2**32, 2**40, 2**63, 2**64 - 1):
+            yield f"{number} as the count of {what}", whole[:at] + struct.pack("<Q", number) + whole[at + 8 :]
+    tokens = whole.index(b"tokenizer.ggml.tokens") + len("tokenizer.ggml.tokens") + 8
+    embedding = whole.index(b"token_embd.weight") + len("token_embd.weight")
+    for number in (2**32, 2**62, 2**64 - 1):
+        yield f"{number} tokens", whole[:tokens] + struct.pack("<Q", number) + whole[tokens + 8 :]
+        yield f"rows of {number}", whole[: embedding + 4] + struct.pack("<Q", number) + whole[embedding + 12 :]
+        yield f"weights at {number}", whole[: embedding + 24] + struct.pack("<Q", number) + whole[embedding + 32 :]
+    yield "a type of weights that nobody knows", whole[: embedding + 20] + b"\xff" + whole[embedding + 21 :]
+    yield "too many dimensions", whole[:embedding] + struct.pack("<I", 2**31) + whole[embedding + 4 :]
+    yield "another byte order", whole[:4] + struct.pack(">I", 3) + whole[8:]
+    yield "a version to come", whole[:4] + struct.pack("<I", 99) + whole[8:]
+
+
+def test_a_head_that_is_wrong_is_told_by_one_process_that_lives(tmp_path):
+    """F42, [E8]: before libllama sees the file."""
+    path = tmp_path / "head.gguf"
+    with Engine("llama", "--log", "error") as engine:
+        for what, data in refused_heads():
+            path.write_bytes(data)
+            event = tell(engine, path, {"op": "inspect", "model": str(path)}, "inspect", "failed")
+            assert event and event["ev"] == "failed" and event["error"]["code"] == "model_corrupt", (what, event)
+        path.write_bytes(tiny_model()[0])
+        event = tell(engine, path, {"op": "inspect", "model": str(path)}, "inspect", "failed")
+        assert event["info"]["name"] == "tiny" and event["info"]["vocab_size"] == 259, event
+        assert event["info"]["memory"]["token_bytes"] == 2 * 2 * 32, event
+
+
 def test_a_file_that_shrinks_while_it_is_mapped_kills_only_its_engine(tmp_path):
     """F43: the weights are read from the file as they are needed, and it is not there any more."""
     path = tmp_path / "shrinks.gguf"

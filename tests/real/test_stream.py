@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from pathlib import Path
 
 import openai
 import pytest
@@ -91,6 +92,15 @@ def test_p1_p5_a_killed_engine_ends_its_generation_the_answer_goes_on_and_the_ne
         again = client.begin("And again?", conversation=ack["conversation"])
         end = client.until("end", generation=again["generation"], seconds=120)
         assert end["reason"] in ("stop", "length")
+
+
+def test_e51_the_engine_is_shut_in(real):
+    set_greedy(real, max_tokens=4)
+    with Native(real) as client:
+        client.begin("Say hello.")
+        assert client.until("end", seconds=120)["reason"] in ("stop", "length")
+    lines = Path(f"/proc/{real.engine_pid()}/status").read_text().splitlines()
+    assert "NoNewPrivs:\t1" in lines and "Seccomp:\t2" in lines
 
 
 def test_p9_stop_during_decode_keeps_what_was_said(real):

@@ -11,7 +11,7 @@ ALLOWED = {
     "src/net": {"base/", "net/"},
     "src/engine": {"base/", "engine/"},
     "src/store": {"base/", "store/"},
-    "src/chat": {"base/", "chat/", "engine/engine.h", "engine/pool.h", "store/store.h"},
+    "src/chat": {"base/", "chat/", "engine/engine.h", "engine/inspector.h", "store/store.h"},
     "src/api": {"base/", "access/", "api/", "chat/", "net/"},
     "src/app": {"base/", "access/", "net/", "engine/", "store/", "chat/", "api/", "app/"},
 }
