@@ -27,6 +27,7 @@ struct fake {
     uint64_t load_began_ns;
     int load_step;
     size_t next_fault;
+    char *memory; /* of "memory_mb"; NULL: none */
 };
 
 static void begin_load(struct fake *fake, const struct command *command) {
@@ -51,6 +52,15 @@ static void fail_load(struct fake *fake, const char *code, const char *text) {
     fake->state = FAKE_GONE;
 }
 
+/* Resident, page by page. */
+static void take_memory(struct fake *fake) {
+    size_t n_bytes = (size_t)fake->script.memory_mb << 20;
+    if (n_bytes) {
+        fake->memory = mem_alloc(n_bytes);
+        memset(fake->memory, 1, n_bytes);
+    }
+}
+
 static void finish_load(struct fake *fake) {
     const struct script *script = &fake->script;
     struct events *events = &fake->program.events;
@@ -58,6 +68,7 @@ static void finish_load(struct fake *fake) {
         fail_load(fake, script->load_error_code, script->load_error_text);
         return;
     }
+    take_memory(fake);
     speeches_init(&fake->speeches, events, script);
     fake->state = FAKE_READY;
     events_json(events,
@@ -233,6 +244,7 @@ int main(int n_args, char **args) {
     run(&fake);
     speeches_deinit(&fake.speeches);
     script_deinit(&fake.script);
+    free(fake.memory);
     program_deinit(&fake.program);
     return 0;
 }

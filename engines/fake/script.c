@@ -12,6 +12,7 @@
 #define DEFAULT_CONTEXT_SIZE 8192
 #define DEFAULT_SLOTS        8
 #define MS_MAX               3600000
+#define MEMORY_MB_MAX        4096
 
 static const struct {
     const char *name;
@@ -168,6 +169,7 @@ static enum status read_fields(struct script *script, const struct load_options 
         { "context_size", COMMAND_CONTEXT_TOKENS_MAX, &script->context_size },
         { "slots", COMMAND_SLOTS_MAX, &script->slots },
         { "load_ms", MS_MAX, &script->load_ms },
+        { "memory_mb", MEMORY_MB_MAX, &script->memory_mb },
         { "load_steps", 1000, &script->load_steps },
         { "count", INT32_MAX, &script->count },
         { "token_ms", MS_MAX, &script->token_ms },

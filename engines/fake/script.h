@@ -58,6 +58,7 @@ struct script {
     int slots;
     int load_ms;
     int load_steps;
+    int memory_mb;               /* that it takes while it is loaded */
     const char *load_error_code; /* NULL: the load works */
     const char *load_error_text;
     struct script_token *tokens;

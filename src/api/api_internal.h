@@ -170,6 +170,7 @@ void rest_config_handle(struct api *api, struct net_conn *net);        /* [W20] 
 void rest_model_status_handle(struct api *api, struct net_conn *net);  /* [W21] */
 void rest_model_load_handle(struct api *api, struct net_conn *net);    /* [W22] */
 void rest_model_unload_handle(struct api *api, struct net_conn *net);
+void rest_model_pin_handle(struct api *api, struct net_conn *net);
 void rest_model_info_handle(struct api *api, struct net_conn *net); /* [W23] */
 void rest_model_history_handle(struct api *api, struct net_conn *net);
 void rest_browse_handle(struct api *api, struct net_conn *net);

@@ -57,10 +57,9 @@ static int failed_http_status(const char *code) {
 
 static void on_model_change(void *ctx) {
     struct load *load = ctx;
-    const struct engine *engine = models_engine(chat_models(load->call.conn.api->chat));
-    if (engine == NULL || strcmp(engine_model_path(engine), load->path) != 0) {
-        reply_loaded(load, 503,
-                     "another model was asked for meanwhile: load this one again if it is still wanted");
+    const struct engine *engine = models_find_engine(chat_models(load->call.conn.api->chat), load->path);
+    if (engine == NULL) {
+        reply_loaded(load, 503, "the model was unloaded meanwhile: load it again if it is still wanted");
         return;
     }
     switch (engine_state(engine)) {
@@ -77,11 +76,6 @@ static void on_model_change(void *ctx) {
     case ENGINE_STOPPED:
         reply_loaded(load, 503, "the model was unloaded meanwhile: load it again if it is still wanted");
     }
-}
-
-static bool is_loading(const struct models *models) {
-    const struct engine *engine = models_engine(models);
-    return engine && (engine_state(engine) == ENGINE_STARTING || engine_state(engine) == ENGINE_LOADING);
 }
 
 /* Most wrong files can be told without an engine. */
@@ -102,7 +96,7 @@ static void begin_load(struct api *api, struct net_conn *net, const char *path) 
     static const struct api_conn_ops ops = { .on_close = on_load_close };
     struct models *models = chat_models(api->chat);
     struct fault fault;
-    if (is_loading(models)) {
+    if (models_is_loading(models)) {
         reply_error(net, 409, "a model is being loaded: wait for it, or unload it");
         return;
     }
@@ -143,12 +137,54 @@ void rest_model_load_handle(struct api *api, struct net_conn *net) {
     json_decref(body);
 }
 
-void rest_model_unload_handle(struct api *api, struct net_conn *net) {
-    bool was_there = chat_unload_model(api->chat);
+static void reply_unloaded(struct api *api, struct net_conn *net, const char *path) {
+    bool was_there = chat_unload_model(api->chat, path);
     reply_json(net, 200,
                json_pack("{s:b, s:s, s:o}", "success", true, "message",
                          was_there ? "the model is unloaded" : "no model was loaded", "status",
                          models_status(chat_models(api->chat))));
+}
+
+void rest_model_unload_handle(struct api *api, struct net_conn *net) {
+    json_t *body = request_body(net);
+    const char *given = NULL;
+    char path[PATH_MAX];
+    struct fault fault;
+    if (body == NULL) {
+        return;
+    }
+    if (json_take_string(body, "model_path", &given, &fault) != STATUS_OK) {
+        reply_error(net, 400, fault.text);
+    } else if (given == NULL) {
+        reply_unloaded(api, net, NULL);
+    } else if (resolve(api, net, given, path)) {
+        reply_unloaded(api, net, path);
+    }
+    json_decref(body);
+}
+
+void rest_model_pin_handle(struct api *api, struct net_conn *net) {
+    json_t *body = request_body(net);
+    const char *given;
+    char path[PATH_MAX];
+    bool is_pinned = true;
+    struct fault fault;
+    if (body == NULL) {
+        return;
+    }
+    if (request_need_string(body, "model_path", &given, &fault) != STATUS_OK ||
+        json_take_bool(body, "pinned", &is_pinned, &fault) != STATUS_OK) {
+        reply_error(net, 400, fault.text);
+    } else if (resolve(api, net, given, path)) {
+        struct models *models = chat_models(api->chat);
+        enum status status = models_pin(models, path, is_pinned, &fault);
+        if (status) {
+            reply_status(net, status, fault.text);
+        } else {
+            reply_json(net, 200, json_pack("{s:b, s:o}", "success", true, "pinned", models_pins(models)));
+        }
+    }
+    json_decref(body);
 }
 
 /* ---- Metadata ---- */

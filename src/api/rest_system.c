@@ -86,11 +86,10 @@ void rest_system_usage_handle(struct api *api, struct net_conn *net) {
     double used_mb;
     sample_cpu(api->system);
     read_memory(&total_mb, &used_mb);
-    const struct engine *engine = models_engine(chat_models(api->chat));
     json_t *details =
         json_pack("{s:I, s:f, s:f, s:f, s:I, s:n}", "cpu_count", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN),
                   "ram_total_mb", total_mb, "ram_used_mb", used_mb, "engine_memory_mb",
-                  engine ? (double)engine_memory_bytes(engine) / 1e6 : 0.0, "connections",
+                  (double)models_memory_bytes(chat_models(api->chat)) / 1e6, "connections",
                   (json_int_t)net_conn_count(api->net), "gpu");
     reply_json(net, 200,
                json_pack("{s:f, s:i, s:f, s:o}", "cpu", api->system->cpu_percent, "gpu", 0, "ram",
@@ -166,9 +165,8 @@ void rest_logs_handle(struct api *api, struct net_conn *net) {
 /* ---- GET /health ---- */
 
 void rest_health_handle(struct api *api, struct net_conn *net) {
-    const struct engine *engine = models_engine(chat_models(api->chat));
-    bool is_loading =
-        engine && (engine_state(engine) == ENGINE_STARTING || engine_state(engine) == ENGINE_LOADING);
+    const struct models *models = chat_models(api->chat);
+    bool is_loading = models_is_loading(models) && !models_can_answer(models);
     reply_json(net, is_loading ? 503 : 200,
                json_pack("{s:s, s:s, s:s}", "status", is_loading ? "loading model" : "ok", "service",
                          "runnel", "storage", store_trouble_name(chat_storage(api->chat))));

@@ -42,6 +42,7 @@ static const struct route routes[] = {
     { "/api/model/status", GET, rest_model_status_handle, .reads = SCOPE_READ },
     { "/api/model/load", POST, rest_model_load_handle, .changes = SCOPE_ADMIN },
     { "/api/model/unload", POST, rest_model_unload_handle, .changes = SCOPE_ADMIN },
+    { "/api/model/pin", POST, rest_model_pin_handle, .changes = SCOPE_ADMIN },
     { "/api/model/info", GET, rest_model_info_handle, .reads = SCOPE_READ },
     { "/api/model/history", GET | POST, rest_model_history_handle, .reads = SCOPE_READ,
       .changes = SCOPE_ADMIN },

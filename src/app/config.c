@@ -45,6 +45,10 @@ static const struct option_row rows[] = {
       "longest wait of running answers while a prompt is read (the engine chooses)" },
     { "engine-hang-ms", KIND_U32, AT(engine_hang_ms), "N",
       "kill an engine that is silent for so long (30000)" },
+    { "memory-mb", KIND_U32, AT(memory_mb), "N", "memory of all models together (by what the machine has)" },
+    { "loaded", KIND_U32, AT(loaded), "N", "models that are loaded at a time (8)" },
+    { "unload-after", KIND_U32, AT(unload_after_s), "SECONDS",
+      "unload a model that nobody uses (1800); 0: never" },
     { "queue", KIND_U32, AT(queue), "N", "answers that are made or wait at a time; more are refused (256)" },
     { "token", KIND_TEXT, AT(token), "TEXT", "a key for everything, besides those of \"runnel key\"" },
     { "rate", KIND_TEXT, AT(rate_text), "N/UNIT",
@@ -350,7 +354,7 @@ static enum status check(struct config *config, struct fault *fault) {
 }
 
 enum status config_read(int argc, char **argv, struct config *out, struct fault *fault) {
-    *out = (struct config){ .port = 8000, .engine_hang_ms = 30000, .queue = 256 };
+    *out = (struct config){ .port = 8000, .engine_hang_ms = 30000, .unload_after_s = 1800, .queue = 256 };
     const char *path = getenv("RUNNEL_CONFIG");
     enum status status = apply_flags(NULL, argc, argv, &path, fault);
     char *usual = home_path("XDG_CONFIG_HOME", ".config", "runnel/config.json");

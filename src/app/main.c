@@ -167,6 +167,9 @@ static void open_chat(struct app *app) {
         .n_threads = app->config.threads,
         .step_ms = app->config.step_ms,
         .engine_hang_ms = app->config.engine_hang_ms,
+        .memory_mb = app->config.memory_mb,
+        .n_models_max = app->config.loaded,
+        .unload_after_s = app->config.unload_after_s,
         .n_turns_max = app->config.queue,
     };
     size_t n = 0;

@@ -182,7 +182,7 @@ enum status chat_change_settings(struct chat *chat, const json_t *object, struct
 
 void chat_on_model_ready(struct chat *chat, const char *path) {
     models_remember(chat->models, path);
-    if (!models_take_wanted(chat->models)) {
+    if (!models_take_wanted(chat->models, path)) {
         return;
     }
     struct fault fault;
@@ -193,28 +193,46 @@ void chat_on_model_ready(struct chat *chat, const char *path) {
     json_decref(choice);
 }
 
-enum status chat_load_model(struct chat *chat, const char *path, struct fault *fault) {
-    const struct engine *other = models_engine(chat->models);
-    if (other && strcmp(engine_model_path(other), path) != 0) {
-        cancel_model(chat, engine_model_path(other));
+static void unload(struct chat *chat, struct engine *engine) {
+    cancel_model(chat, engine_model_path(engine));
+    models_unload(chat->models, engine);
+}
+
+static enum status clear_room(struct chat *chat, const char *path, struct fault *fault) {
+    struct models *models = chat->models;
+    enum models_room room = MODELS_ROOM_NOW;
+    if (models_find_engine(models, path) == NULL && !chat->is_stopping) {
+        while ((room = models_room(models, path, fault)) == MODELS_ROOM_LATER) {
+            unload(chat, models_find_leaver(models, true));
+        }
     }
-    enum status status = models_load(chat->models, path, fault);
+    return room == MODELS_ROOM_NOW ? STATUS_OK : STATUS_NOMEM;
+}
+
+enum status chat_load_model(struct chat *chat, const char *path, struct fault *fault) {
+    enum status status = clear_room(chat, path, fault);
+    if (status == STATUS_OK) {
+        status = models_load(chat->models, path, fault);
+    }
     if (status == STATUS_OK) {
         models_want(chat->models, path);
         if (engine_state(models_engine(chat->models)) == ENGINE_READY) {
             chat_on_model_ready(chat, path);
         }
     }
+    turns_advance(chat); /* room that was not needed after all */
     return status;
 }
 
-bool chat_unload_model(struct chat *chat) {
-    const struct engine *engine = models_engine(chat->models);
-    if (engine) {
-        cancel_model(chat, engine_model_path(engine));
+bool chat_unload_model(struct chat *chat, const char *path) {
+    bool was_there = false;
+    struct engine *engine;
+    while ((engine = path ? models_find_engine(chat->models, path) : models_engine(chat->models)) != NULL) {
+        unload(chat, engine);
+        was_there = true;
     }
-    models_unload(chat->models);
-    return engine != NULL;
+    turns_advance(chat);
+    return was_there;
 }
 
 void chat_tell(struct chat *chat, const struct conversation *conversation, enum conversation_event event) {

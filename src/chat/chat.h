@@ -62,6 +62,9 @@ struct chat_options {
     uint32_t n_threads;    /* 0: the engine chooses */
     uint32_t step_ms;      /* --step-ms; 0: the engine chooses */
     uint32_t engine_hang_ms;
+    uint32_t memory_mb;      /* for all models together, in MiB; 0: by what the machine has */
+    uint32_t n_models_max;   /* loaded at a time; 0: MODELS_LOADED_MAX */
+    uint32_t unload_after_s; /* of which nobody uses one; 0: never */
     uint32_t n_turns_max; /* replies that are made or wait; beyond it they are refused; 0: CHAT_TURNS_MAX */
 };
 
@@ -105,12 +108,12 @@ const struct settings *chat_settings(const struct chat *chat);
 /* chat_change_settings checks, applies and stores; durable soon after it returns. On failure nothing is changed. */
 MUST_CHECK enum status chat_change_settings(struct chat *chat, const json_t *object, struct fault *fault);
 
-/* chat_load_model loads a file that models_resolve gave; once it is loaded it is the configured model from then on. Another one that is
- * loaded is unloaded as by chat_unload_model. */
+/* chat_load_model loads a file that models_resolve gave; once it is loaded it is the configured model from then on. Others that must make room
+ * are unloaded as by chat_unload_model, those with nothing to do first. STATUS_NOMEM: it cannot be had beside what is pinned, or at all. */
 MUST_CHECK enum status chat_load_model(struct chat *chat, const char *path, struct fault *fault);
-/* chat_unload_model lets the model go. What it makes, and what was asked of it and waits, ends as "interrupted": else that would load it
- * again at once. What is asked afterwards does. False: there was none. */
-bool chat_unload_model(struct chat *chat);
+/* chat_unload_model lets a model go; NULL: all of them. What it makes, and what was asked of it and waits, ends as "interrupted": else that would
+ * load it again at once. What is asked afterwards does. False: there was none. */
+bool chat_unload_model(struct chat *chat, const char *path);
 
 /* ---- Conversations ---- */
 /* The callback may keep the conversation with conversation_ref. NULL unless STATUS_OK. */

@@ -145,9 +145,12 @@ size_t turns_count_of(const struct chat *chat, uint64_t asker);
 void turns_hold_back(struct chat *chat);
 extern const struct engine_handlers turn_engine_handlers;
 
-/* models_is_leaving: an engine that was let go is not gone yet. models_leave lets the one go that there is. */
+/* models_is_leaving: an engine that was let go is not gone yet. models_leave lets all go. */
 bool models_is_leaving(const struct models *models);
 void models_leave(struct models *models);
+/* models_forget: as engine_forget, of all engines; false: none takes it. models_cancel_draft: whichever has it. */
+bool models_forget(struct models *models, const char *cache_key);
+void models_cancel_draft(struct models *models, const char *id);
 
 /* draft.c: an answer of this conversation has ended: what is typed there meanwhile can be given to the engine. */
 void drafts_on_turn_ended(struct chat *chat, const struct conversation *conversation);

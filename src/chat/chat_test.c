@@ -273,7 +273,7 @@ static void test_a_model_that_is_unloaded_is_not_loaded_for_what_was_asked_befor
                                            .model_path = WORLD_MODEL,
                                            .settings = chat_settings(world->chat) },
                   on_sent, call);
-    assert_true(chat_unload_model(world->chat));
+    assert_true(chat_unload_model(world->chat, NULL));
     world_sent(STATUS_OK);
     world_begun(STATUS_OK);
     for (int i = 0; i < 3; i++) {

@@ -36,9 +36,8 @@ struct draft *draft_new(struct chat *chat) {
 }
 
 static void take_back(struct draft *draft) {
-    struct engine *engine = models_engine(draft->chat->models);
-    if (draft->id[0] && engine) {
-        engine_cancel_draft(engine, draft->id);
+    if (draft->id[0]) {
+        models_cancel_draft(draft->chat->models, draft->id);
     }
     draft->id[0] = '\0';
 }
@@ -66,11 +65,11 @@ void draft_free(struct draft *draft) {
 /* The engine with the configured model, if it is there: nothing is loaded for a draft. */
 static struct engine *find_engine(const struct draft *draft) {
     char path[PATH_MAX];
-    struct engine *engine = models_engine(draft->chat->models);
-    bool is_it = engine && engine_state(engine) == ENGINE_READY &&
-                 models_resolve(draft->chat->models, NULL, path, NULL) == STATUS_OK &&
-                 strcmp(engine_model_path(engine), path) == 0;
-    return is_it ? engine : NULL;
+    if (models_resolve(draft->chat->models, NULL, path, NULL) != STATUS_OK) {
+        return NULL;
+    }
+    struct engine *engine = models_find_engine(draft->chat->models, path);
+    return engine && engine_state(engine) == ENGINE_READY ? engine : NULL;
 }
 
 static json_t *make_messages(const struct draft *draft, const struct conversation *conversation) {

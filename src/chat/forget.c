@@ -32,8 +32,7 @@ void forget_advance(struct chat *chat) {
 }
 
 void forget_conversation(struct chat *chat, const char *name) {
-    struct engine *engine = models_engine(chat->models);
-    bool is_told = engine && engine_forget(engine, name);
+    bool is_told = models_forget(chat->models, name);
     if (chat->options.cache_dir == NULL || (is_told && !models_is_leaving(chat->models))) {
         return;
     }

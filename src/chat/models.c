@@ -1,24 +1,37 @@
-/* models.c - the engines: which model is loaded, when another one may be, and what was chosen. That there is one at a time is known only
- * here. */
+/* models.c - the engines: which models are loaded, and what was chosen. When another one may be loaded: model_room.c. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "chat/models_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A list of texts; empty when nothing of the kind is stored. */
+static json_t *read_list(struct store *store, const char *key) {
+    char *text = store_setting(store, key);
+    json_t *stored = text ? json_loads(text, 0, NULL) : NULL;
+    json_t *list = json_array();
+    for (size_t i = 0; i < json_array_size(stored); i++) {
+        json_t *item = json_array_get(stored, i);
+        if (json_is_string(item)) {
+            json_array_append(list, item);
+        }
+    }
+    json_decref(stored);
+    free(text);
+    return list;
+}
 
 struct models *models_open(struct chat *chat, const struct chat_options *options) {
     struct models *models = mem_alloc(sizeof *models);
     models->chat = chat;
     models->suffix = strcmp(options->engine_name, "fake") == 0 ? ".json" : ".gguf";
-    char *history = store_setting(options->store, "model_history");
-    models->history = history ? json_loads(history, 0, NULL) : NULL;
-    if (!json_is_array(models->history)) {
-        json_decref(models->history);
-        models->history = json_array();
-    }
-    free(history);
+    models->history = read_list(options->store, "model_history");
+    models->pins = read_list(options->store, "model_pins");
+    models->needs = json_object();
+    models->idle_timer = options->loop->timer_new(options->loop->self, models_watch_idle, models);
     models->inspector = inspector_new(&(struct inspector_options){ .loop = options->loop,
                                                                    .program = options->engine_program,
                                                                    .is_sandboxed = options->is_sandboxed,
@@ -30,12 +43,17 @@ void models_close(struct models *models) {
     if (models == NULL) {
         return;
     }
-    engine_free(models->engine);
+    for (size_t i = 0; i < models->n_loaded; i++) {
+        engine_free(models->loaded[i].engine);
+    }
     for (size_t i = 0; i < models->n_leaving; i++) {
         engine_free(models->leaving[i]);
     }
     inspector_free(models->inspector);
+    models->chat->options.loop->timer_free(models->idle_timer);
     json_decref(models->history);
+    json_decref(models->pins);
+    json_decref(models->needs);
     free(models->wanted);
     free(models->chosen);
     free(models);
@@ -47,25 +65,84 @@ enum status models_inspect(struct models *models, const char *path, inspector_on
 }
 
 struct engine *models_engine(const struct models *models) {
-    return models->engine;
+    return models->n_loaded ? models->loaded[models->n_loaded - 1].engine : NULL;
 }
 
 struct engine *models_find_engine(const struct models *models, const char *path) {
-    struct engine *engine = models->engine;
-    bool is_found =
-        engine && engine_state(engine) != ENGINE_STOPPED && strcmp(engine_model_path(engine), path) == 0;
-    return is_found ? engine : NULL;
+    for (size_t i = 0; i < models->n_loaded; i++) {
+        if (strcmp(engine_model_path(models->loaded[i].engine), path) == 0) {
+            return models->loaded[i].engine;
+        }
+    }
+    return NULL;
 }
 
-bool models_has_room(const struct models *models) {
-    const struct engine *engine = models->engine;
-    return engine == NULL || (engine_running(engine) == 0 && engine_state(engine) != ENGINE_STARTING &&
-                              engine_state(engine) != ENGINE_LOADING);
+/* One of the models is in one of two states. */
+static bool is_any(const struct models *models, enum engine_state one, enum engine_state other) {
+    for (size_t i = 0; i < models->n_loaded; i++) {
+        enum engine_state state = engine_state(models->loaded[i].engine);
+        if (state == one || state == other) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool models_is_loading(const struct models *models) {
+    return is_any(models, ENGINE_STARTING, ENGINE_LOADING);
+}
+
+bool models_can_answer(const struct models *models) {
+    return is_any(models, ENGINE_READY, ENGINE_READY);
+}
+
+uint64_t models_memory_bytes(const struct models *models) {
+    uint64_t n_bytes = 0;
+    for (size_t i = 0; i < models->n_loaded; i++) {
+        n_bytes += engine_memory_bytes(models->loaded[i].engine);
+    }
+    return n_bytes;
+}
+
+bool models_has(const struct models *models, const struct engine *engine) {
+    for (size_t i = 0; i < models->n_loaded; i++) {
+        if (models->loaded[i].engine == engine) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void models_pause(struct models *models, bool paused) {
-    if (models->engine) {
-        engine_pause(models->engine, paused);
+    for (size_t i = 0; i < models->n_loaded; i++) {
+        engine_pause(models->loaded[i].engine, paused);
+    }
+}
+
+void models_tell(const struct models *models) {
+    if (models->chat->listener.on_model) {
+        models->chat->listener.on_model(models->chat->listener.ctx);
+    }
+}
+
+/* Takes it out of its place. */
+static struct loaded take(struct models *models, struct engine *engine) {
+    size_t at = 0;
+    while (models->loaded[at].engine != engine) {
+        at++;
+        assert(at < models->n_loaded);
+    }
+    struct loaded taken = models->loaded[at];
+    size_t n_behind = --models->n_loaded - at;
+    memmove(models->loaded + at, models->loaded + at + 1, n_behind * sizeof models->loaded[0]);
+    return taken;
+}
+
+void models_use(struct models *models, struct engine *engine) {
+    if (models_engine(models) != engine) {
+        struct loaded loaded = take(models, engine);
+        models->loaded[models->n_loaded++] = loaded;
+        models_tell(models);
     }
 }
 
@@ -77,11 +154,11 @@ const char *models_configured(const struct models *models) {
     return chat->options.model_path ? chat->options.model_path : chat->settings.model_path;
 }
 
-static const char *state_text(const struct models *models) {
-    if (models->engine == NULL) {
+static const char *state_text(const struct engine *engine) {
+    if (engine == NULL) {
         return "none";
     }
-    switch (engine_state(models->engine)) {
+    switch (engine_state(engine)) {
     case ENGINE_READY:
         return "ready";
     case ENGINE_FAILED:
@@ -103,9 +180,31 @@ static json_t *last_used(const struct engine *engine) {
     return json_string(date);
 }
 
+static double memory_mb(const struct engine *engine) {
+    return engine ? (double)engine_memory_bytes(engine) / 1e6 : 0.0;
+}
+
+/* All of them, the one that was used last first. */
+static json_t *list_loaded(const struct models *models) {
+    json_t *list = json_array();
+    for (size_t i = models->n_loaded; i > 0; i--) {
+        const struct engine *engine = models->loaded[i - 1].engine;
+        const char *path = engine_model_path(engine);
+        json_t *item =
+            json_pack("{s:s, s:s, s:f, s:f, s:o, s:I, s:b}", "model_path", path, "state", state_text(engine),
+                      "progress", engine_load_progress(engine), "memory_usage_mb", memory_mb(engine),
+                      "last_used", last_used(engine), "running", (json_int_t)engine_running(engine), "pinned",
+                      models_is_pinned(models, path));
+        if (item) { /* a path that is no UTF-8 cannot be said in JSON */
+            json_array_append_new(list, item);
+        }
+    }
+    return list;
+}
+
 json_t *models_status(const struct models *models) {
-    const struct engine *engine = models->engine;
-    const char *state = state_text(models);
+    const struct engine *engine = models_engine(models);
+    const char *state = state_text(engine);
     bool is_ready = strcmp(state, "ready") == 0;
     const char *fault = engine ? engine_fault_text(engine) : "";
     json_t *info = engine && is_ready ? json_incref((json_t *)(uintptr_t)engine_model_info(engine)) : NULL;
@@ -113,15 +212,15 @@ json_t *models_status(const struct models *models) {
     bool has_path = engine != NULL || models_resolve(models, NULL, path, NULL) == STATUS_OK;
     const char *shown = engine ? engine_model_path(engine) : path;
     json_t *memory = engine && is_ready ? json_incref((json_t *)(uintptr_t)engine_memory_info(engine)) : NULL;
-    return json_pack("{s:b, s:s?, s:o, s:f, s:s, s:f, s:s?, s:o?, s:o?, s:s?, s:I, s:I, s:I, s:s}", "loaded",
-                     is_ready, "model_path", has_path ? shown : NULL, "last_used", last_used(engine),
-                     "memory_usage_mb", engine ? (double)engine_memory_bytes(engine) / 1e6 : 0.0, "state",
-                     state, "progress", engine ? engine_load_progress(engine) : 0.0, "stage",
-                     engine && !is_ready ? engine_load_stage(engine) : NULL, "model", info, "memory", memory,
-                     "error", *fault ? fault : NULL, "context_size",
-                     (json_int_t)(engine ? engine_context_size(engine) : 0), "slots",
-                     (json_int_t)(engine ? engine_slot_count(engine) : 0), "engine_pid",
-                     (json_int_t)(engine ? engine_pid(engine) : 0), "model_folder", models_folder(models));
+    return json_pack(
+        "{s:b, s:s?, s:o, s:f, s:s, s:f, s:s?, s:o?, s:o?, s:s?, s:I, s:I, s:I, s:s, s:o}", "loaded",
+        is_ready, "model_path", has_path ? shown : NULL, "last_used", last_used(engine), "memory_usage_mb",
+        memory_mb(engine), "state", state, "progress", engine ? engine_load_progress(engine) : 0.0, "stage",
+        engine && !is_ready ? engine_load_stage(engine) : NULL, "model", info, "memory", memory, "error",
+        *fault ? fault : NULL, "context_size", (json_int_t)(engine ? engine_context_size(engine) : 0),
+        "slots", (json_int_t)(engine ? engine_slot_count(engine) : 0), "engine_pid",
+        (json_int_t)(engine ? engine_pid(engine) : 0), "model_folder", models_folder(models), "models",
+        list_loaded(models));
 }
 
 static void free_leaving(struct models *models, size_t index) {
@@ -133,16 +232,12 @@ static void free_leaving(struct models *models, size_t index) {
 
 /* The process has ENGINE_STOP_MS to go; waiting for it would hold the loop (I4), so it is kept until it is gone. Who switches faster
  * than engines can go waits for the oldest. */
-static void let_go(struct models *models) {
-    if (models->engine == NULL) {
-        return;
-    }
+void models_let_go(struct models *models, struct engine *engine) {
     if (models->n_leaving == LEAVING_MAX) {
         free_leaving(models, 0);
     }
-    struct engine *engine = models->engine;
+    take(models, engine);
     models->leaving[models->n_leaving++] = engine;
-    models->engine = NULL;
     engine_stop(engine);
 }
 
@@ -151,7 +246,23 @@ bool models_is_leaving(const struct models *models) {
 }
 
 void models_leave(struct models *models) {
-    let_go(models);
+    while (models->n_loaded > 0) {
+        models_let_go(models, models_engine(models));
+    }
+}
+
+bool models_forget(struct models *models, const char *cache_key) {
+    bool is_told = false;
+    for (size_t i = 0; i < models->n_loaded; i++) {
+        is_told = engine_forget(models->loaded[i].engine, cache_key) || is_told;
+    }
+    return is_told;
+}
+
+void models_cancel_draft(struct models *models, const char *id) {
+    for (size_t i = 0; i < models->n_loaded; i++) {
+        engine_cancel_draft(models->loaded[i].engine, id);
+    }
 }
 
 void models_sweep(struct models *models) {
@@ -164,6 +275,9 @@ void models_sweep(struct models *models) {
     if (models->n_leaving < n_before) {
         forget_advance(models->chat);
     }
+    for (size_t i = 0; models->n_leaving == 0 && i < models->n_loaded; i++) {
+        engine_go(models->loaded[i].engine);
+    }
 }
 
 enum status models_load(struct models *models, const char *path, struct fault *fault) {
@@ -171,20 +285,17 @@ enum status models_load(struct models *models, const char *path, struct fault *f
     if (chat->is_stopping) {
         return fault_set(fault, STATUS_UNAVAILABLE, CHAT_STOPPING);
     }
-    if (models->engine && strcmp(engine_model_path(models->engine), path) == 0) {
-        enum engine_state state = engine_state(models->engine);
-        if (state == ENGINE_FAILED || state == ENGINE_WAITING) {
-            engine_retry(models->engine);
-        }
-        if (state != ENGINE_STOPPED) {
-            return STATUS_OK;
-        }
+    struct engine *known = models_find_engine(models, path);
+    if (known) {
+        engine_retry(known);
+        models_use(models, known);
+        return STATUS_OK;
     }
-    let_go(models);
+    assert(models->n_loaded < MODELS_LOADED_MAX);
     LOG_INFO("model_load", "file=%s",
              model_files_is_inline(models, path) ? "inline" : models_file_name(path));
     const struct chat_options *options = &chat->options;
-    models->engine = engine_start(&(struct engine_options){
+    struct engine *engine = engine_start(&(struct engine_options){
         .loop = options->loop,
         .program = options->engine_program,
         .log_level = options->log_level,
@@ -198,19 +309,19 @@ enum status models_load(struct models *models, const char *path, struct fault *f
         .flash_attention = settings_flash_attention(&chat->settings),
         .cache_dir = options->cache_dir,
         .cache_bytes = chat->settings.kv_disk_mb < 0 ? -1 : chat->settings.kv_disk_mb * 1000000,
+        .is_held = models_must_wait(models, path),
         .hang_ms = options->engine_hang_ms,
         .handlers = &turn_engine_handlers,
         .ctx = chat,
     });
+    models->loaded[models->n_loaded++] = (struct loaded){ .engine = engine };
+    models_watch_idle(models);
     return STATUS_OK;
 }
 
-void models_unload(struct models *models) {
-    let_go(models);
-    turns_advance(models->chat);
-    if (models->chat->listener.on_model) {
-        models->chat->listener.on_model(models->chat->listener.ctx);
-    }
+void models_unload(struct models *models, struct engine *engine) {
+    models_let_go(models, engine);
+    models_tell(models);
 }
 
 void models_choose(struct models *models, const char *path) {
@@ -223,11 +334,12 @@ void models_want(struct models *models, const char *path) {
     models->wanted = mem_copy_string(path);
 }
 
-bool models_take_wanted(struct models *models) {
-    const char *loaded = models->engine ? engine_model_path(models->engine) : "";
-    bool is_loaded = models->wanted && strcmp(models->wanted, loaded) == 0;
-    models_want(models, NULL);
-    return is_loaded;
+bool models_take_wanted(struct models *models, const char *path) {
+    bool is_wanted = models->wanted && strcmp(models->wanted, path) == 0;
+    if (is_wanted) {
+        models_want(models, NULL);
+    }
+    return is_wanted;
 }
 
 json_t *models_history(const struct models *models) {
@@ -242,6 +354,14 @@ static void on_stored(void *ctx, enum status status) {
     }
 }
 
+void models_store_setting(struct models *models, const char *key, const json_t *value) {
+    char *text = json_text(value);
+    if (store_put_setting(models->chat->store, key, text, on_stored, models->chat) == STATUS_OK) {
+        models->chat->n_calls++;
+    }
+    free(text);
+}
+
 void models_remember(struct models *models, const char *path) {
     for (size_t i = 0; i < json_array_size(models->history); i++) {
         const char *known = json_string_value(json_array_get(models->history, i));
@@ -253,9 +373,5 @@ void models_remember(struct models *models, const char *path) {
     while (json_array_size(models->history) > MODELS_HISTORY_MAX) {
         json_array_remove(models->history, MODELS_HISTORY_MAX);
     }
-    char *text = json_text(models->history);
-    if (store_put_setting(models->chat->store, "model_history", text, on_stored, models->chat) == STATUS_OK) {
-        models->chat->n_calls++;
-    }
-    free(text);
+    models_store_setting(models, "model_history", models->history);
 }

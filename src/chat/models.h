@@ -1,9 +1,11 @@
-/* models.h - which model files there are, and which one is loaded.
+/* models.h - which model files there are, and which are loaded.
  *
  * A model is a file under one of the model folders; its id is the file's name without the suffix. The engine program decides the
  * suffix: .gguf, or .json for the fake engine's scripts.
  *
  * Thread  the loop thread only. The folders are read at each call: a file that was copied there is seen.
+ * Several can be loaded side by side, an engine each. "The" model, for those who know of one, is the one that was used last.
+ *
  * Limits  MODELS_MAX files, MODELS_FOLDERS_MAX folders, MODELS_HISTORY_MAX remembered paths.
  */
 #ifndef RUNNEL_CHAT_MODELS_H
@@ -20,6 +22,7 @@
 #define MODELS_MAX         1000
 #define MODELS_FOLDERS_MAX 8
 #define MODELS_HISTORY_MAX 20
+#define MODELS_LOADED_MAX  8 /* at a time, and pinned */
 
 struct models;
 struct chat;
@@ -57,26 +60,49 @@ MUST_CHECK enum status models_inspect(struct models *models, const char *path, i
 /* models_status is the object of wire [W21], a new reference. */
 json_t *models_status(const struct models *models);
 
-/* models_engine is the engine that holds the model, or is loading it; NULL: none. models_find_engine: the one with this model. */
+/* models_engine is the engine of the model that was used last, or is loading; NULL: none. models_find_engine: the one with this model. */
 struct engine *models_engine(const struct models *models);
 struct engine *models_find_engine(const struct models *models, const char *path);
-/* models_has_room: a model that is not loaded may be: no other is at work for it, or on its way. */
-bool models_has_room(const struct models *models);
+/* models_has: it was not let go. */
+bool models_has(const struct models *models, const struct engine *engine);
+/* models_use: an answer is made by this one: it is the last that was used. */
+void models_use(struct models *models, struct engine *engine);
+bool models_is_loading(const struct models *models);       /* one of them */
+bool models_can_answer(const struct models *models);       /* one of them */
+uint64_t models_memory_bytes(const struct models *models); /* resident, of all engines */
 /* models_pause stops reading what engines say, or goes on (engine_pause). */
 void models_pause(struct models *models, bool paused);
 
-/* models_load loads a file (another one that is loaded makes room, its generations are ended as interrupted), or tries again after a
- * failure. STATUS_OK: it is loading or loaded. The end of the load is seen in the state. For a person: chat_load_model. */
+/* models_room: may a model that is not loaded be? Its need is guessed from its file, or known from the last time; the budget is --memory-mb, or what
+ * the machine has and engines have taken. LATER: when others have gone. NEVER: the fault has the numbers. */
+enum models_room { MODELS_ROOM_NOW, MODELS_ROOM_LATER, MODELS_ROOM_NEVER };
+enum models_room models_room(const struct models *models, const char *path, struct fault *fault);
+/* models_make_room lets those go that have nothing to do, as far as it must; the one that was used longest ago first. */
+enum models_room models_make_room(struct models *models, const char *path, struct fault *fault);
+/* models_find_leaver: the next that may go, and has nothing to do, if there is such a one. NULL: none may. */
+struct engine *models_find_leaver(const struct models *models, bool even_with_work);
+uint64_t models_budget_bytes(const struct models *models);
+
+/* models_load loads a file beside the others, for which there is room, or tries again after a failure. STATUS_OK: it is loading or loaded. The end of
+ * the load is seen in the state. For a person: chat_load_model. */
 MUST_CHECK enum status models_load(struct models *models, const char *path, struct fault *fault);
-/* models_unload lets the model go. For a person: chat_unload_model. */
-void models_unload(struct models *models);
+/* models_unload lets a model go; what waits for room is to be looked at then (turns_advance). For a person: chat_unload_model. */
+void models_unload(struct models *models, struct engine *engine);
+/* models_on_ready: what it takes is known now; others go if it is more than there is. */
+void models_on_ready(struct models *models, struct engine *engine);
+
+/* models_pin: a pinned model is not unloaded to make room, nor when nobody uses it. Kept over a restart. STATUS_FULL. */
+MUST_CHECK enum status models_pin(struct models *models, const char *path, bool is_pinned,
+                                  struct fault *fault);
+bool models_is_pinned(const struct models *models, const char *path);
+json_t *models_pins(const struct models *models); /* a new array of paths */
 
 /* models_choose makes a path the configured one until the end of the process; NULL: --model or the settings decide again. */
 void models_choose(struct models *models, const char *path);
 
-/* models_want notes what a person asked to be loaded; models_take_wanted forgets it, and says whether it is what is loaded. */
+/* models_want notes what a person asked to be loaded; models_take_wanted says whether it is this one, and forgets it then. */
 void models_want(struct models *models, const char *path);
-bool models_take_wanted(struct models *models);
+bool models_take_wanted(struct models *models, const char *path);
 
 /* The paths that were loaded, newest first: a new array. */
 json_t *models_history(const struct models *models);

@@ -34,10 +34,11 @@ struct step {
 static void on_state(void *ctx, struct engine *engine) {
     struct chat *chat = ctx;
     /* An engine that was let go says its last words: nobody waits for it. */
-    if (engine != models_engine(chat->models)) {
+    if (!models_has(chat->models, engine)) {
         return;
     }
     if (engine_state(engine) == ENGINE_READY) {
+        models_on_ready(chat->models, engine);
         chat_on_model_ready(chat, engine_model_path(engine));
     }
     turns_advance(chat);

@@ -74,6 +74,7 @@ static enum status generate(struct turn *turn, struct engine *engine, const stru
     if (status == STATUS_OK) {
         turn->state = TURN_RUNNING;
         turn->engine = engine;
+        models_use(turn->chat->models, engine);
         turn->answer->stream->context_size = engine_context_size(engine);
     }
     return status;

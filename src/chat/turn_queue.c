@@ -102,14 +102,18 @@ static void advance_with(struct turn *turn, struct engine *engine) {
     }
 }
 
-/* Somebody who came first waits for another model: two who alternate must not keep it out for ever. */
+/* Somebody who came first waits for a model for which there is no room yet: those who come later must not keep it out for ever. */
 static bool must_let_in(const struct turn *turn) {
+    const struct models *models = turn->chat->models;
+    if (models_is_pinned(models, turn->model_path)) {
+        return false; /* it does not go for anybody */
+    }
     LIST_EACH(node, &turn->chat->turns) {
         const struct turn *other = turn_of_node(node);
         if (other == turn) {
             break;
         }
-        if (other->state == TURN_WAITING && strcmp(other->model_path, turn->model_path) != 0) {
+        if (other->state == TURN_WAITING && models_find_engine(models, other->model_path) == NULL) {
             return true;
         }
     }
@@ -127,15 +131,28 @@ static void load(struct turn *turn) {
     show_loading(turn, models_find_engine(models, turn->model_path));
 }
 
+static void load_when_there_is_room(struct turn *turn) {
+    struct fault fault;
+    switch (models_make_room(turn->chat->models, turn->model_path, &fault)) {
+    case MODELS_ROOM_NOW:
+        load(turn);
+        return;
+    case MODELS_ROOM_LATER:
+        show_queued(turn);
+        return;
+    case MODELS_ROOM_NEVER:
+        turn_fail(turn, "no_memory", fault.text);
+    }
+}
+
 void turn_advance(struct turn *turn) {
-    struct models *models = turn->chat->models;
-    struct engine *engine = models_find_engine(models, turn->model_path);
-    if (engine ? must_let_in(turn) : !models_has_room(models)) {
+    struct engine *engine = models_find_engine(turn->chat->models, turn->model_path);
+    if (must_let_in(turn)) {
         show_queued(turn);
     } else if (engine) {
         advance_with(turn, engine);
     } else {
-        load(turn);
+        load_when_there_is_room(turn);
     }
 }
 

@@ -25,8 +25,17 @@ struct engine *engine_start(const struct engine_options *options) {
     engine->last_used_ms = clock_now_ms();
     runs_init(&engine->runs);
     engine->timer = engine->loop->timer_new(engine->loop->self, life_on_timer, engine);
-    life_spawn_soon(engine, 0);
+    if (!options->is_held) {
+        life_spawn_soon(engine, 0);
+    }
     return engine;
+}
+
+void engine_go(struct engine *engine) {
+    if (engine->options.is_held && engine->state == ENGINE_STARTING && engine->channel == NULL) {
+        engine->options.is_held = false;
+        life_spawn_soon(engine, 0);
+    }
 }
 
 static void ask_to_go(struct engine *engine) {

@@ -85,6 +85,7 @@ struct engine_options {
     const char *flash_attention; /* "auto", "on", "off" */
     const char *cache_dir;       /* where it keeps KV states; NULL: nowhere */
     int64_t cache_bytes;         /* at most; −1: the engine chooses, 0: none */
+    bool is_held;                /* no process before engine_go: STARTING until then */
     uint32_t hang_ms;            /* silence with work after which it is killed */
     const struct engine_handlers *handlers;
     void *ctx;
@@ -92,6 +93,9 @@ struct engine_options {
 
 /* engine_start spawns the program and loads the model. It never fails at once: look at the state and engine_fault. */
 struct engine *engine_start(const struct engine_options *options);
+
+/* engine_go spawns the program of one that is held. Others are left alone. */
+void engine_go(struct engine *engine);
 
 /* engine_stop ends every generation with "interrupted" ("engine_stopped"), asks the program to go, and kills it after
  * ENGINE_STOP_MS. Without a process it is STOPPED at once. For good: engine_retry does not start it again. */

@@ -187,7 +187,7 @@ def wait_for(is_true, seconds=30):
 def test_two_who_alternate_do_not_keep_another_model_out(serve, script):
     tale = script().gate(2, when="First").gate(2, when="Second")
     script(["Other"], name="other")
-    server = serve(tale, log="debug")
+    server = serve(tale, log="debug", flags=["--loaded", "1"])
     with Native(server) as one, Native(server) as two, ThreadPoolExecutor(1) as pool:
         first = one.begin("First")
         one.until_seq(2)

@@ -35,7 +35,7 @@ def unload(server):
 def queueing(serve, script):
     """An answer that stands at its third token, and two that wait behind it."""
     tale = script().gate(3)
-    server = serve(tale)
+    server = serve(tale, flags=["--loaded", "1"])
     server.post("/api/config", {"when_busy": "queue"})
     with Native(server) as client:
         acks = [client.begin("One")]

@@ -42,6 +42,8 @@ POSTS = [
     "/api/chat/cancel",
     "/api/config",
     "/api/model/load",
+    "/api/model/unload",
+    "/api/model/pin",
     "/api/model/history",
     "/api/logs/frontend",
 ]

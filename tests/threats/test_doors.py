@@ -30,6 +30,7 @@ ROUTES = [
     ("POST", "/api/config"),
     ("POST", "/api/model/load"),
     ("POST", "/api/model/unload"),
+    ("POST", "/api/model/pin"),
     ("POST", "/api/model/history"),
     ("POST", "/api/upload"),
     ("POST", "/api/backup"),

@@ -1,0 +1,266 @@
+/* model_room.c - which models may be loaded side by side, and which has to go: what nobody uses, the one that was used longest ago first. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/machine.h"
+#include "base/mem.h"
+#include "chat/models_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define MIB ((uint64_t)1 << 20)
+
+/* Of the memory that can be had, what is left to the rest of the machine: a tenth. */
+#define RESERVE_DIVISOR 10
+
+/* What a model is thought to take before it was ever loaded: its file, a quarter more for the context, and what a process needs. */
+#define CONTEXT_DIVISOR 4
+#define PROCESS_BYTES   (64 * MIB)
+
+/* ---- What it takes, and what there is ---- */
+
+#define FIRST_PART  "-00001"
+#define FIRST_OF    FIRST_PART "-of-"
+#define N_PARTS_MAX 99999 /* of five digits */
+
+/* All parts of a model in several files, "name-00001-of-00003.gguf". */
+static uint64_t file_bytes(const char *path) {
+    struct stat info;
+    const char *mark = strstr(models_file_name(path), FIRST_OF);
+    unsigned long n_parts = mark ? strtoul(mark + strlen(FIRST_OF), NULL, 10) : 0;
+    if (n_parts == 0 || n_parts > N_PARTS_MAX) {
+        return stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
+    }
+    uint64_t n_bytes = 0;
+    bool is_there = true;
+    for (unsigned long part = 1; is_there && part <= n_parts; part++) {
+        char *name = mem_format("%.*s-%05lu%s", (int)(mark - path), path, part, mark + strlen(FIRST_PART));
+        is_there = stat(name, &info) == 0;
+        n_bytes += is_there ? (uint64_t)info.st_size : 0;
+        free(name);
+    }
+    return n_bytes;
+}
+
+/* A model that was loaded in this life of the server takes what it took then. */
+static uint64_t guess_need(const struct models *models, const char *path) {
+    const json_t *known = json_object_get(models->needs, path);
+    uint64_t n_bytes = file_bytes(path);
+    return known ? (uint64_t)json_integer_value(known) : n_bytes + n_bytes / CONTEXT_DIVISOR + PROCESS_BYTES;
+}
+
+static uint64_t need_of(const struct models *models, const struct engine *engine) {
+    enum engine_state state = engine_state(engine);
+    if (state == ENGINE_FAILED || state == ENGINE_STOPPED) {
+        return 0;
+    }
+    uint64_t n_resident = state == ENGINE_READY ? engine_memory_bytes(engine) : 0;
+    return n_resident ? n_resident : guess_need(models, engine_model_path(engine));
+}
+
+static uint64_t all_needs(const struct models *models) {
+    uint64_t n_bytes = 0;
+    for (size_t i = 0; i < models->n_loaded; i++) {
+        n_bytes += need_of(models, models->loaded[i].engine);
+    }
+    return n_bytes;
+}
+
+/* What engines have taken is theirs to use. Of those that leave too: it is given back at any moment. */
+static uint64_t taken_bytes(const struct models *models) {
+    uint64_t n_bytes = 0;
+    for (size_t i = 0; i < models->n_loaded; i++) {
+        n_bytes += machine_private_bytes(engine_pid(models->loaded[i].engine));
+    }
+    for (size_t i = 0; i < models->n_leaving; i++) {
+        n_bytes += machine_private_bytes(engine_pid(models->leaving[i]));
+    }
+    return n_bytes;
+}
+
+uint64_t models_budget_bytes(const struct models *models) {
+    if (models->chat->options.memory_mb > 0) {
+        return (uint64_t)models->chat->options.memory_mb * MIB;
+    }
+    uint64_t left = machine_available_bytes("");
+    if (left == UINT64_MAX) {
+        return left;
+    }
+    uint64_t n_bytes = left + taken_bytes(models);
+    return n_bytes - n_bytes / RESERVE_DIVISOR;
+}
+
+static size_t count_max(const struct models *models) {
+    uint32_t n = models->chat->options.n_models_max;
+    return n > 0 && n < MODELS_LOADED_MAX ? n : MODELS_LOADED_MAX;
+}
+
+static bool fits(const struct models *models, uint64_t n_more_bytes, size_t n_more) {
+    uint64_t budget = models_budget_bytes(models);
+    uint64_t n_bytes = all_needs(models);
+    return models->n_loaded + n_more <= count_max(models) && n_bytes <= budget &&
+           n_more_bytes <= budget - n_bytes;
+}
+
+/* An engine chooses by what it finds free. */
+bool models_must_wait(const struct models *models, const char *path) {
+    uint64_t n_bytes = all_needs(models) + guess_need(models, path);
+    for (size_t i = 0; i < models->n_leaving; i++) {
+        n_bytes += engine_memory_bytes(models->leaving[i]);
+    }
+    return models->n_leaving > 0 && n_bytes > models_budget_bytes(models);
+}
+
+/* ---- Who goes ---- */
+
+/* NULL: all that may go have work. A model that is being loaded is wanted by somebody. */
+static struct engine *find_unused(const struct models *models, const struct engine *except) {
+    for (size_t i = 0; i < models->n_loaded; i++) {
+        struct engine *engine = models->loaded[i].engine;
+        enum engine_state state = engine_state(engine);
+        bool is_busy = engine_running(engine) > 0 || state == ENGINE_STARTING || state == ENGINE_LOADING;
+        if (engine != except && !is_busy && !models_is_pinned(models, engine_model_path(engine))) {
+            return engine;
+        }
+    }
+    return NULL;
+}
+
+struct engine *models_find_leaver(const struct models *models, bool even_with_work) {
+    struct engine *unused = find_unused(models, NULL);
+    for (size_t i = 0; unused == NULL && even_with_work && i < models->n_loaded; i++) {
+        struct engine *engine = models->loaded[i].engine;
+        unused = models_is_pinned(models, engine_model_path(engine)) ? NULL : engine;
+    }
+    return unused;
+}
+
+static void drop(struct models *models, struct engine *engine, const char *why) {
+    LOG_INFO("model_unload", "why=%s file=%s", why, models_file_name(engine_model_path(engine)));
+    models_let_go(models, engine);
+    models_tell(models);
+}
+
+static enum models_room refuse(const struct models *models, const char *path, struct fault *fault) {
+    uint64_t need = guess_need(models, path);
+    bool has_others = models->n_loaded > 0;
+    fault_set(fault, STATUS_NOMEM,
+              "%.120s needs about %" PRIu64 " MB, and there are %" PRIu64
+              " MB for models%s: choose a smaller model or context, %s",
+              models_file_name(path), need / MIB, models_budget_bytes(models) / MIB,
+              has_others ? ", which pinned ones keep" : "",
+              has_others ? "or unpin one" : "or start with a larger --memory-mb");
+    return MODELS_ROOM_NEVER;
+}
+
+enum models_room models_room(const struct models *models, const char *path, struct fault *fault) {
+    if (fits(models, guess_need(models, path), 1)) {
+        return MODELS_ROOM_NOW;
+    }
+    if (models_find_leaver(models, true)) {
+        return MODELS_ROOM_LATER;
+    }
+    bool is_alone = models->n_loaded == 0 && models->chat->options.memory_mb == 0;
+    return is_alone ? MODELS_ROOM_NOW : refuse(models, path, fault);
+}
+
+enum models_room models_make_room(struct models *models, const char *path, struct fault *fault) {
+    for (;;) {
+        enum models_room room = models_room(models, path, fault);
+        struct engine *unused = room == MODELS_ROOM_LATER ? models_find_leaver(models, false) : NULL;
+        if (unused == NULL) {
+            return room;
+        }
+        drop(models, unused, "room");
+    }
+}
+
+void models_on_ready(struct models *models, struct engine *engine) {
+    for (size_t i = 0; i < models->n_loaded; i++) {
+        if (models->loaded[i].engine == engine) {
+            models->loaded[i].ready_ms = clock_now_ms();
+        }
+    }
+    json_object_set_new(models->needs, engine_model_path(engine),
+                        json_integer((json_int_t)need_of(models, engine)));
+    struct engine *unused;
+    while (!fits(models, 0, 0) && (unused = find_unused(models, engine)) != NULL) {
+        drop(models, unused, "room");
+    }
+}
+
+/* ---- Nobody uses it ---- */
+
+/* How long until it has been unused for so long; −1: that does not count now. */
+static int64_t idle_left_ms(const struct models *models, const struct loaded *loaded) {
+    const struct engine *engine = loaded->engine;
+    if (engine_state(engine) != ENGINE_READY || models_is_pinned(models, engine_model_path(engine))) {
+        return -1;
+    }
+    uint64_t idle_ms = (uint64_t)models->chat->options.unload_after_s * 1000;
+    uint64_t now_ms = clock_now_ms();
+    uint64_t used_ms = engine_last_used_ms(engine);
+    used_ms = used_ms > loaded->ready_ms ? used_ms : loaded->ready_ms;
+    if (engine_running(engine) > 0 || now_ms - used_ms < idle_ms) {
+        return engine_running(engine) > 0 ? (int64_t)idle_ms : (int64_t)(used_ms + idle_ms - now_ms);
+    }
+    return 0;
+}
+
+void models_watch_idle(void *ctx) {
+    struct models *models = ctx;
+    uint32_t after_s = models->chat->options.unload_after_s;
+    int64_t next_ms = (int64_t)after_s * 1000;
+    for (size_t i = models->n_loaded; after_s > 0 && i > 0; i--) {
+        int64_t left_ms = idle_left_ms(models, &models->loaded[i - 1]);
+        if (left_ms == 0) {
+            drop(models, models->loaded[i - 1].engine, "idle");
+        } else if (left_ms > 0 && left_ms < next_ms) {
+            next_ms = left_ms;
+        }
+    }
+    struct loop_timer *timer = models->idle_timer;
+    models->chat->options.loop->timer_set(timer, after_s > 0 && models->n_loaded > 0 ? next_ms : -1);
+}
+
+/* ---- Pins ---- */
+
+static size_t find_pin(const struct models *models, const char *path) {
+    size_t n = json_array_size(models->pins);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(json_string_value(json_array_get(models->pins, i)), path) == 0) {
+            return i;
+        }
+    }
+    return n;
+}
+
+bool models_is_pinned(const struct models *models, const char *path) {
+    return find_pin(models, path) < json_array_size(models->pins);
+}
+
+enum status models_pin(struct models *models, const char *path, bool is_pinned, struct fault *fault) {
+    size_t at = find_pin(models, path);
+    size_t n = json_array_size(models->pins);
+    if (is_pinned && at == n && n == MODELS_LOADED_MAX) {
+        return fault_set(fault, STATUS_FULL, "%d models are pinned already: unpin one first",
+                         MODELS_LOADED_MAX);
+    }
+    if (is_pinned && at == n) {
+        json_array_append_new(models->pins, json_string(path));
+    } else if (!is_pinned && at < n) {
+        json_array_remove(models->pins, at);
+    }
+    models_store_setting(models, "model_pins", models->pins);
+    models_watch_idle(models);
+    models_tell(models);
+    turns_advance(models->chat);
+    return STATUS_OK;
+}
+
+json_t *models_pins(const struct models *models) {
+    return json_deep_copy(models->pins);
+}
