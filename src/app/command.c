@@ -1,6 +1,7 @@
 #include "app/command.h"
 
 #include "app/backup.h"
+#include "app/bench.h"
 #include "base/mem.h"
 #include "store/store_check.h"
 #include "store/store_copies.h"
@@ -17,7 +18,7 @@
 #define EXIT_CANNOT  2
 #define EXIT_TAKEN   3
 
-static const char *const names[] = { "check", "salvage", "backup", "key" };
+static const char *const names[] = { "check", "salvage", "backup", "key", "bench" };
 
 static bool is_command(const char *word) {
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -148,6 +149,9 @@ int command_run(const struct command *command, const struct config *config) {
     }
     if (strcmp(command->name, "backup") == 0) {
         return backup(command->file, config);
+    }
+    if (strcmp(command->name, "bench") == 0) {
+        return bench_run(command->file, config);
     }
     char *path = command->file ? mem_copy_string(command->file) : mem_format("%s/runnel.db", config->data);
     int code = check(path, config->data);

@@ -1,11 +1,13 @@
-/* command.h - runnel check, runnel salvage, runnel backup, runnel key: what is done to a data directory from outside the server.
+/* command.h - runnel check, salvage, backup, key: what is done to a data directory from outside the server; and runnel bench (bench.h).
  *
  *     runnel check   [FILE]   is the database whole? 0: yes, 1: no (what is wrong is said), 2: it cannot be looked at
  *     runnel salvage          a new database of what can be read in a damaged one, which is kept beside it
  *     runnel backup  [FILE]   a copy of the database, also while a server uses it: that server is asked to make it
  *     runnel key     …        the keys of programs and browsers (key_command.h)
+ *     runnel bench   [MODEL]  how fast a model is on this machine, and what would suit it better
  *
- * with the options of the server, of which --data, --token and --config matter here. Exit code 3: a server has the directory. */
+ * with the options of the server, of which --data, --token and --config matter here, and for bench --models, --model, --context, --threads and
+ * --json. Exit code 3: a server has the directory. */
 #ifndef RUNNEL_APP_COMMAND_H
 #define RUNNEL_APP_COMMAND_H
 

@@ -70,6 +70,7 @@ static const struct option_row rows[] = {
 #endif
     { "no-sandbox", KIND_BOOL, AT(no_sandbox), NULL, "let engines see all files and the network" },
     { "no-open", KIND_BOOL, AT(no_open), NULL, "do not open a browser" },
+    { "json", KIND_BOOL, AT(json), NULL, "bench: the figures as JSON" },
     { "help", KIND_BOOL, AT(help), NULL, "print this" },
     { "version", KIND_BOOL, AT(version), NULL, "print the version" },
 };
@@ -84,7 +85,9 @@ void config_print_help(void) {
            "       runnel key add NAME [--scope metrics|read|chat|admin] [--expires 90d|12h|DATE] [--rate "
            "60/min]\n"
            "                      [--concurrent N]       a key for a program or a browser (chat)\n"
-           "       runnel key list | revoke NAME\n\n");
+           "       runnel key list | revoke NAME\n"
+           "       runnel bench [MODEL]         how fast a model is on this machine, and what would suit "
+           "it\n\n");
     for (size_t i = 0; i < N_ROWS; i++) {
         char left[40];
         snprintf(left, sizeof left, "--%s %s", rows[i].name, rows[i].argument ? rows[i].argument : "");

@@ -44,6 +44,7 @@ struct config {
     char *allow_origins[CONFIG_LIST_MAX + 1];
     bool no_open;
     bool no_sandbox;
+    bool json; /* of bench */
     bool help;
     bool version;
 #ifdef RUNNEL_FAULTS

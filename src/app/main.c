@@ -9,6 +9,7 @@
 #include "api/api.h"
 #include "app/command.h"
 #include "app/config.h"
+#include "app/engine_program.h"
 #include "app/folder.h"
 #include "app/listeners.h"
 #include "base/clock.h"
@@ -79,21 +80,15 @@ static void on_signal(void *ctx) {
     }
 }
 
-/* The engine programs lie beside this one. */
 static enum status find_engine(struct app *app, struct fault *fault) {
-    char self[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[length > 0 ? length : 0] = '\0';
-    const char *folder = dirname(self);
-    int wanted =
-        snprintf(app->program, sizeof app->program, "%s/runnel-engine-%s", folder, app->config.engine);
-    if (wanted < 0 || (size_t)wanted >= sizeof app->program || access(app->program, X_OK) != 0) {
-        if (!app->config.engine_is_default) {
-            return fault_set(fault, STATUS_NOT_FOUND, "--engine %.60s: there is no program %.250s",
-                             app->config.engine, app->program);
-        }
-        LOG_WARN("engine_missing", "program=%s", app->program);
+    if (engine_program_find(app->config.engine, app->program)) {
+        return STATUS_OK;
     }
+    if (!app->config.engine_is_default) {
+        return fault_set(fault, STATUS_NOT_FOUND, "--engine %.60s: there is no program %.250s",
+                         app->config.engine, app->program);
+    }
+    LOG_WARN("engine_missing", "program=%s", app->program);
     return STATUS_OK;
 }
 
