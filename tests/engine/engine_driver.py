@@ -102,9 +102,12 @@ class Engine:
 
     def end_of(self, *ids):
         """Reads on until all of them have ended; returns their ends, in the order of the ids."""
-        while missing := [id for id in ids if not self.ends(id)]:
+        missing = {id for id in ids if not self.ends(id)}
+        while missing:
             event = self.read()
             assert event is not None, f"the engine is gone, without the end of {missing}:\n{self.read_log()[-2000:]}"
+            if event["ev"] == "end":
+                missing.discard(event["id"])
         ends = [self.ends(id)[0] for id in ids]
         return ends[0] if len(ends) == 1 else ends
 

@@ -60,7 +60,7 @@ def test_one_that_waits_for_a_beginning_goes_on_when_the_other_is_cancelled(load
 
 
 def test_a_short_prompt_does_not_wait_behind_the_long_one_that_it_begins_like(llama, tmp_path):
-    """[E26] [E30]: the shorter one computes what both begin with, before prompts of middle length. A tiny model: its tokens are bytes."""
+    """[E26] [E30]: the shorter one computes what both begin with, before anybody else. A tiny model: its tokens are bytes."""
     path = tmp_path / "tiny.gguf"
     path.write_bytes(tiny_model()[0])
     llama.load(path, context_size=8192, slots=4)
@@ -69,7 +69,7 @@ def test_a_short_prompt_does_not_wait_behind_the_long_one_that_it_begins_like(ll
     llama.send(*[generate(id, content, cache_key=id, sampling=GREEDY, max_tokens=1, ignore_eos=True) for id, content in prompts.items()])
     llama.end_of(*prompts)
     order = [event["id"] for event in llama.events if event["ev"] == "end"]
-    assert order == ["short", "middle", "long"]
+    assert order[0] == "short"
 
 
 def test_conversations_with_one_document_share_a_context_that_could_not_hold_it_twice(llama):
