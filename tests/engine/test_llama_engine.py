@@ -82,9 +82,6 @@ def test_a_broken_file_fails_with_a_reason_or_kills_the_engine(llama, broken, op
     """Never a hang, never a `ready`. [E3]"""
     llama.send({"op": op, "model": str(broken / name)})
     event = llama.until(lambda event: event["ev"] in ("failed", "ready", "inspect"))
-    if op == "inspect" and name in ("half", "last_byte"):
-        assert event["ev"] == "inspect"  # the weights are not read
-        return
     if event is None:
         assert llama.wait_exit() != 0
         return
