@@ -28,15 +28,15 @@ struct config {
     uint32_t threads; /* 0: the engine chooses */
     uint32_t step_ms; /* 0: the engine chooses */
     uint32_t engine_hang_ms;
-    uint32_t memory_mb; /* 0: by what the machine has */
-    uint32_t loaded;    /* models at a time; 0: as many as the program can */
+    uint32_t memory_mb;      /* 0: by what the machine has */
+    uint32_t loaded;         /* models at a time; 0: as many as the program can */
     uint32_t unload_after_s; /* 0: never */
-    uint32_t queue;      /* answers at a time */
-    char *token;         /* NULL: none */
-    char *rate_text;     /* NULL: none was named */
-    struct rate rate;    /* of a key that has none of its own */
-    uint32_t concurrent; /* likewise; 0: no limit */
-    char *tls_cert;      /* NULL: no TLS; else tls_key is one too */
+    uint32_t queue;          /* answers at a time */
+    char *token;             /* NULL: none */
+    char *rate_text;         /* NULL: none was named */
+    struct rate rate;        /* of a key that has none of its own */
+    uint32_t concurrent;     /* likewise; 0: no limit */
+    char *tls_cert;          /* NULL: no TLS; else tls_key is one too */
     char *tls_key;
     char *access_log; /* NULL: none */
     char *socket;     /* path of the Unix socket; NULL: in the data directory */
