@@ -20,6 +20,7 @@ static const char *const sampler_names[] = { "ChainFull", "Greedy", "Temperature
                                              "TopP",      "TopK",   NULL };
 static const char *const kv_type_names[] = { "auto", "f16", "q8_0", NULL };
 static const char *const flash_attention_names[] = { "auto", "on", "off", NULL };
+static const char *const speculation_names[] = { "auto", "off", "always", NULL };
 static const char *const overflow_names[] = { "stop", "drop_oldest", NULL };
 
 static enum status missing(struct fault *fault, const char *key) {
@@ -114,6 +115,9 @@ static enum status decode_load(struct command *command, struct fault *fault) {
     }
     if (status == STATUS_OK) {
         status = take_int(options, "step_ms", 0, COMMAND_STEP_MS_MAX, &load->step_ms, fault);
+    }
+    if (status == STATUS_OK) {
+        status = take_choice(options, "speculation", speculation_names, &load->speculation, fault);
     }
     return status ? status : decode_cache(options, load, fault);
 }

@@ -34,6 +34,8 @@ enum command_op {
     COMMAND_FORGET,
 };
 
+enum speculation_mode { SPECULATION_AUTO, SPECULATION_OFF, SPECULATION_ALWAYS };
+
 enum kv_type { KV_TYPE_AUTO, KV_TYPE_F16, KV_TYPE_Q8_0 };
 
 enum flash_attention { FLASH_ATTENTION_AUTO, FLASH_ATTENTION_ON, FLASH_ATTENTION_OFF };
@@ -47,6 +49,7 @@ struct load_options {
     int threads;      /* 0: the engine chooses */
     int gpu_layers;   /* −1: the engine chooses */
     int step_ms;      /* the longest step while an answer is said; 0: the engine chooses */
+    enum speculation_mode speculation;
     enum kv_type kv_type;
     enum flash_attention flash_attention;
     const char *cache_dir; /* where KV states are kept; NULL: nowhere */

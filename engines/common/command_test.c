@@ -109,22 +109,26 @@ static void test_load_takes_its_options(void **state) {
     (void)state;
     struct command *command =
         decode("{\"op\":\"load\",\"model\":\"/m.gguf\",\"options\":{\"context_size\":512,"
-               "\"slots\":4,\"threads\":2,\"step_ms\":90,\"gpu_layers\":0}}");
+               "\"slots\":4,\"threads\":2,\"step_ms\":90,\"speculation\":\"off\",\"gpu_layers\":0}}");
     assert_string_equal(command->model, "/m.gguf");
     assert_int_equal(command->load.context_size, 512);
     assert_int_equal(command->load.slots, 4);
     assert_int_equal(command->load.step_ms, 90);
+    assert_int_equal(command->load.speculation, SPECULATION_OFF);
     assert_int_equal(command->load.gpu_layers, 0);
     command_free(command);
     command = decode("{\"op\":\"load\",\"model\":\"m\"}");
     assert_int_equal(command->load.gpu_layers, -1);
     assert_int_equal(command->load.context_size, 0);
     assert_int_equal(command->load.step_ms, 0);
+    assert_int_equal(command->load.speculation, SPECULATION_AUTO);
     assert_null(command->load.cache_dir);
     assert_int_equal(command->load.cache_bytes, -1);
     assert_int_equal(command->load.kv_type, KV_TYPE_AUTO);
     command_free(command);
     expect_refused("{\"op\":\"load\",\"model\":\"m\",\"options\":{\"step_ms\":60001}}", "none", "step_ms");
+    expect_refused("{\"op\":\"load\",\"model\":\"m\",\"options\":{\"speculation\":\"on\"}}", "none",
+                   "auto, off or always");
     command = decode(
         "{\"op\":\"load\",\"model\":\"m\",\"options\":{\"kv_type\":\"q8_0\",\"flash_attention\":\"off\","
         "\"cache_dir\":\"/kv\",\"cache_bytes\":5000000000}}");

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <math.h>
 
-static const int sizes[COST_SIZES_MAX] = { 1, 4, 16, 64, 128, 256, 512 };
+static const int sizes[COST_SIZES_MAX] = { 1, 4, 8, 16, 64, 128, 256, 512 };
 
 /* Guesses for what was not measured: one more token of a small batch costs a quarter of its share, later all of it; a pair in a tile half
  * of one outside. */

@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COST_SIZES_MAX   7
+#define COST_SIZES_MAX   8
 #define COST_LANES_MAX   16
 #define COST_TILE_TOKENS 64
 

@@ -90,6 +90,10 @@ struct generation *generation_new(const struct model *model, struct command *com
 void generation_free(struct generation *generation) {
     fetch_free(generation->fetch);
     sampler_free(generation->sampler);
+    if (generation->speculation) {
+        speculation_deinit(generation->speculation);
+        free(generation->speculation);
+    }
     piece_deinit(&generation->piece);
     free(generation->prompt);
     command_free(generation->command);

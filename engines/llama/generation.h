@@ -12,6 +12,7 @@
 
 #include "sampler.h"
 #include "slots.h"
+#include "speculation.h"
 
 #include "common/events.h"
 #include "common/piece.h"
@@ -27,6 +28,7 @@ struct generation {
     enum generation_state state;
     struct slot *slot; /* NULL while queued */
     struct sampler *sampler;
+    struct speculation *speculation; /* NULL: it has not been of use yet */
     struct piece piece;
     llama_token *prompt; /* the conversation, then the prefix ([E21]) */
     int n_prompt;        /* of both */

@@ -140,6 +140,9 @@ static bool open_context(struct model_load *load, struct model *model) {
     }
     model->n_window = llama_model_n_swa(model->weights);
     model->can_cut = !llama_model_is_recurrent(model->weights) && !llama_model_is_hybrid(model->weights);
+    /* What was not said is cut off again; and in a window it would have pushed out what is still needed. */
+    bool can_undo = model->can_cut && model->n_window == 0;
+    model->speculation = can_undo ? load->options.speculation : SPECULATION_OFF;
     model->threads = backend_new_threads(model->n_threads);
     if (model->threads) {
         llama_attach_threadpool(model->context, model->threads, NULL);

@@ -48,6 +48,7 @@ struct model {
     double budget_ms;       /* the longest step while an answer is said, as set; 0: automatic */
     size_t token_bytes;     /* of the cache, for one token */
     int n_window; /* tokens that a layer with a sliding window looks back; 0: there is no such layer */
+    enum speculation_mode speculation;
     bool can_cut; /* the cache can drop the tail of a sequence, and copy its beginning */
 };
 

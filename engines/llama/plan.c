@@ -2,6 +2,7 @@
 
 #include "memory_need.h"
 #include "parts.h"
+#include "speculation.h"
 
 #include "base/log.h"
 #include "base/machine.h"
@@ -71,8 +72,9 @@ static void set_params(struct plan *plan, const struct load_options *options, in
     context->n_ubatch = PLAN_BATCH_TOKENS;
     /* One sequence more than slots, for the way to the disk and back (keep.h). */
     context->n_seq_max = (uint32_t)n_slots + 1;
-    /* Logits for one token of each sequence at most: for all tokens of a batch they would take 100 MB and more. */
-    context->n_outputs_max = (uint32_t)n_slots + 1;
+    /* Logits for one token of each sequence at most, or for what is computed ahead: for all tokens of a batch they would take 100 MB and
+     * more. */
+    context->n_outputs_max = (uint32_t)(n_slots >= SPECULATION_ROWS_MAX ? n_slots + 1 : SPECULATION_ROWS_MAX);
     context->kv_unified = true;
     context->no_perf = true;
     context->flash_attn_type = attentions[options->flash_attention];

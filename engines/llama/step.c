@@ -1,5 +1,6 @@
 #include "step.h"
 
+#include "ahead.h"
 #include "sharing.h"
 
 #include "base/clock.h"
@@ -42,6 +43,7 @@ struct choice {
     struct generation *owners[POLICY_PROMPTS_MAX];
     int take[POLICY_PROMPTS_MAX];
     bool is_prefill;
+    struct cost_work work;
     enum step_kind kind;
     int lane; /* of the number of threads */
 };
@@ -75,6 +77,16 @@ static int count_taken(const struct choice *choice) {
     return n;
 }
 
+static struct cost_work work_taken(const struct choice *choice) {
+    struct cost_work work = { .n_tokens = 0 };
+    for (size_t i = 0; i < choice->view.n_prompts; i++) {
+        if (choice->take[i] > 0) {
+            work = cost_add_work(work, cost_work_of(choice->take[i], choice->prompts[i].depth));
+        }
+    }
+    return work;
+}
+
 /* The policy's choice, within the room that there is in the cache. */
 static void choose(struct scheduler *scheduler, struct choice *choice) {
     *choice = (struct choice){ .is_prefill = false };
@@ -90,6 +102,7 @@ static void choose(struct scheduler *scheduler, struct choice *choice) {
         view->n_tokens_max = scheduler->model->n_context - slots_count_cells(&scheduler->slots) - n_decoding;
         choice->is_prefill = policy_choose(&scheduler->policy, view, choice->take);
     }
+    choice->work = choice->is_prefill ? work_taken(choice) : ahead_plan(scheduler, view);
     choice->kind = choice->is_prefill ? STEP_PREFILL : STEP_DECODE;
     choice->lane = choice->is_prefill ? view->lane_prefill : view->lane_decode;
 }
@@ -120,9 +133,15 @@ static void add_decoding(struct llama_batch *batch, struct generation *generatio
         add_prompt(batch, generation, 1);
         return;
     }
+    const struct speculation *speculation = generation->speculation;
+    const struct slot *slot = generation->slot;
+    int n_guessed = speculation ? speculation->n_guessed : 0;
     generation->batch_output = batch->n_tokens;
-    generation->batch_count = 1;
-    add_to_batch(batch, generation->last, generation->slot->n_tokens, generation->slot->id, true);
+    generation->batch_count = 1 + n_guessed;
+    add_to_batch(batch, generation->last, slot->n_tokens, slot->id, true);
+    for (int i = 0; i < n_guessed; i++) {
+        add_to_batch(batch, speculation->guesses[i], slot->n_tokens + 1 + i, slot->id, true);
+    }
 }
 
 static void build_batch(struct scheduler *scheduler, const struct choice *choice) {
@@ -209,6 +228,7 @@ static void sample_all(struct scheduler *scheduler) {
     for (struct generation *generation = scheduler->first; generation; generation = generation->next) {
         if (wants_token(generation)) {
             generation_say(generation, scheduler->model, scheduler->events, t_ns);
+            ahead_say(scheduler, generation, t_ns);
         } else if (generation->batch_output >= 0 && generation->state == GENERATION_DECODING) {
             generation_flush(generation, scheduler->events);
             generation->reason = "length";
@@ -217,19 +237,9 @@ static void sample_all(struct scheduler *scheduler) {
     events_step_send(scheduler->events);
 }
 
-static struct cost_work work_of(const struct choice *choice) {
-    struct cost_work work = { .n_tokens = 0 };
-    for (size_t i = 0; i < choice->view.n_prompts; i++) {
-        if (choice->take[i] > 0) {
-            work = cost_add_work(work, cost_work_of(choice->take[i], choice->prompts[i].depth));
-        }
-    }
-    return choice->is_prefill ? work : choice->view.decoding;
-}
-
 /* What the step took teaches those who choose. */
 static void learn(struct scheduler *scheduler, const struct choice *choice, double ms) {
-    struct cost_work work = work_of(choice);
+    struct cost_work work = choice->work;
     struct cost *cost = &scheduler->costs[choice->kind];
     struct tuner *tuner = &scheduler->tuners[choice->kind];
     LOG_DEBUG("step", "kind=%s tokens=%d pairs=%.0f threads=%d ms=%.2f expected_ms=%.2f",
@@ -262,4 +272,7 @@ void step_compute(struct scheduler *scheduler) {
     learn(scheduler, &choice, ms);
     accept_batch(scheduler);
     sample_all(scheduler);
+    if (!choice.is_prefill) {
+        ahead_learn(scheduler, &choice.view, ms);
+    }
 }

@@ -1,6 +1,6 @@
 /* step.h - one llama_decode: what goes in, and what came of it.
  *
- * A decode step has one token of each answer that is being said; one that goes on with a prefix token by token ([E21]) is among them.
+ * A decode step has one token of each answer that is being said, and guesses behind it (ahead.h); one that goes on with a prefix token by token ([E21]) is among them.
  * A prefill step has a chunk of the prompts that are still to be computed. policy.h says which of them is next. Then the slots know
  * the tokens that the cache has taken, a token is sampled for each generation that has logits, and all go out in one line ([E11]).
  *
