@@ -43,6 +43,8 @@ static const struct option_row rows[] = {
     { "threads", KIND_U32, AT(threads), "N", "threads of the engine (it chooses, and chooses again)" },
     { "step-ms", KIND_U32, AT(step_ms), "N",
       "longest wait of running answers while a prompt is read (the engine chooses)" },
+    { "speculation", KIND_TEXT, AT(speculation), "WHEN",
+      "guess what an answer repeats, and compute it ahead: auto, off or always (auto)" },
     { "engine-hang-ms", KIND_U32, AT(engine_hang_ms), "N",
       "kill an engine that is silent for so long (30000)" },
     { "memory-mb", KIND_U32, AT(memory_mb), "N", "memory of all models together (by what the machine has)" },
@@ -308,6 +310,7 @@ static void fill_in(struct config *config) {
     config->engine_is_default = config->engine == NULL;
     config->host = config->host ? config->host : mem_copy_string("127.0.0.1");
     config->engine = config->engine ? config->engine : mem_copy_string("llama");
+    config->speculation = config->speculation ? config->speculation : mem_copy_string("auto");
     config->log = config->log ? config->log : mem_copy_string("info");
     config->data = config->data ? config->data : home_path("XDG_DATA_HOME", ".local/share", "runnel");
     if (config->models[0] == NULL) {
@@ -346,6 +349,11 @@ static enum status check(struct config *config, struct fault *fault) {
     if (strchr(config->engine, '/')) {
         return fault_set(fault, STATUS_INVALID, "--engine %.60s: give a name, as in --engine llama",
                          config->engine);
+    }
+    if (strcmp(config->speculation, "auto") != 0 && strcmp(config->speculation, "off") != 0 &&
+        strcmp(config->speculation, "always") != 0) {
+        return fault_set(fault, STATUS_INVALID, "--speculation %.40s: use auto, off or always",
+                         config->speculation);
     }
     if (config->engine_hang_ms < 100) {
         return fault_set(fault, STATUS_INVALID, "--engine-hang-ms must be at least 100");

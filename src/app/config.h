@@ -27,6 +27,7 @@ struct config {
     uint32_t context; /* 0: the settings' */
     uint32_t threads; /* 0: the engine chooses */
     uint32_t step_ms; /* 0: the engine chooses */
+    char *speculation;
     uint32_t engine_hang_ms;
     uint32_t memory_mb;      /* 0: by what the machine has */
     uint32_t loaded;         /* models at a time; 0: as many as the program can */

@@ -161,6 +161,7 @@ static void open_chat(struct app *app) {
         .context_size = app->config.context,
         .n_threads = app->config.threads,
         .step_ms = app->config.step_ms,
+        .speculation = app->config.speculation,
         .engine_hang_ms = app->config.engine_hang_ms,
         .memory_mb = app->config.memory_mb,
         .n_models_max = app->config.loaded,

@@ -56,11 +56,12 @@ struct chat_options {
     const char *model_folders[MODELS_FOLDERS_MAX]; /* the first exists; NULL ends the list */
     const char *model_path;                        /* --model; NULL: the settings', else the first file */
     const char *log_level;
-    const char *cache_dir; /* where engines keep KV states; NULL: nowhere */
-    bool is_sandboxed;     /* engines shut themselves in ([E51]) */
-    uint32_t context_size; /* --context; 0: the settings' */
-    uint32_t n_threads;    /* 0: the engine chooses */
-    uint32_t step_ms;      /* --step-ms; 0: the engine chooses */
+    const char *cache_dir;   /* where engines keep KV states; NULL: nowhere */
+    bool is_sandboxed;       /* engines shut themselves in ([E51]) */
+    uint32_t context_size;   /* --context; 0: the settings' */
+    uint32_t n_threads;      /* 0: the engine chooses */
+    uint32_t step_ms;        /* --step-ms; 0: the engine chooses */
+    const char *speculation; /* --speculation; NULL: the engine chooses */
     uint32_t engine_hang_ms;
     uint32_t memory_mb;      /* for all models together, in MiB; 0: by what the machine has */
     uint32_t n_models_max;   /* loaded at a time; 0: MODELS_LOADED_MAX */

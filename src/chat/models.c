@@ -304,6 +304,7 @@ enum status models_load(struct models *models, const char *path, struct fault *f
         .context_size = options->context_size ? options->context_size : (uint32_t)chat->settings.context_size,
         .n_threads = options->n_threads,
         .step_ms = options->step_ms,
+        .speculation = options->speculation,
         .n_gpu_layers = (int32_t)chat->settings.n_gpu_layers,
         .kv_type = settings_kv_type(&chat->settings),
         .flash_attention = settings_flash_attention(&chat->settings),

@@ -35,6 +35,7 @@ void codec_encode_load(const struct engine_options *options, struct bytes *out) 
     bytes_add_format(
         out, ",\"options\":{\"context_size\":%u,\"slots\":%u,\"threads\":%u,\"step_ms\":%u,\"gpu_layers\":%d",
         options->context_size, options->n_slots, options->n_threads, options->step_ms, options->n_gpu_layers);
+    add_text_field(out, "speculation", options->speculation);
     add_text_field(out, "kv_type", options->kv_type);
     add_text_field(out, "flash_attention", options->flash_attention);
     if (options->cache_dir) {

@@ -204,12 +204,14 @@ static void test_short_operations(void **state) {
                                                 .context_size = 64,
                                                 .n_slots = 2,
                                                 .step_ms = 90,
+                                                .speculation = "off",
                                                 .n_gpu_layers = -1 },
                       &line);
     json_t *json = encoded(&line);
     assert_string_equal(json_get_text(json, "model", ""), "/m/\"a\".gguf");
     assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "options"), "slots")), 2);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "options"), "step_ms")), 90);
+    assert_string_equal(json_get_text(json_object_get(json, "options"), "speculation", ""), "off");
     json_decref(json);
     codec_encode_load(&(struct engine_options){ .model_path = "m",
                                                 .kv_type = "q8_0",

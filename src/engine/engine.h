@@ -80,6 +80,7 @@ struct engine_options {
     uint32_t n_slots;            /* 0: the engine chooses */
     uint32_t n_threads;          /* 0: the engine chooses */
     uint32_t step_ms;            /* longest step while an answer is said; 0: the engine chooses */
+    const char *speculation;     /* "auto", "off", "always" ([E27]); NULL: the engine chooses */
     int32_t n_gpu_layers;        /* −1: the engine chooses */
     const char *kv_type;         /* "auto", "f16", "q8_0" */
     const char *flash_attention; /* "auto", "on", "off" */

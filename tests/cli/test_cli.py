@@ -52,6 +52,7 @@ def test_help_names_every_option_and_version_is_one_line(run):
         (["--port", "-1"], "-1"),
         (["extra"], "extra"),
         (["--log", "loud"], "error, warn, info, debug or trace"),
+        (["--speculation", "on"], "auto, off or always"),
         (["--engine", "nope"], "runnel-engine-nope"),
         (["--engine", "../sh"], "name"),
         (["--host", "0.0.0.0"], "--token"),
