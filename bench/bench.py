@@ -13,6 +13,7 @@ Without a scenario: all of them.
   delay     sampled to committed and to sent, inside Runnel
   start     from nothing to listening and to the first token; resident memory
   depth     milliseconds per token against the length of the conversation
+  speculation  answers that quote, edit and repeat code, and prose: with guesses where they pay, everywhere, and without
 
 Every figure is printed as min / median / max over the rounds; ratios are taken round by round. --q4_0 measures the model's weights in
 Q4_0, which many processors compute faster. --save keeps the rows in a JSON file, beside those of other scenarios and models.

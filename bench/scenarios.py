@@ -280,4 +280,28 @@ def depth(a):
     return rows
 
 
-ALL = {scenario.__name__: scenario for scenario in (solo, streams, mixed, cancel, busy, two, delay, start, depth)}
+PARAGRAPH = ("The river runs from the hills to the sea, past mills and meadows, and nobody knows its name. In spring the water is high and brown, in "
+             "summer it is low and clear, and children look for crayfish under the stones. ")
+TEXTS = {"quote": f"Repeat the following text word for word.\n\n{PARAGRAPH * 2}",
+         "edit": f"Write the following text again, and write lake in the place of river.\n\n{PARAGRAPH * 2}",
+         "code": "Write this Python file again and change nothing:\n\n" + "\n".join(
+             f"def area_{n}(width, height):\n    if width < 0 or height < 0:\n        raise ValueError('negative')\n    return width * height * {n}\n"
+             for n in range(1, 9)),
+         "prose": STORY}
+
+
+def speculation(a):
+    """Answers that repeat what they were given, and one that does not: with guesses where they pay, with guesses everywhere, and without."""
+    rows = Rows()
+    for _ in range(a.rounds):
+        for when in ("off", "auto", "always"):
+            with started(lambda: servers.runnel(a.model, a.threads, options=("--speculation", when))) as server:
+                for name, text in TEXTS.items():
+                    rows.add(**{f"{name}: {when}": client.complete(server.base, text, a.tokens).tokens_per_second})
+        for name in TEXTS:
+            rows.ratio(f"{name}: auto", f"{name}: off")
+            rows.ratio(f"{name}: always", f"{name}: off")
+    return rows
+
+
+ALL = {scenario.__name__: scenario for scenario in (solo, streams, mixed, cancel, busy, two, delay, start, depth, speculation)}

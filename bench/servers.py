@@ -84,13 +84,13 @@ class Server:
         return [int(pid) for pid in out] or [self.process.pid]
 
 
-def runnel(model, threads=0, log_level="warn", log=None, engine="llama", data=None, context=CONTEXT_TOKENS):
-    """threads 0: Runnel chooses. Without `data` it gets a folder for the time being."""
+def runnel(model, threads=0, log_level="warn", log=None, engine="llama", data=None, context=CONTEXT_TOKENS, options=()):
+    """threads 0: Runnel chooses. Without `data` it gets a folder for the time being. `options` are those of the command line."""
     folder = None if data else tempfile.mkdtemp(prefix="runnel-bench-")
     data = data or folder
     port = free_port()
     command = [BUILD / "runnel", "--no-open", "--data", data, "--models", data, "--port", port, "--model", model,
-               "--threads", threads, "--log", log_level, "--engine", engine, "--context", context]
+               "--threads", threads, "--log", log_level, "--engine", engine, "--context", context, *options]
 
     def is_ready(server):
         line = server.process.stdout.readline().decode()

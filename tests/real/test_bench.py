@@ -21,6 +21,7 @@ ROWS = {
     "two": ["runnel alone", "runnel both"],
     "delay": ["saturated: to committed p50", "one core free: to sent p99"],
     "start": ["runnel: listening ms", "runnel: first token ms", "runnel: server MB", "runnel: engine MB"],
+    "speculation": ["quote: auto / quote: off", "prose: always / prose: off"],
     "depth": ["0: runnel ms / 0: raw ms", "200: runnel ms"],
 }
 
