@@ -29,7 +29,12 @@ static const int sizes[COST_SIZES_MAX] = { 1, 4, 8, 16, 64, 128, 256, 512 };
 /* Less than this of a step is never base. */
 #define BASE_SHARE_MIN 0.05
 
-#define STALE_STEPS 2000
+/* The first step of a size says no more than so many times what was guessed: it may have been interrupted. */
+#define FIRST_FACTOR_MAX 4.0
+
+/* So many steps later a size that was seen once is in doubt; one that was seen often, at the most so many. */
+#define DOUBT_STEPS     8.0
+#define DOUBT_STEPS_MAX 2000.0
 
 static bool is_tiled(int n_tokens) {
     return n_tokens >= COST_TILE_TOKENS;
@@ -132,9 +137,10 @@ double cost_compare(const struct cost *cost, struct cost_work work, double ms) {
     return ms / (base_of(cost, work.n_tokens) + pairs_of(cost, work));
 }
 
-bool cost_is_stale(const struct cost *cost, int n_tokens) {
+double cost_doubt(const struct cost *cost, int n_tokens) {
     const struct cost_size *size = &cost->sizes[find_size(n_tokens)];
-    return size->step == 0 || cost->n_steps - size->step > STALE_STEPS;
+    double n_steps = (double)(cost->n_steps - size->step);
+    return size->step == 0 ? 1 : n_steps / fmin(DOUBT_STEPS * size->n_bases, DOUBT_STEPS_MAX);
 }
 
 /* What was measured often moves little. */
@@ -173,7 +179,8 @@ static void follow_anchor(struct cost *cost, int lane, struct cost_work work, do
 /* The first step of a size sets it. */
 static void set_base(struct cost *cost, struct cost_size *size, struct cost_work work, double table_ms) {
     double base_ms = fmax(table_ms - pairs_of(cost, work), BASE_SHARE_MIN * table_ms);
-    size->base_ms = base_at(cost, (size_t)(size - cost->sizes)) * base_ms / base_of(cost, work.n_tokens);
+    double factor = fmin(base_ms / base_of(cost, work.n_tokens), FIRST_FACTOR_MAX);
+    size->base_ms = base_at(cost, (size_t)(size - cost->sizes)) * factor;
 }
 
 void cost_learn(struct cost *cost, int lane, struct cost_work work, double ms) {

@@ -70,8 +70,9 @@ double cost_predict_pairs(const struct cost *cost, int lane, struct cost_work wo
 /* cost_learn: a step took `ms`. */
 void cost_learn(struct cost *cost, int lane, struct cost_work work, double ms);
 
-/* cost_is_stale: what is known of batches of that many tokens is little, or old. */
-bool cost_is_stale(const struct cost *cost, int n_tokens);
+/* cost_doubt grows with the time since batches of that many tokens were seen, the faster the less often that was; from 1 on what is known of
+ * them is little, or old. */
+double cost_doubt(const struct cost *cost, int n_tokens);
 
 /* cost_compare is `ms` over what is expected of any lane: to compare lanes, whatever their steps had to do. */
 double cost_compare(const struct cost *cost, struct cost_work work, double ms);

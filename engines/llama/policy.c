@@ -6,8 +6,10 @@
 /* A chunk is good enough at this share of the best tokens per second: a smaller one lets the others go on sooner. */
 #define GOOD_ENOUGH 0.9
 
-/* A size that was not measured for long is expected to be this much faster than it was: else what was slow once is never tried again. */
-#define HOPE 0.85
+/* A size that is in doubt is expected to be faster than it was, and more so the longer that is: else what was slow once, because something
+ * interrupted it, is never tried again. That it fits into the budget is hoped no further than the first step. */
+#define HOPE       0.85
+#define HOPE_LEAST 0.3
 
 /* The share of the budget that a chunk may take in a lane that is being tried. When nobody reads it is a tile: what a bad try loses is the
  * time of a person who waits. */
@@ -49,8 +51,13 @@ double policy_budget(const struct policy *policy, const struct policy_view *view
 }
 
 static double predict(const struct policy *policy, const struct policy_view *view, struct cost_work work) {
-    double hope = cost_is_stale(policy->prefill_cost, work.n_tokens) ? HOPE : 1;
+    double hope = cost_doubt(policy->prefill_cost, work.n_tokens) >= 1 ? HOPE : 1;
     return hope * cost_predict(policy->prefill_cost, view->lane_prefill, work);
+}
+
+static double hope_for(const struct policy *policy, struct cost_work work) {
+    double doubt = fmax(cost_doubt(policy->prefill_cost, work.n_tokens), 1);
+    return fmax(1 / doubt, HOPE_LEAST);
 }
 
 /* Decode steps behind a chunk of `chunk_ms`. */
@@ -63,7 +70,7 @@ static int count_owed(double chunk_ms, double one_ms) {
 
 /* Prompt tokens per millisecond, with the decode steps that follow. */
 static double rate_of(const struct policy *policy, const struct policy_view *view, struct cost_work work) {
-    double ms = predict(policy, view, work);
+    double ms = hope_for(policy, work) * predict(policy, view, work);
     double one_ms = decode_ms(policy, view);
     return work.n_tokens / (one_ms > 0 ? ms + one_ms * count_owed(ms, one_ms) : ms);
 }
@@ -123,7 +130,7 @@ static int choose_size(const struct policy *policy, const struct policy_view *vi
     for (size_t i = 0; i < CHUNK_SIZES_MAX; i++) {
         struct cost_work work = cost_work_of(chunk_sizes[i], prompt->depth);
         bool is_good = rate_of(policy, view, work) >= good_rate ||
-                       (is_alone && cost_is_stale(policy->prefill_cost, work.n_tokens));
+                       (is_alone && cost_doubt(policy->prefill_cost, work.n_tokens) >= 1);
         if (is_good && is_allowed(policy, view, work, n_max)) {
             return chunk_sizes[i];
         }

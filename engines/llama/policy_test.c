@@ -41,6 +41,7 @@ struct machine {
     double error_max_ms; /* by how much a chunk took longer than was expected of it */
     int n_steps;
     int n_tokens_taken;
+    double hiccup; /* the next chunk takes so many times longer; 0: it does not */
 };
 
 static double true_ms(const struct machine *machine, struct cost_work work, bool is_decode) {
@@ -172,6 +173,10 @@ static bool step(struct machine *machine) {
         machine->budget_ms = policy_budget(&machine->policy, &scene.view);
     }
     double ms = true_ms(machine, work, !is_prefill);
+    if (is_prefill && machine->hiccup > 0) {
+        ms *= machine->hiccup;
+        machine->hiccup = 0;
+    }
     for (int i = 0; i < machine->n_streams; i++) {
         was_decoding[i] = is_decoding(&machine->streams[i]);
     }
@@ -341,6 +346,26 @@ static void test_a_model_that_is_three_times_wrong_recovers(void **state) {
     }
 }
 
+static int count_taken_after(double hiccup) {
+    struct machine machine;
+    open_machine(&machine, 1, 0);
+    add_stream(&machine, 40, 1000000);
+    run(&machine, 40);
+    machine.n_tokens_taken = 0;
+    machine.hiccup = hiccup;
+    add_stream(&machine, 30000, 1);
+    run(&machine, 120);
+    return machine.n_tokens_taken;
+}
+
+/* The first chunk of a size was interrupted for long: it is not believed to be slow for ever. */
+static void test_an_interruption_is_forgotten(void **state) {
+    (void)state;
+    for (int hiccup = 2; hiccup <= 8; hiccup += 2) {
+        assert_true(count_taken_after(hiccup) > 0.6 * count_taken_after(1));
+    }
+}
+
 static void test_the_shortest_prompt_goes_first(void **state) {
     (void)state;
     struct machine machine;
@@ -412,6 +437,7 @@ int main(void) {
         cmocka_unit_test(test_a_try_without_readers_is_short),
         cmocka_unit_test(test_thirty_two_streams_all_move),
         cmocka_unit_test(test_a_model_that_is_three_times_wrong_recovers),
+        cmocka_unit_test(test_an_interruption_is_forgotten),
         cmocka_unit_test(test_the_shortest_prompt_goes_first),
         cmocka_unit_test(test_nobody_starves),
         cmocka_unit_test(test_any_arrivals_are_served_within_the_rules),
