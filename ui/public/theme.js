@@ -11,5 +11,5 @@
         choice === "dark" || (choice !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
     document.documentElement.dataset.theme = dark ? "dark" : "light";
     const meta = document.querySelector('meta[name="theme-color"]');
-    if (meta) meta.content = dark ? "#15181b" : "#ffffff";
+    if (meta) meta.content = dark ? "#131718" : "#ffffff";
 })();

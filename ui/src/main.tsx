@@ -10,6 +10,7 @@ import { Door } from "./features/connection/Door";
 import { takeOnce } from "./features/connection/once";
 import { ServicesContext } from "./features/useClient";
 import { Rest } from "./protocol/rest";
+import { loadLater } from "./ui/lazily";
 import { followSystemTheme } from "./ui/theme";
 import { showToast } from "./ui/toasts";
 import "./ui/tokens.css";
@@ -52,6 +53,7 @@ const failure = new Store<string | null>(null);
 const once = takeOnce();
 const signedIn = once === null ? Promise.resolve() : client.rest.signIn(once);
 void signedIn.catch((error: Error) => failure.set(error.message)).finally(() => client.start());
+loadLater();
 
 const root = document.getElementById("root");
 if (root)

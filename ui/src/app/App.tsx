@@ -1,21 +1,26 @@
-import { Dialog } from "@base-ui/react/dialog";
-import { Tooltip } from "@base-ui/react/tooltip";
 import { PanelLeft, SquarePen } from "lucide-react";
 import { useCallback, useEffect, useState } from "react";
 import { ConnectionBanner } from "../features/connection/ConnectionBanner";
 import { StorageBanner } from "../features/connection/StorageBanner";
 import { ConversationView } from "../features/conversation/ConversationView";
 import { ModelControl } from "../features/models/ModelControl";
-import { SettingsDialog } from "../features/settings/SettingsDialog";
+import { SettingsButton } from "../features/settings/SettingsButton";
 import { Sidebar } from "../features/sidebar/Sidebar";
 import { useServices, useStore } from "../features/useClient";
 import { IconButton } from "../ui/IconButton";
+import { isKey, isTyping } from "../ui/keys";
+import { lazily, Popup } from "../ui/lazily";
 import { Toasts } from "../ui/Toasts";
+import { Tooltips } from "../ui/Tooltips";
 import { PHONE, useMedia } from "../ui/useMedia";
 import { route } from "./router";
+import { type Action, SHORTCUTS } from "./shortcuts";
 import { ThemeToggle } from "./ThemeToggle";
 import { useTitle } from "./useTitle";
 import "./app.css";
+
+const Drawer = lazily(() => import("./Drawer"));
+const HelpDialog = lazily(() => import("./HelpDialog"));
 
 export function App() {
     const { client, navigate } = useServices();
@@ -23,67 +28,94 @@ export function App() {
     const isPhone = useMedia(PHONE);
     const [isSidebarOpen, setSidebarOpen] = useSidebar();
     const [isDrawerOpen, setDrawerOpen] = useState(false);
+    const [isHelpOpen, setHelpOpen] = useState(false);
     const conversation = client.open(openId);
     useTitle(conversation);
-    useEffect(() => {
-        const onKey = (event: KeyboardEvent) => {
-            if (!(event.ctrlKey || event.metaKey) || !event.shiftKey || event.key.toLowerCase() !== "o")
-                return;
-            event.preventDefault();
-            navigate("/");
-        };
-        window.addEventListener("keydown", onKey);
-        return () => window.removeEventListener("keydown", onKey);
-    }, [navigate]);
     const closeDrawer = useCallback(() => setDrawerOpen(false), []);
     const closeSidebar = useCallback(() => setSidebarOpen(false), [setSidebarOpen]);
     const nothing = useCallback(() => {}, []);
     const hasSidebar = !isPhone && isSidebarOpen;
+    const showList = (isShown: boolean) => (isPhone ? setDrawerOpen(isShown) : setSidebarOpen(isShown));
+    useShortcuts({
+        search: () => {
+            showList(true);
+            focusSoon("[data-search]");
+        },
+        new: () => {
+            navigate("/");
+            setDrawerOpen(false);
+        },
+        sidebar: () => showList(isPhone ? !isDrawerOpen : !isSidebarOpen),
+        write: () => focusSoon("[data-testid=composer]"),
+        help: () => setHelpOpen(true),
+    });
 
     return (
-        <Tooltip.Provider delay={500}>
-            <div className="app">
-                {hasSidebar && <Sidebar openId={openId} onClose={closeSidebar} onChosen={nothing} />}
-                {isPhone && (
-                    <Dialog.Root open={isDrawerOpen} onOpenChange={setDrawerOpen}>
-                        <Dialog.Portal>
-                            <Dialog.Backdrop className="backdrop" />
-                            <Dialog.Popup className="drawer" aria-label="Conversations">
-                                <Sidebar openId={openId} onClose={closeDrawer} onChosen={closeDrawer} />
-                            </Dialog.Popup>
-                        </Dialog.Portal>
-                    </Dialog.Root>
-                )}
-                <div className="app-main">
-                    <header className="app-head">
-                        {!hasSidebar && (
-                            <IconButton
-                                label="Show the conversations"
-                                icon={<PanelLeft size={19} />}
-                                data-testid="sidebar-open"
-                                onClick={() => (isPhone ? setDrawerOpen(true) : setSidebarOpen(true))}
-                            />
-                        )}
-                        <ModelControl />
-                        <span className="app-space" />
-                        {!hasSidebar && (
-                            <IconButton
-                                label="New conversation"
-                                icon={<SquarePen size={18} />}
-                                onClick={() => navigate("/")}
-                            />
-                        )}
-                        <ThemeToggle />
-                        <SettingsDialog />
-                    </header>
-                    <StorageBanner />
-                    <ConnectionBanner />
-                    <Toasts />
-                    <ConversationView key={conversation.key} conversation={conversation} />
-                </div>
+        <div className="app">
+            <button type="button" className="skip-link" onClick={() => focusSoon("[data-testid=composer]")}>
+                Skip to the message box
+            </button>
+            {hasSidebar && <Sidebar openId={openId} onClose={closeSidebar} onChosen={nothing} />}
+            {isPhone && <Popup of={Drawer} isOpen={isDrawerOpen} onClose={closeDrawer} />}
+            <div className="app-main">
+                <header className="app-head">
+                    {!hasSidebar && (
+                        <IconButton
+                            label="Show the conversations"
+                            icon={<PanelLeft size={19} />}
+                            data-testid="sidebar-open"
+                            onClick={() => showList(true)}
+                        />
+                    )}
+                    <ModelControl />
+                    <span className="app-space" />
+                    {!hasSidebar && (
+                        <IconButton
+                            label="New conversation"
+                            icon={<SquarePen size={18} />}
+                            onClick={() => navigate("/")}
+                        />
+                    )}
+                    <ThemeToggle />
+                    <SettingsButton />
+                </header>
+                <StorageBanner />
+                <ConnectionBanner />
+                <Toasts />
+                <ConversationView key={conversation.key} conversation={conversation} />
             </div>
-        </Tooltip.Provider>
+            <Popup of={HelpDialog} isOpen={isHelpOpen} onClose={() => setHelpOpen(false)} />
+            <Tooltips />
+        </div>
     );
+}
+
+function useShortcuts(run: Record<Action, () => void>): void {
+    useEffect(() => {
+        const onKey = (event: KeyboardEvent) => {
+            const found = SHORTCUTS.flatMap((group) => group.keys).find((shortcut) =>
+                isKey(event, shortcut.keys),
+            );
+            if (!found?.action || event.defaultPrevented) return;
+            /* A single key is text where text is written, and what pops up has its own keys. */
+            if (!found.keys.includes("+") && (isTyping(event.target) || isPopupOpen())) return;
+            event.preventDefault();
+            run[found.action]();
+        };
+        window.addEventListener("keydown", onKey);
+        return () => window.removeEventListener("keydown", onKey);
+    });
+}
+
+const isPopupOpen = () => document.querySelector('[role="dialog"]') !== null;
+
+const FOCUS_FRAMES_MAX = 60;
+
+/* focusSoon: what is to have the focus may have to be built first. */
+function focusSoon(selector: string, frames = FOCUS_FRAMES_MAX): void {
+    const found = document.querySelector<HTMLElement>(selector);
+    if (found) found.focus();
+    else if (frames > 0) requestAnimationFrame(() => focusSoon(selector, frames - 1));
 }
 
 const SIDEBAR = "runnel.sidebar";

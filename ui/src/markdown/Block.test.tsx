@@ -1,21 +1,25 @@
 // @vitest-environment happy-dom
-import { cleanup, render } from "@testing-library/react";
-import { afterEach, expect, it } from "vitest";
+import { cleanup, fireEvent, render } from "@testing-library/react";
+import { afterEach, expect, it, vi } from "vitest";
 import { Blocks } from "./Blocks";
 import { BlockSplitter, splitWhole } from "./splitBlocks";
 
 afterEach(cleanup);
+
+/* The first formula loads KaTeX, which asks for a page of our time. */
+Object.defineProperty(document, "compatMode", { value: "CSS1Compat" });
+const WAIT = { timeout: 20_000 };
 
 const show = (text: string, running = false) => {
     const { settled, tail } = splitWhole(text);
     return render(<Blocks settled={settled} tail={tail} running={running} />).container;
 };
 
-it("a picture is never fetched: its words link to it", () => {
+it("a picture is never fetched: its words link to it, and the host is named", () => {
     const view = show("![a cat](https://example.org/cat.png)");
     expect(view.querySelector("img")).toBeNull();
     const link = view.querySelector("a");
-    expect(link?.textContent).toBe("a cat");
+    expect(link?.textContent).toBe("a catexample.org");
     expect(link?.getAttribute("rel")).toBe("noopener noreferrer");
 });
 
@@ -36,6 +40,50 @@ it.each([
     expect(view.querySelector("script, img, iframe, [onerror]")).toBeNull();
     for (const link of view.querySelectorAll("a"))
         expect(link.getAttribute("href") ?? "").not.toMatch(/^(javascript|data):/);
+});
+
+it("a formula is drawn by KaTeX, which comes with the first one", WAIT, async () => {
+    const view = show("so $x^2$ is\n\n$$\n\\sum_i i\n$$\n");
+    expect(view.querySelectorAll(".maths-source")).toHaveLength(2);
+    await vi.waitFor(() => expect(view.querySelectorAll(".katex")).toHaveLength(2), WAIT);
+    expect(view.querySelectorAll(".katex-display")).toHaveLength(1);
+});
+
+it("a formula can neither link nor fetch", WAIT, async () => {
+    const view = show("\\(\\href{javascript:alert(1)}{x} \\includegraphics{https://example.org/a.png}\\)");
+    await vi.waitFor(() => expect(view.querySelector(".katex")).toBeTruthy(), WAIT);
+    expect(view.querySelector("a, img")).toBeNull();
+});
+
+it("every block has the direction of its own words", () => {
+    const view = show("English.\n\nمرحبا\n\n- שלום");
+    expect([...view.children].map((block) => block.getAttribute("dir"))).toEqual(["auto", "auto", "auto"]);
+});
+
+it("a task's box says whether it is done", () => {
+    const view = show("- [x] a\n- [ ] b");
+    expect([...view.querySelectorAll("[role=img]")].map((box) => box.getAttribute("aria-label"))).toEqual([
+        "Done",
+        "To do",
+    ]);
+    expect(view.querySelector("input")).toBeNull();
+});
+
+it("a table scrolls by itself and keeps its alignment", () => {
+    const view = show("| a | b |\n|:-:|--:|\n| 1 | 2 |");
+    expect(view.querySelector(".table-scroll")?.getAttribute("tabindex")).toBe("0");
+    expect([...view.querySelectorAll("td")].map((cell) => cell.getAttribute("align"))).toEqual([
+        "center",
+        "right",
+    ]);
+});
+
+it("long lines of code wrap when the reader wants it", () => {
+    const view = show("```\nx\n```\n");
+    const button = view.querySelector("[aria-label='Wrap long lines']") as HTMLElement;
+    fireEvent.click(button);
+    expect(button.getAttribute("aria-pressed")).toBe("true");
+    expect(view.querySelector(".code-block")?.getAttribute("data-wrap")).toBe("true");
 });
 
 it("a code block has its language and its source", () => {

@@ -1,5 +1,10 @@
-import { memo } from "react";
+import { Download, WrapText } from "lucide-react";
+import { createContext, memo, useContext, useEffect, useRef, useState } from "react";
 import { CopyButton } from "../ui/CopyButton";
+import { highlight, knownRuns, type Run } from "./highlight";
+
+/* Is more to come? Code is coloured once, when it is whole. */
+export const IsOpen = createContext(false);
 
 interface CodeBlockProps {
     language: string;
@@ -7,16 +12,124 @@ interface CodeBlockProps {
 }
 
 export const CodeBlock = memo(function CodeBlock({ language, code }: CodeBlockProps) {
+    const [isWrapped, setWrapped] = useState(false);
+    const name = language || "text";
     return (
-        <div className="code-block" dir="ltr">
+        <div className="code-block" dir="ltr" data-wrap={isWrapped}>
             <div className="code-head">
-                <span>{language || "text"}</span>
+                <span>{name}</span>
+                <button
+                    type="button"
+                    className="tool-button"
+                    aria-pressed={isWrapped}
+                    aria-label="Wrap long lines"
+                    data-tip="Wrap long lines"
+                    onClick={() => setWrapped(!isWrapped)}
+                >
+                    <WrapText size={15} aria-hidden="true" />
+                </button>
+                <button
+                    type="button"
+                    className="tool-button"
+                    aria-label="Save as a file"
+                    data-tip="Save as a file"
+                    onClick={() => saveAs(code, language)}
+                >
+                    <Download size={14} aria-hidden="true" />
+                </button>
                 <CopyButton text={() => code} label="Copy code" showLabel />
             </div>
             {/* biome-ignore lint/a11y/noNoninteractiveTabindex: long lines scroll, also with the keyboard */}
-            <pre tabIndex={0} aria-label={language ? `Code, ${language}` : "Code"} role="group">
-                <code>{code}</code>
+            <pre tabIndex={0} aria-label={`Code, ${name}`} role="group">
+                <Code language={language} code={code} />
             </pre>
         </div>
     );
 });
+
+function Code({ language, code }: CodeBlockProps) {
+    const isOpen = useContext(IsOpen);
+    const element = useRef<HTMLElement>(null);
+    const [runs, setRuns] = useState<{ of: string; lines: Run[][] } | null>(null);
+    const lines = isOpen ? null : runs?.of === code ? runs.lines : knownRuns(code, language);
+    const isColoured = lines !== null;
+    useEffect(() => {
+        if (isOpen || isColoured) return;
+        let stop = () => {};
+        let isWanted = true;
+        void highlight(code, language).then((found) => {
+            if (!isWanted || !found) return;
+            stop = whenNotSelected(element.current, () => setRuns({ of: code, lines: found }));
+        });
+        return () => {
+            isWanted = false;
+            stop();
+        };
+    }, [isOpen, isColoured, code, language]);
+    return <code ref={element}>{lines ? lines.map(renderLine) : code}</code>;
+}
+
+function renderLine(runs: Run[], place: number) {
+    return [
+        place > 0 ? "\n" : "",
+        ...runs.map(([text, kind], at) =>
+            kind === "" ? (
+                text
+            ) : (
+                // biome-ignore lint/suspicious/noArrayIndexKey: the place is the run's identity
+                <span key={`${place}-${at}`} className={`syn-${kind}`}>
+                    {text}
+                </span>
+            ),
+        ),
+    ];
+}
+
+/* Colours exchange the elements of the text: what the reader has selected would be lost. */
+function whenNotSelected(element: Element | null, run: () => void): () => void {
+    const isSelected = () => {
+        const selection = document.getSelection();
+        return (
+            element !== null &&
+            selection !== null &&
+            !selection.isCollapsed &&
+            selection.containsNode(element, true)
+        );
+    };
+    if (!isSelected()) {
+        run();
+        return () => {};
+    }
+    const look = () => {
+        if (isSelected()) return;
+        stop();
+        run();
+    };
+    const stop = () => document.removeEventListener("selectionchange", look);
+    document.addEventListener("selectionchange", look);
+    return stop;
+}
+
+function saveAs(code: string, language: string): void {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([code], { type: "text/plain" }));
+    link.download = `code.${EXTENSIONS[language.toLowerCase()] ?? (/^[a-z0-9]{1,8}$/i.test(language) ? language : "txt")}`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+}
+
+const EXTENSIONS: Record<string, string> = {
+    bash: "sh",
+    csharp: "cs",
+    javascript: "js",
+    kotlin: "kt",
+    markdown: "md",
+    powershell: "ps1",
+    python: "py",
+    ruby: "rb",
+    rust: "rs",
+    shell: "sh",
+    text: "txt",
+    typescript: "ts",
+    yaml: "yml",
+};

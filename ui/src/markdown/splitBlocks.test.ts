@@ -102,6 +102,37 @@ describe("splitBlocks", () => {
         expect(split("See [a].\n\n[a]: https://example.org\n")).toHaveLength(1);
     });
 
+    describe("a long list [B4]", () => {
+        const items = (from: number, to: number, item: (n: number) => string) =>
+            Array.from({ length: to - from }, (_, i) => item(from + i)).join("");
+        const words = " some words of an item that is neither short nor long, with a\n  second line\n";
+
+        it.each([
+            ["bullets", (_n: number) => `-${words}`],
+            ["numbers", (n: number) => `${n}.${words}`],
+        ])("is cut between its items: %s", (_fact, item) => {
+            const text = items(1, 200, item);
+            const blocks = split(text);
+            expect(blocks.join("")).toBe(text);
+            expect(blocks.length).toBeGreaterThan(3);
+            for (const block of blocks) {
+                expect(block).toMatch(/^(?:-|\d+\.) /);
+                expect(block.length).toBeLessThan(3000);
+            }
+        });
+
+        it("is not cut where its numbers do not go on", () => {
+            expect(split(items(1, 200, () => `1.${words}`))).toHaveLength(1);
+        });
+
+        it("is cut in the same places however it came [B2]", () => {
+            const text = items(1, 100, (n) => `${n}.${words}`);
+            const splitter = new BlockSplitter();
+            for (let at = 0; at < text.length; at += 3) splitter.append(text.slice(at, at + 3));
+            expect([...splitter.settled, splitter.tail]).toEqual(split(text));
+        });
+    });
+
     it("reads a long answer in time that grows with its length only", () => {
         const splitter = new BlockSplitter();
         for (let i = 0; i < 20_000; i++) splitter.append(i % 50 === 49 ? "word.\n\n" : "word ");

@@ -6,7 +6,11 @@
  *   B2  how the text was cut into appends changes nothing of the result
  *   B3  a cut is made only where CommonMark surely begins a new top-level block. Not to cut is always right
  *       and only costs time; a wrong cut shows wrong.
+ *   B4  a list that has grown long is cut between two of its items, where the second part, read alone, is shown as it was in the first:
+ *       what is not settled stays short, whatever the model writes
  */
+
+const LIST_MAX = 2500;
 
 type Kind = "none" | "paragraph" | "list" | "indented" | "fence" | "html";
 
@@ -88,6 +92,7 @@ export class BlockSplitter {
             case "list": {
                 if (/^(?: {2,}|\t| \t)/.test(line)) return false;
                 if (FENCE_OPEN.test(line) || HEADING_COMPLETE.test(line)) return true;
+                if (this.scanned > LIST_MAX && this.goesOnAlone(line)) return true;
                 return this.blankBefore && (RULE.test(line) || listMarker(line) !== this.marker);
             }
             case "indented":
@@ -95,6 +100,15 @@ export class BlockSplitter {
             default:
                 return false;
         }
+    }
+
+    /* A number goes on from where the first part ended; the other items have nothing that could. */
+    private goesOnAlone(line: string): boolean {
+        if (listMarker(line) !== this.marker || this.marker === "[^") return false;
+        const number = /^ {0,3}(\d{1,9})[.)]/.exec(line)?.[1];
+        if (number === undefined) return true;
+        const earlier = [...this.tail.slice(0, this.scanned).matchAll(/^ {0,3}(\d{1,9})[.)][ \t]/gm)];
+        return Number(earlier.at(-1)?.[1]) + 1 === Number(number);
     }
 
     private open(line: string): void {

@@ -20,7 +20,14 @@ export function CopyButton({ text, label, showLabel = false }: CopyButtonProps) 
     const Icon = state === "copied" ? Check : state === "failed" ? X : Copy;
     const word = state === "copied" ? "Copied" : state === "failed" ? "Copying is not allowed" : label;
     return (
-        <button type="button" className="copy-button" onClick={copy} aria-label={word} title={word}>
+        <button
+            type="button"
+            className="copy-button"
+            data-state={state}
+            data-tip={word}
+            aria-label={word}
+            onClick={copy}
+        >
             <Icon size={14} aria-hidden="true" />
             {showLabel && <span aria-hidden="true">{state === "copied" ? "Copied" : "Copy"}</span>}
         </button>

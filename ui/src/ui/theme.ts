@@ -3,7 +3,7 @@
 export type ThemeChoice = "system" | "light" | "dark";
 
 const NAME = "runnel.theme";
-const COLORS = { light: "#ffffff", dark: "#15181b" };
+const COLORS = { light: "#ffffff", dark: "#131718" };
 const darkQuery = () => matchMedia("(prefers-color-scheme: dark)");
 
 let choice: ThemeChoice = read();

@@ -14,6 +14,8 @@ const MESSAGE_MAX_BYTES = 1_000_000;
 const DRAFT_MS = 250;
 /* A pause in typing after which the model may begin to read. */
 const PAUSE_MS = 300;
+/* A box that is measured costs a layout of the page for every letter. */
+const SIZES_ITSELF = typeof CSS !== "undefined" && CSS.supports?.("field-sizing", "content") === true;
 
 interface ComposerProps {
     conversation: ConversationStore;
@@ -36,7 +38,7 @@ export function Composer({ conversation }: ComposerProps) {
 
     useLayoutEffect(() => {
         const area = box.current;
-        if (!area) return;
+        if (!area || SIZES_ITSELF) return;
         /* The box is measured anew for each text: it grows with it up to the height that its style allows. */
         area.style.height = "0";
         area.style.height = text === "" ? "" : `${area.scrollHeight}px`;
@@ -174,7 +176,7 @@ function SendButton({ isEnabled, title }: { isEnabled: boolean; title: string })
             className="send-button"
             data-testid="send"
             aria-label="Send"
-            title={title}
+            data-tip={title}
             disabled={!isEnabled}
         >
             <ArrowUp size={18} />
@@ -190,7 +192,7 @@ function StopButton({ turn, onStop }: { turn: TurnStore; onStop: () => void }) {
             className="send-button"
             data-testid="stop"
             aria-label={stopping ? "Stopping" : "Stop"}
-            title="Stop (Esc)"
+            data-tip="Stop (Esc)"
             aria-disabled={stopping}
             onClick={onStop}
         >

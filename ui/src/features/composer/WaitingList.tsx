@@ -48,7 +48,7 @@ function WaitingEntry({ entry, place, onCancel }: WaitingEntryProps) {
                 className="waiting-cancel"
                 data-testid="queued-cancel"
                 aria-label="Do not send this message"
-                title="Do not send this message"
+                data-tip="Do not send this message"
                 disabled={entry.isCancelled}
                 onClick={onCancel}
             >

@@ -23,6 +23,7 @@ export function ConversationView({ conversation }: { conversation: ConversationS
     const scroller = useRef<HTMLDivElement>(null);
     const content = useRef<HTMLDivElement>(null);
     const { isStuck, jump } = useStickToBottom(scroller, content);
+    const hasNew = useHasNew(isStuck, `${items.length} ${turn === null}`);
     const spoken = useSentences(turn);
 
     /* One's own message is always brought into sight. */
@@ -46,7 +47,8 @@ export function ConversationView({ conversation }: { conversation: ConversationS
 
     return (
         <main className="conversation">
-            <div className="scroller" ref={scroller}>
+            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also with the keyboard */}
+            <div className="scroller" ref={scroller} tabIndex={0} role="region" aria-label="Messages">
                 <div className="column" ref={content}>
                     {items.length > 0 && <h1 className="visually-hidden">{title || "Conversation"}</h1>}
                     {status === "missing" && <Missing />}
@@ -56,9 +58,15 @@ export function ConversationView({ conversation }: { conversation: ConversationS
             </div>
             <div className="conversation-foot">
                 {!isStuck && items.length > 0 && (
-                    <button type="button" className="jump-latest" data-testid="jump-latest" onClick={jump}>
+                    <button
+                        type="button"
+                        className="jump-latest"
+                        data-testid="jump-latest"
+                        data-new={hasNew || undefined}
+                        onClick={jump}
+                    >
                         <ArrowDown size={15} aria-hidden="true" />
-                        {turn ? "Follow the answer" : "Jump to latest"}
+                        {jumpWords(turn !== null, hasNew)}
                     </button>
                 )}
                 {items.length > 0 && <ModelHelp isCompact />}
@@ -70,6 +78,18 @@ export function ConversationView({ conversation }: { conversation: ConversationS
             </div>
         </main>
     );
+}
+
+/* useHasNew: something has come since the reader left the end; `mark` changes with it. */
+function useHasNew(isStuck: boolean, mark: string): boolean {
+    const seen = useRef(mark);
+    if (isStuck) seen.current = mark;
+    return seen.current !== mark;
+}
+
+function jumpWords(isRunning: boolean, hasNew: boolean): string {
+    if (isRunning) return "Follow the answer";
+    return hasNew ? "New: jump to latest" : "Jump to latest";
 }
 
 interface MessagesProps {

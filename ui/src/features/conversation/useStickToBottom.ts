@@ -34,6 +34,7 @@ export function useStickToBottom(
         toEnd();
         const observer = new ResizeObserver(() => {
             if (stuck.current) toEnd();
+            else if (view.scrollHeight - view.clientHeight - view.scrollTop > NEAR_PX) setStuck(false);
             lastTop.current = view.scrollTop;
         });
         observer.observe(inner);
@@ -56,18 +57,31 @@ export function useStickToBottom(
         const onWheel = (event: WheelEvent) => {
             if (event.deltaY < 0 && view.scrollHeight > view.clientHeight) hold(false);
         };
+        let touchedAt = 0;
+        const onTouch = (event: TouchEvent) => {
+            const y = event.touches[0]?.clientY ?? 0;
+            if (event.type === "touchmove" && y > touchedAt && distance() > 0) hold(false);
+            touchedAt = y;
+        };
+        /* What is selected must stay under the pointer; at the end it holds again as soon as nothing is selected. */
         const onSelect = () => {
             const selection = document.getSelection();
-            if (!selection || selection.isCollapsed || !selection.anchorNode) return;
-            if (view.contains(selection.anchorNode) && distance() > 0) hold(false);
-            else if (view.contains(selection.anchorNode)) stuck.current = false;
+            const isInside =
+                selection !== null && !selection.isCollapsed && view.contains(selection.anchorNode);
+            if (isInside && distance() > NEAR_PX) hold(false);
+            else if (isInside) stuck.current = false;
+            else if (!stuck.current && distance() <= NEAR_PX) hold(true);
         };
         view.addEventListener("scroll", onScroll, { passive: true });
         view.addEventListener("wheel", onWheel, { passive: true });
+        view.addEventListener("touchstart", onTouch, { passive: true });
+        view.addEventListener("touchmove", onTouch, { passive: true });
         document.addEventListener("selectionchange", onSelect);
         return () => {
             view.removeEventListener("scroll", onScroll);
             view.removeEventListener("wheel", onWheel);
+            view.removeEventListener("touchstart", onTouch);
+            view.removeEventListener("touchmove", onTouch);
             document.removeEventListener("selectionchange", onSelect);
         };
     }, [scroller, hold]);

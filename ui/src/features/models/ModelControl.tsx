@@ -1,138 +1,52 @@
-import { Popover } from "@base-ui/react/popover";
-import { ChevronDown, Folder, FolderUp } from "lucide-react";
-import { useState } from "react";
-import { fileTitle, type ModelStatus } from "../../protocol/frames";
-import { formatBytes, formatCount, formatPercent } from "../../ui/format";
-import { Progress } from "../../ui/Progress";
+import { ChevronDown } from "lucide-react";
+import { Suspense, useRef, useState } from "react";
+import type { ModelStatus } from "../../protocol/frames";
+import { formatPercent } from "../../ui/format";
+import { lazily } from "../../ui/lazily";
 import { useClient, useStore } from "../useClient";
-import { isTinyModel, modelTitle, stateWords, TINY_MODEL_NOTE } from "./describeModel";
-import { isModelFile, useBrowse, useModelActions } from "./useModels";
+import { modelTitle, stateWords } from "./describeModel";
 import "./models.css";
 
-/* The model in the header: which one, in what state, and all that can be done with it. */
+const ModelPopup = lazily(() => import("./ModelPopup"));
+
+/* The model in the header: which one, and in what state. */
 export function ModelControl() {
     const model = useStore(useClient().model);
     const [isOpen, setOpen] = useState(false);
+    const [wasOpened, setOpened] = useState(false);
+    const trigger = useRef<HTMLButtonElement>(null);
     const title = modelTitle(model);
+    const toggle = () => {
+        setOpened(true);
+        setOpen(!isOpen);
+    };
     return (
-        <Popover.Root open={isOpen} onOpenChange={setOpen}>
-            <Popover.Trigger
+        <>
+            <button
+                ref={trigger}
+                type="button"
                 className="model-trigger"
                 data-testid="model-status"
                 data-state={model?.state ?? "unknown"}
-                aria-label={model ? `Model: ${title}, ${stateWords(model)}` : "Model"}
+                aria-haspopup="dialog"
+                aria-expanded={isOpen}
+                onClick={toggle}
             >
                 <span className="model-dot" data-state={model?.state ?? "unknown"} />
+                <span className="visually-hidden">Model: </span>
                 <span className="model-name">{title}</span>
                 {model && model.path !== null && model.state !== "ready" && (
                     <span className="model-note-short">{shortState(model)}</span>
                 )}
+                {model?.state === "ready" && <span className="visually-hidden">, {stateWords(model)}</span>}
                 <ChevronDown size={15} aria-hidden="true" />
-            </Popover.Trigger>
-            <Popover.Portal>
-                <Popover.Positioner sideOffset={6} align="start" className="popover-positioner">
-                    <Popover.Popup className="popover model-popup" aria-label="Model">
-                        {model && <CurrentModel model={model} />}
-                        <ModelList model={model} />
-                    </Popover.Popup>
-                </Popover.Positioner>
-            </Popover.Portal>
-        </Popover.Root>
-    );
-}
-
-function CurrentModel({ model }: { model: ModelStatus }) {
-    const { load, unload } = useModelActions();
-    const facts = [
-        stateWords(model),
-        model.state === "ready" && model.memoryMb
-            ? `${formatCount(Math.round(model.memoryMb))} MB of memory`
-            : null,
-        model.state === "ready" && model.contextSize
-            ? `context of ${formatCount(model.contextSize)} tokens`
-            : null,
-    ].filter((fact) => fact !== null);
-    return (
-        <section className="model-current">
-            <div className="model-line">
-                <Popover.Title className="model-title">{modelTitle(model)}</Popover.Title>
-                {model.state === "ready" && (
-                    <button type="button" className="button" data-testid="model-unload" onClick={unload}>
-                        Unload
-                    </button>
-                )}
-                {(model.state === "none" || model.state === "failed") && model.path !== null && (
-                    <button
-                        type="button"
-                        className="button"
-                        data-testid="model-load"
-                        onClick={() => load(model.path)}
-                    >
-                        {model.state === "failed" ? "Try again" : "Load"}
-                    </button>
-                )}
-            </div>
-            {model.path !== null && <p className="model-facts">{facts.join(" · ")}</p>}
-            {model.state === "loading" && <Progress value={model.progress} label="Loading the model" />}
-            {model.state === "failed" && (
-                <p className="model-error">{model.error ?? "No reason was given."}</p>
+            </button>
+            {wasOpened && (
+                <Suspense fallback={null}>
+                    <ModelPopup isOpen={isOpen} onClose={() => setOpen(false)} anchor={trigger} />
+                </Suspense>
             )}
-            {isTinyModel(model) && <p className="model-note">{TINY_MODEL_NOTE}</p>}
-        </section>
-    );
-}
-
-function ModelList({ model }: { model: ModelStatus | null }) {
-    const { load } = useModelActions();
-    const { result, error, go } = useBrowse();
-    if (error) return <p className="model-error">{error}</p>;
-    if (!result) return null;
-    const entries = result.files.filter((file) => file.isDirectory || isModelFile(file.name));
-    return (
-        <section className="model-list" aria-label="Models in this folder">
-            <h2 title={result.currentPath}>{result.currentPath}</h2>
-            <ul>
-                {result.parentPath !== null && result.parentPath !== result.currentPath && (
-                    <li>
-                        <button type="button" className="model-row" onClick={() => go(result.parentPath)}>
-                            <FolderUp size={15} aria-hidden="true" />
-                            <span>Folder above</span>
-                        </button>
-                    </li>
-                )}
-                {entries.map((file) => (
-                    <li key={file.path}>
-                        {file.isDirectory ? (
-                            <button type="button" className="model-row" onClick={() => go(file.path)}>
-                                <Folder size={15} aria-hidden="true" />
-                                <span>{file.name}</span>
-                            </button>
-                        ) : (
-                            <button
-                                type="button"
-                                className="model-row"
-                                data-testid="model-item"
-                                aria-current={isLoaded(model, file.path) || undefined}
-                                disabled={model?.state === "loading" || isLoaded(model, file.path)}
-                                onClick={() => load(file.path)}
-                            >
-                                <span
-                                    className="model-dot"
-                                    data-state={isLoaded(model, file.path) ? "ready" : "none"}
-                                />
-                                <span title={file.name}>{fileTitle(file.name)}</span>
-                                <small>{formatBytes(file.sizeBytes)}</small>
-                            </button>
-                        )}
-                    </li>
-                ))}
-            </ul>
-            {entries.length === 0 && (
-                <p className="model-note">
-                    There is no .gguf file here. Put one into this folder, or run ./run.
-                </p>
-            )}
-        </section>
+        </>
     );
 }
 
@@ -146,5 +60,3 @@ function shortState(model: ModelStatus): string {
             return "not loaded";
     }
 }
-
-const isLoaded = (model: ModelStatus | null, path: string) => model?.state === "ready" && model.path === path;

@@ -1,7 +1,8 @@
 import { Dialog } from "@base-ui/react/dialog";
-import { Settings, X } from "lucide-react";
+import { X } from "lucide-react";
 import { type FormEvent, useEffect, useId, useState } from "react";
 import { IconButton } from "../../ui/IconButton";
+import type { PopupProps } from "../../ui/lazily";
 import { showToast } from "../../ui/toasts";
 import { useClient } from "../useClient";
 import {
@@ -19,17 +20,9 @@ import {
 import { SignedIn } from "./SignedIn";
 import "./settings.css";
 
-export function SettingsDialog() {
-    const [isOpen, setOpen] = useState(false);
+export default function SettingsDialog({ isOpen, onClose }: PopupProps) {
     return (
-        <Dialog.Root open={isOpen} onOpenChange={setOpen}>
-            <IconButton
-                label="Settings"
-                icon={<Settings size={19} />}
-                data-testid="settings-open"
-                aria-haspopup="dialog"
-                onClick={() => setOpen(true)}
-            />
+        <Dialog.Root open={isOpen} onOpenChange={(next) => !next && onClose()}>
             <Dialog.Portal>
                 <Dialog.Backdrop className="backdrop" />
                 <Dialog.Popup className="dialog settings" data-testid="settings">
@@ -38,7 +31,7 @@ export function SettingsDialog() {
                         <Dialog.Close render={<IconButton label="Close" icon={<X size={18} />} />} />
                     </div>
                     <SignedIn />
-                    <SettingsBody onDone={() => setOpen(false)} />
+                    <SettingsBody onDone={onClose} />
                 </Dialog.Popup>
             </Dialog.Portal>
         </Dialog.Root>
@@ -105,6 +98,7 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                         aria-describedby={`${ids}-prompt-help`}
                         aria-invalid={errors.system_prompt !== undefined}
                         rows={4}
+                        className="field-control"
                         placeholder="You are a helpful assistant."
                         value={form.systemPrompt}
                         data-testid="setting-system_prompt"
@@ -116,6 +110,7 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                     <label htmlFor={`${ids}-sampler`}>Sampler</label>
                     <select
                         id={`${ids}-sampler`}
+                        className="field-control"
                         value={form.sampler}
                         data-testid="setting-sampler_type"
                         onChange={(event) => setForm({ ...form, sampler: event.target.value })}
@@ -148,7 +143,7 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                         aria-describedby={`${ids}-stops-help`}
                         aria-invalid={errors.stop_tokens !== undefined}
                         rows={2}
-                        className="mono"
+                        className="field-control mono"
                         value={form.stops}
                         data-testid="setting-stop_tokens"
                         onChange={(event) => setForm({ ...form, stops: event.target.value })}
@@ -213,6 +208,7 @@ function Choice({ field, value, onChange }: ChoiceProps) {
             </p>
             <select
                 id={id}
+                className="field-control"
                 aria-describedby={`${id}-help`}
                 value={value}
                 data-testid={`setting-${field.name}`}
@@ -260,6 +256,7 @@ function NumberInput({ field, text, error, onChange }: NumberInputProps) {
             )}
             <input
                 id={id}
+                className="field-control"
                 type="text"
                 inputMode={field.isInteger ? "numeric" : "decimal"}
                 autoComplete="off"

@@ -1,6 +1,7 @@
 import { PanelLeftClose, Search, SquarePen, X } from "lucide-react";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useMemo, useState } from "react";
 import { IconButton } from "../../ui/IconButton";
+import { keyWords } from "../../ui/keys";
 import { Logo } from "../../ui/Logo";
 import { useServices, useStore } from "../useClient";
 import { ConversationItem } from "./ConversationItem";
@@ -20,7 +21,6 @@ export function Sidebar({ openId, onClose, onChosen }: SidebarProps) {
     const list = useStore(client.list);
     const version = useStore(client.version);
     const [search, setSearch] = useState("");
-    const searchBox = useRef<HTMLInputElement>(null);
     const result = useSearch(search);
     const deleteItem = useDelete(openId);
     const isSearching = search.trim() !== "";
@@ -40,16 +40,6 @@ export function Sidebar({ openId, onClose, onChosen }: SidebarProps) {
         },
         [navigate, onChosen],
     );
-    useEffect(() => {
-        const onKey = (event: KeyboardEvent) => {
-            if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey)) return;
-            event.preventDefault();
-            searchBox.current?.focus();
-        };
-        window.addEventListener("keydown", onKey);
-        return () => window.removeEventListener("keydown", onKey);
-    }, []);
-
     return (
         <nav className="sidebar" aria-label="Conversations">
             <div className="sidebar-head">
@@ -82,8 +72,10 @@ export function Sidebar({ openId, onClose, onChosen }: SidebarProps) {
             <div className="search">
                 <Search size={15} aria-hidden="true" />
                 <input
-                    ref={searchBox}
                     type="search"
+                    className="field-control"
+                    data-search
+                    autoComplete="off"
                     placeholder="Search"
                     aria-label="Search in all conversations"
                     value={search}
@@ -94,6 +86,7 @@ export function Sidebar({ openId, onClose, onChosen }: SidebarProps) {
                         setSearch("");
                     }}
                 />
+                {!isSearching && <kbd>{keyWords("Mod+K")}</kbd>}
                 {isSearching && (
                     <button type="button" aria-label="Clear the search" onClick={() => setSearch("")}>
                         <X size={14} />

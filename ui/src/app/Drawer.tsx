@@ -1,0 +1,20 @@
+import { Dialog } from "@base-ui/react/dialog";
+import { Sidebar } from "../features/sidebar/Sidebar";
+import { useStore } from "../features/useClient";
+import type { PopupProps } from "../ui/lazily";
+import { route } from "./router";
+
+/* The conversations on a phone: over the page, from its edge. */
+export default function Drawer({ isOpen, onClose }: PopupProps) {
+    const { conversation } = useStore(route);
+    return (
+        <Dialog.Root open={isOpen} onOpenChange={(next) => !next && onClose()}>
+            <Dialog.Portal>
+                <Dialog.Backdrop className="backdrop" />
+                <Dialog.Popup className="drawer" aria-label="Conversations" initialFocus={false}>
+                    <Sidebar openId={conversation} onClose={onClose} onChosen={onClose} />
+                </Dialog.Popup>
+            </Dialog.Portal>
+        </Dialog.Root>
+    );
+}
