@@ -43,7 +43,7 @@ if (isTracing)
         text: (generation) => client.textOf(generation),
         message: (id) => client.messageText(id),
     });
-window.addEventListener("online", () => client.retry());
+for (const sign of ["online", "pageshow", "focus"]) window.addEventListener(sign, () => client.retry());
 document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") client.retry();
 });

@@ -153,6 +153,21 @@ describe("Socket", () => {
         expect(socket.status).toEqual({ state: "refused", code });
     });
 
+    it("after a sleep a line that looks open is given up as soon as somebody is there [N10]", () => {
+        const { socket, made, last } = setUp();
+        last().greet();
+        vi.setSystemTime(Date.now() + 5_000);
+        socket.retry();
+        expect(made).toHaveLength(1);
+        /* No timer runs while a machine sleeps; the clock on the wall does. */
+        vi.setSystemTime(Date.now() + 3_600_000);
+        socket.retry();
+        expect(made).toHaveLength(2);
+        expect(made[0]?.isClosed).toBe(true);
+        last().greet();
+        expect(socket.status.state).toBe("open");
+    });
+
     it("close is the end", () => {
         const { socket, made, last } = setUp();
         last().greet();

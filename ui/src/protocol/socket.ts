@@ -13,6 +13,9 @@ import { type ClientFrame, decodeFrame, PROTOCOL_VERSION, type ServerFrame } fro
 /* An open socket carries a frame at least every 5 s [N10]: three missed ones are a dead line. */
 export const SILENCE_MAX_MS = 15_000;
 
+/* After a sleep no timer has run: a line on which a frame is overdue by the clock on the wall is given up at once. */
+const OVERDUE_MS = 7_000;
+
 export type SocketStatus =
     | { state: "idle" }
     | { state: "connecting"; attempt: number }
@@ -44,6 +47,7 @@ export class Socket {
     private socket: WebSocket | null = null;
     private attempt = 0;
     private retryTimer: ReturnType<typeof setTimeout> | undefined;
+    private heardAt = 0 /* by the wall's clock, which goes on while the machine sleeps */;
     private silenceTimer: ReturnType<typeof setTimeout> | undefined;
 
     constructor(options: SocketOptions) {
@@ -54,9 +58,11 @@ export class Socket {
         if (this.status.state === "idle") this.connect();
     }
 
-    /* retry connects now instead of waiting: the network came back, or somebody pressed the button. */
+    /* retry connects now instead of waiting: the network or the reader came back, or somebody pressed the button. */
     retry(): void {
-        if (this.status.state !== "waiting" && this.status.state !== "refused") return;
+        if (this.status.state === "idle") return;
+        const isAlive = this.status.state === "open" || this.status.state === "connecting";
+        if (isAlive && Date.now() - this.heardAt <= OVERDUE_MS) return;
         this.connect();
     }
 
@@ -114,6 +120,7 @@ export class Socket {
     }
 
     private watchSilence(): void {
+        this.heardAt = Date.now();
         clearTimeout(this.silenceTimer);
         this.silenceTimer = setTimeout(() => this.lost(0), SILENCE_MAX_MS);
     }
