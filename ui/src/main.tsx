@@ -4,6 +4,7 @@ import { ErrorBoundary } from "./app/ErrorBoundary";
 import { navigate, route, startRouter } from "./app/router";
 import { ChatClient } from "./chat/client";
 import { onNextFrame } from "./chat/frameSchedule";
+import { followOtherTabs } from "./chat/preferences";
 import { Store } from "./chat/store";
 import { exposeTexts, isTracing } from "./chat/trace";
 import { Door } from "./features/connection/Door";
@@ -43,9 +44,9 @@ if (isTracing)
         text: (generation) => client.textOf(generation),
         message: (id) => client.messageText(id),
     });
-for (const sign of ["online", "pageshow", "focus"]) window.addEventListener(sign, () => client.retry());
+for (const sign of ["online", "pageshow", "focus"]) window.addEventListener(sign, () => client.wake());
 document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "visible") client.retry();
+    if (document.visibilityState === "visible") client.wake();
 });
 
 /* Whoever comes by an address that signs in once has a cookie before the socket is opened. */
@@ -54,6 +55,7 @@ const once = takeOnce();
 const signedIn = once === null ? Promise.resolve() : client.rest.signIn(once);
 void signedIn.catch((error: Error) => failure.set(error.message)).finally(() => client.start());
 loadLater();
+followOtherTabs();
 
 const root = document.getElementById("root");
 if (root)

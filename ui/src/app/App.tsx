@@ -16,6 +16,7 @@ import { PHONE, useMedia } from "../ui/useMedia";
 import { route } from "./router";
 import { type Action, SHORTCUTS } from "./shortcuts";
 import { ThemeToggle } from "./ThemeToggle";
+import { useNotify } from "./useNotify";
 import { useTitle } from "./useTitle";
 import "./app.css";
 
@@ -31,6 +32,7 @@ export function App() {
     const [isHelpOpen, setHelpOpen] = useState(false);
     const conversation = client.open(openId);
     useTitle(conversation);
+    useNotify();
     const closeDrawer = useCallback(() => setDrawerOpen(false), []);
     const closeSidebar = useCallback(() => setSidebarOpen(false), [setSidebarOpen]);
     const nothing = useCallback(() => {}, []);

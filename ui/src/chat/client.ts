@@ -83,6 +83,10 @@ export class ChatClient {
         this.socket.start();
     }
 
+    wake(): void {
+        this.socket.wake();
+    }
+
     retry(): void {
         this.socket.retry();
     }

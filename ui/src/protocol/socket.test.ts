@@ -157,15 +157,25 @@ describe("Socket", () => {
         const { socket, made, last } = setUp();
         last().greet();
         vi.setSystemTime(Date.now() + 5_000);
-        socket.retry();
+        socket.wake();
         expect(made).toHaveLength(1);
         /* No timer runs while a machine sleeps; the clock on the wall does. */
         vi.setSystemTime(Date.now() + 3_600_000);
-        socket.retry();
+        socket.wake();
         expect(made).toHaveLength(2);
         expect(made[0]?.isClosed).toBe(true);
         last().greet();
         expect(socket.status.state).toBe("open");
+    });
+
+    it("who is not let in is not disturbed by it, and by the button only", () => {
+        const { socket, made, last } = setUp();
+        last().onclose?.({ code: 4001 });
+        vi.setSystemTime(Date.now() + 3_600_000);
+        socket.wake();
+        expect(made).toHaveLength(1);
+        socket.retry();
+        expect(made).toHaveLength(2);
     });
 
     it("close is the end", () => {

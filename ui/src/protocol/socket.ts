@@ -58,7 +58,12 @@ export class Socket {
         if (this.status.state === "idle") this.connect();
     }
 
-    /* retry connects now instead of waiting: the network or the reader came back, or somebody pressed the button. */
+    /* wake: the network or the reader came back. Who is not let in is asked for a key, and that must not be disturbed. */
+    wake(): void {
+        if (this.status.state !== "refused") this.retry();
+    }
+
+    /* retry connects now instead of waiting: somebody pressed the button. */
     retry(): void {
         if (this.status.state === "idle") return;
         const isAlive = this.status.state === "open" || this.status.state === "connecting";

@@ -1,15 +1,16 @@
-import { Check, Copy, X } from "lucide-react";
+import { Check, Copy, type LucideIcon, X } from "lucide-react";
 import { useEffect, useState } from "react";
 
 interface CopyButtonProps {
     text: () => string;
     label: string;
     showLabel?: boolean;
+    icon?: LucideIcon;
 }
 
 const SHOWN_MS = 1500;
 
-export function CopyButton({ text, label, showLabel = false }: CopyButtonProps) {
+export function CopyButton({ text, label, showLabel = false, icon = Copy }: CopyButtonProps) {
     const [state, setState] = useState<"idle" | "copied" | "failed">("idle");
     useEffect(() => {
         if (state === "idle") return;
@@ -17,7 +18,7 @@ export function CopyButton({ text, label, showLabel = false }: CopyButtonProps) 
         return () => clearTimeout(timer);
     }, [state]);
     const copy = async () => setState((await copyText(text())) ? "copied" : "failed");
-    const Icon = state === "copied" ? Check : state === "failed" ? X : Copy;
+    const Icon = state === "copied" ? Check : state === "failed" ? X : icon;
     const word = state === "copied" ? "Copied" : state === "failed" ? "Copying is not allowed" : label;
     return (
         <button

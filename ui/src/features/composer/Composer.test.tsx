@@ -3,6 +3,7 @@ import { act, cleanup, fireEvent, render, screen } from "@testing-library/react"
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { ChatClient } from "../../chat/client";
 import { ConversationStore } from "../../chat/conversationStore";
+import { setPreference } from "../../chat/preferences";
 import { Store } from "../../chat/store";
 import { CONVERSATION, end, ManualTime, snapshot, start, tokens } from "../../chat/testFrames";
 import type { StorageState } from "../../protocol/frames";
@@ -47,6 +48,17 @@ it("Enter that ends the writing of a character does not send", () => {
     type("に");
     fireEvent.keyDown(box, { key: "Enter", isComposing: true });
     expect(client.send).not.toHaveBeenCalled();
+});
+
+it("where Enter is to begin a line, Ctrl with Enter sends", () => {
+    setPreference({ enterSends: false });
+    const { client, box, type } = setUp();
+    type("Hello");
+    fireEvent.keyDown(box, { key: "Enter" });
+    expect(client.send).not.toHaveBeenCalled();
+    fireEvent.keyDown(box, { key: "Enter", ctrlKey: true });
+    expect(client.send).toHaveBeenCalledOnce();
+    setPreference({ enterSends: true });
 });
 
 it("an empty message cannot be sent", () => {

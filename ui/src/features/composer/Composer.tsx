@@ -2,8 +2,10 @@ import { ArrowUp, Square, X } from "lucide-react";
 import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { ConversationStore } from "../../chat/conversationStore";
 import { readDraft, writeDraft } from "../../chat/localStore";
+import { preferences } from "../../chat/preferences";
 import type { TurnStore } from "../../chat/turnStore";
 import { formatBytes } from "../../ui/format";
+import { keyWords } from "../../ui/keys";
 import { useMedia } from "../../ui/useMedia";
 import { useClient, useStore } from "../useClient";
 import { ContextMeter, contextAdvice } from "./ContextMeter";
@@ -27,6 +29,7 @@ export function Composer({ conversation }: ComposerProps) {
     const [text, setText] = useDraft(id);
     const told = useTold(conversation, text);
     const box = useRef<HTMLTextAreaElement>(null);
+    const { enterSends } = useStore(preferences);
     const isTouch = useMedia("(hover: none) and (pointer: coarse)");
     const size =
         text.length > MESSAGE_MAX_BYTES / 4 ? new TextEncoder().encode(JSON.stringify(text)).length : 0;
@@ -62,7 +65,7 @@ export function Composer({ conversation }: ComposerProps) {
     };
     const onKeyDown = (event: KeyboardEvent) => {
         if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
-        if (isTouch && !event.ctrlKey && !event.metaKey) return;
+        if ((isTouch || !enterSends) && !event.ctrlKey && !event.metaKey) return;
         event.preventDefault();
         send();
     };
@@ -95,7 +98,7 @@ export function Composer({ conversation }: ComposerProps) {
                     onChange={(event) => setText(event.target.value)}
                     onKeyDown={onKeyDown}
                     onPaste={told.soon}
-                    enterKeyHint={isTouch ? "enter" : "send"}
+                    enterKeyHint={isTouch || !enterSends ? "enter" : "send"}
                 />
                 <div className="composer-row">
                     <Meter turn={turn} used={tokensUsed} max={maxTokens} />
@@ -107,7 +110,10 @@ export function Composer({ conversation }: ComposerProps) {
                     <span className="composer-space" />
                     {turn && <StopButton turn={turn} onStop={() => client.stop(conversation)} />}
                     {(!turn || (waits && text.trim() !== "")) && (
-                        <SendButton isEnabled={canSend} title={sendTitle(waits, canStore)} />
+                        <SendButton
+                            isEnabled={canSend}
+                            title={sendTitle(waits, canStore, enterSends ? "Enter" : keyWords("Mod+Enter"))}
+                        />
                     )}
                 </div>
             </form>
@@ -164,9 +170,9 @@ function useTold(conversation: ConversationStore, text: string) {
     };
 }
 
-function sendTitle(waits: boolean, canStore: boolean): string {
+function sendTitle(waits: boolean, canStore: boolean, keys: string): string {
     if (!canStore) return "Nothing can be stored now";
-    return waits ? "Send: it is answered when its turn comes (Enter)" : "Send (Enter)";
+    return waits ? `Send: it is answered when its turn comes (${keys})` : `Send (${keys})`;
 }
 
 function SendButton({ isEnabled, title }: { isEnabled: boolean; title: string }) {

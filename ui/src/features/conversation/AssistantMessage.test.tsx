@@ -115,6 +115,21 @@ it("an answer that is not the last has no button", () => {
     expect(screen.queryByTestId("continue")).toBeNull();
 });
 
+it("an answer can be looked at as it was written, and copied without its marks", async () => {
+    const { store, page } = setUp();
+    const copied = vi.spyOn(navigator.clipboard, "writeText").mockResolvedValue();
+    store.apply(snapshot([answer("a1", "# One\n\n**two**\n\n```js\nx\n```", "g1", 3, ending())]));
+    render(page());
+    fireEvent.click(screen.getByLabelText("Copy as plain text"));
+    expect(copied.mock.lastCall?.[0]).not.toMatch(/[#*`]|Copy/);
+    expect(copied.mock.lastCall?.[0]).toMatch(/One[\s\S]*two[\s\S]*x/);
+    fireEvent.click(screen.getByLabelText("Show the source"));
+    expect(screen.getByTestId("source").textContent).toBe("# One\n\n**two**\n\n```js\nx\n```");
+    expect(screen.getByTestId("answer").hidden).toBe(true);
+    fireEvent.click(screen.getByLabelText("Show the source"));
+    expect(screen.queryByTestId("source")).toBeNull();
+});
+
 it("an answer of a snapshot goes on without being built anew", () => {
     const { store, page } = setUp(vi.fn());
     store.apply(snapshot([answer("a1", "One", "g1", 3, ending("cancelled"))]));

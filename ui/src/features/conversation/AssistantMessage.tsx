@@ -1,5 +1,13 @@
-import { CircleAlert, Link2 } from "lucide-react";
-import { memo, type ReactNode, useLayoutEffect, useMemo, useSyncExternalStore } from "react";
+import { CircleAlert, CodeXml, Link2, Type } from "lucide-react";
+import {
+    memo,
+    type ReactNode,
+    useLayoutEffect,
+    useMemo,
+    useRef,
+    useState,
+    useSyncExternalStore,
+} from "react";
 import type { AssistantItem } from "../../chat/items";
 import { isTracing, tracePainted } from "../../chat/trace";
 import type { TurnSnapshot, TurnStore } from "../../chat/turnStore";
@@ -28,6 +36,8 @@ interface AssistantMessageProps {
  * an answer of a snapshot: nothing is built anew. */
 export const AssistantMessage = memo(function AssistantMessage({ item, onContinue }: AssistantMessageProps) {
     const { turn, message } = item;
+    const prose = useRef<HTMLDivElement>(null);
+    const [isSource, setSource] = useState(false);
     const live = useTurn(turn);
     const content = turn ? null : (message?.content ?? "");
     const whole = useMemo(() => (content === null ? null : splitWhole(content)), [content]);
@@ -43,6 +53,7 @@ export const AssistantMessage = memo(function AssistantMessage({ item, onContinu
     }, [isLive, seq]);
     if (!live && !message) return null;
     const text = () => (turn ? turn.text : (content ?? ""));
+    const hasText = text() !== "";
     return (
         <article
             className="message message-assistant"
@@ -53,7 +64,14 @@ export const AssistantMessage = memo(function AssistantMessage({ item, onContinu
             aria-label="Answer"
             aria-busy={isRunning}
         >
+            {isSource && (
+                <pre className="source" data-testid="source" dir="auto">
+                    {text()}
+                </pre>
+            )}
             <div
+                ref={prose}
+                hidden={isSource}
                 className="prose"
                 dir="auto"
                 data-testid={isRunning ? "answer-streaming" : "answer"}
@@ -65,12 +83,46 @@ export const AssistantMessage = memo(function AssistantMessage({ item, onContinu
             {live && isRunning && live.status !== "streaming" && <PhaseLine snapshot={live} />}
             {ending && <EndLine ending={ending} onContinue={onContinue} />}
             <MessageFoot figures={live ? liveFigures(live) : endFigures(ending, wentOn)} isLive={isRunning}>
-                {text() !== "" && <CopyButton text={text} label="Copy the answer" />}
+                {hasText && <CopyButton text={text} label="Copy the answer" />}
+                {hasText && !isRunning && (
+                    <span className="more-tools">
+                        <CopyButton
+                            text={() => plainTextOf(prose.current)}
+                            label="Copy as plain text"
+                            icon={Type}
+                        />
+                        <button
+                            type="button"
+                            className="tool-button"
+                            aria-pressed={isSource}
+                            aria-label="Show the source"
+                            data-tip="Show the source"
+                            onClick={() => setSource(!isSource)}
+                        >
+                            <CodeXml size={15} aria-hidden="true" />
+                        </button>
+                    </span>
+                )}
                 {wentOn && <WentOnMark />}
             </MessageFoot>
         </article>
     );
 });
+
+/* What is seen, without marks, from a copy that is laid out: an element that is hidden has no lines. */
+function plainTextOf(prose: HTMLElement | null): string {
+    if (!prose) return "";
+    const copy = prose.cloneNode(true) as HTMLElement;
+    copy.hidden = false;
+    for (const tool of copy.querySelectorAll(".code-head")) tool.remove();
+    for (const maths of copy.querySelectorAll(".maths"))
+        maths.textContent = maths.querySelector("annotation")?.textContent ?? maths.textContent;
+    copy.className = "prose plain-copy";
+    document.body.append(copy);
+    const text = copy.innerText.trim();
+    copy.remove();
+    return text;
+}
 
 const never = () => () => {};
 const nothing = () => null;

@@ -13,9 +13,11 @@ import { useSentences } from "./useSentences";
 import { useStickToBottom } from "./useStickToBottom";
 import "./conversation.css";
 
-/* How many messages are shown at first, and how many more each time the reader comes to the top. */
+/* How many messages are shown at first, how many more each time the reader comes to an edge, and at most. */
 const SHOWN_FIRST = 30;
 const SHOWN_MORE = 30;
+/* Far more than a screen and both margins hold, or the two edges would chase each other. */
+const SHOWN_MAX = 90;
 
 export function ConversationView({ conversation }: { conversation: ConversationStore }) {
     const client = useClient();
@@ -53,7 +55,12 @@ export function ConversationView({ conversation }: { conversation: ConversationS
                     {items.length > 0 && <h1 className="visually-hidden">{title || "Conversation"}</h1>}
                     {status === "missing" && <Missing />}
                     {status !== "missing" && status !== "loading" && items.length === 0 && <EmptyState />}
-                    <Messages items={items} scroller={scroller} onContinue={canGoOn ? goOn : null} />
+                    <Messages
+                        items={items}
+                        scroller={scroller}
+                        isAtEnd={isStuck}
+                        onContinue={canGoOn ? goOn : null}
+                    />
                 </div>
             </div>
             <div className="conversation-foot">
@@ -95,41 +102,60 @@ function jumpWords(isRunning: boolean, hasNew: boolean): string {
 interface MessagesProps {
     items: readonly Item[];
     scroller: RefObject<HTMLDivElement | null>;
+    isAtEnd: boolean;
     onContinue: (() => void) | null /* of the last answer */;
 }
 
-/* The newest messages; older ones come as the reader scrolls up, without moving what is being read. */
-function Messages({ items, scroller, onContinue }: MessagesProps) {
-    const [shown, setShown] = useState(SHOWN_FIRST);
-    const sentinel = useRef<HTMLDivElement>(null);
-    const heightBefore = useRef<number | null>(null);
-    const first = Math.max(0, items.length - shown);
+/* A stretch of the conversation: what is in the page is laid out, painted and looked after with every token, so that it must stay small. `last` is
+ * Infinity where the stretch ends with the conversation and grows with it. */
+interface Stretch {
+    first: number;
+    last: number;
+}
+
+/* The newest messages. As the reader scrolls to an edge, more come there and as many go at the other one, without moving what is being read;
+ * back at the end it is the newest ones again. */
+function Messages({ items, scroller, isAtEnd, onContinue }: MessagesProps) {
+    const [chosen, setChosen] = useState<Stretch | null>(null);
+    const older = useRef<HTMLDivElement>(null);
+    const newer = useRef<HTMLDivElement>(null);
+    const anchor = useRef<{ element: Element; top: number } | null>(null);
+    const { first, last } = chosen ?? { first: Math.max(0, items.length - SHOWN_FIRST), last: Infinity };
+    const end = Math.min(last, items.length);
     useEffect(() => {
-        const mark = sentinel.current;
         const view = scroller.current;
-        if (!mark || !view || first === 0) return;
+        if (!view) return;
         const observer = new IntersectionObserver(
             (entries) => {
-                if (!entries.some((entry) => entry.isIntersecting)) return;
-                heightBefore.current = view.scrollHeight - view.scrollTop;
-                setShown((now) => now + SHOWN_MORE);
+                const met = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
+                if (met.length === 0) return;
+                anchor.current = anchorOf(view);
+                setChosen(
+                    met.includes(older.current as Element)
+                        ? upwards(first, end, items.length)
+                        : downwards(first, end, items.length),
+                );
             },
-            { root: view, rootMargin: "600px 0px 0px" },
+            { root: view, rootMargin: "600px 0px" },
         );
-        observer.observe(mark);
+        for (const mark of [older.current, newer.current]) if (mark) observer.observe(mark);
         return () => observer.disconnect();
-    }, [first, scroller]);
-    // biome-ignore lint/correctness/useExhaustiveDependencies: runs after more messages were put on top
+    }, [first, end, items.length, scroller]);
     useLayoutEffect(() => {
         const view = scroller.current;
-        if (view && heightBefore.current !== null) view.scrollTop = view.scrollHeight - heightBefore.current;
-        heightBefore.current = null;
-    }, [shown]);
+        const kept = anchor.current;
+        anchor.current = null;
+        if (view && kept?.element.isConnected)
+            view.scrollTop += kept.element.getBoundingClientRect().top - kept.top;
+    });
+    useLayoutEffect(() => {
+        if (isAtEnd) setChosen(null);
+    }, [isAtEnd]);
     return (
         <>
-            {first > 0 && <div ref={sentinel} className="older-mark" />}
+            {first > 0 && <div ref={older} className="older-mark" />}
             {items
-                .slice(first)
+                .slice(first, end)
                 .map((item) =>
                     item.kind === "assistant" ? (
                         <AssistantMessage
@@ -141,8 +167,33 @@ function Messages({ items, scroller, onContinue }: MessagesProps) {
                         <UserMessage key={item.key} item={item} />
                     ),
                 )}
+            {end < items.length && <div ref={newer} className="newer-mark" />}
         </>
     );
+}
+
+function upwards(first: number, end: number, count: number): Stretch {
+    const next = Math.max(0, first - SHOWN_MORE);
+    const last = Math.min(end, next + SHOWN_MAX);
+    return { first: next, last: last >= count ? Infinity : last };
+}
+
+function downwards(first: number, end: number, count: number): Stretch {
+    const next = end + SHOWN_MORE;
+    return {
+        first: Math.max(first, Math.min(next, count) - SHOWN_MAX),
+        last: next >= count ? Infinity : next,
+    };
+}
+
+/* anchorOf is the message that the reader looks at, and where it is. */
+function anchorOf(view: HTMLElement): { element: Element; top: number } | null {
+    const edge = view.getBoundingClientRect().top;
+    for (const element of view.querySelectorAll(".message")) {
+        const box = element.getBoundingClientRect();
+        if (box.bottom > edge) return { element, top: box.top };
+    }
+    return null;
 }
 
 function Missing() {

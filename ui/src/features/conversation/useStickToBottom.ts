@@ -45,7 +45,11 @@ export function useStickToBottom(
     useEffect(() => {
         const view = scroller.current;
         if (!view) return;
-        const distance = () => view.scrollHeight - view.clientHeight - view.scrollTop;
+        /* The end of what is in the page is not that of the conversation while more is to come below. */
+        const distance = () =>
+            view.querySelector(".newer-mark")
+                ? Infinity
+                : view.scrollHeight - view.clientHeight - view.scrollTop;
         const onScroll = () => {
             const top = view.scrollTop;
             const wentUp = top < lastTop.current - 1;

@@ -1,10 +1,11 @@
 import { Dialog } from "@base-ui/react/dialog";
 import { X } from "lucide-react";
-import { type FormEvent, useEffect, useId, useState } from "react";
+import { type FormEvent, useEffect, useId, useRef, useState } from "react";
 import { IconButton } from "../../ui/IconButton";
 import type { PopupProps } from "../../ui/lazily";
 import { showToast } from "../../ui/toasts";
 import { useClient } from "../useClient";
+import { BrowserSettings } from "./BrowserSettings";
 import {
     CHOICE_FIELDS,
     type ChoiceField,
@@ -18,6 +19,7 @@ import {
     type SettingsForm,
 } from "./fields";
 import { SignedIn } from "./SignedIn";
+import { useFilter } from "./useFilter";
 import "./settings.css";
 
 export default function SettingsDialog({ isOpen, onClose }: PopupProps) {
@@ -69,6 +71,9 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
     const isChanged = Object.keys(changes).length > 0;
     const isDefault = Object.keys(changesOf(DEFAULT_FORM, form)).length === 0;
     const ids = useId();
+    const [search, setSearch] = useState("");
+    const body = useRef<HTMLDivElement>(null);
+    useFilter(body, search);
 
     const save = async (event: FormEvent) => {
         event.preventDefault();
@@ -87,7 +92,22 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
 
     return (
         <form className="settings-form" onSubmit={save} noValidate>
-            <div className="settings-body">
+            <div className="settings-search">
+                <input
+                    type="search"
+                    className="field-control"
+                    placeholder="Search the settings"
+                    aria-label="Search the settings"
+                    autoComplete="off"
+                    value={search}
+                    data-testid="settings-search"
+                    onChange={(event) => setSearch(event.target.value)}
+                    onKeyDown={(event) => event.key === "Enter" && event.preventDefault()}
+                />
+            </div>
+            <div className="settings-body" ref={body}>
+                <BrowserSettings />
+                <h3>Answers</h3>
                 <div className="field">
                     <label htmlFor={`${ids}-prompt`}>System prompt</label>
                     <p className="field-help" id={`${ids}-prompt-help`}>
