@@ -1,5 +1,7 @@
 #include "common/command.h"
 
+#include "common/command_internal.h"
+
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -169,6 +171,8 @@ static enum status decode_sampling(struct command *command, struct fault *fault)
         { "mirostat_tau", 0, 100, &sampling->mirostat_tau },
         { "mirostat_eta", 0, 100, &sampling->mirostat_eta },
         { "repeat_penalty", 0.01, 100, &sampling->repeat_penalty },
+        { "frequency_penalty", -2, 2, &sampling->frequency_penalty },
+        { "presence_penalty", -2, 2, &sampling->presence_penalty },
     };
     status = take_choice(object, "sampler_type", sampler_names, &sampling->type, fault);
     for (size_t i = 0; status == STATUS_OK && i < sizeof numbers / sizeof numbers[0]; i++) {
@@ -181,7 +185,7 @@ static enum status decode_sampling(struct command *command, struct fault *fault)
     if (status == STATUS_OK) {
         status = json_take_int(object, "seed", -1, INT64_MAX, &sampling->seed, fault);
     }
-    return status;
+    return status ? status : command_decode_biases(object, sampling, fault);
 }
 
 static enum status decode_stop(struct command *command, struct fault *fault) {
@@ -398,6 +402,7 @@ void command_free(struct command *command) {
         json_decref(command->json);
         free(command->generate.messages);
         free(command->generate.prefix_tokens);
+        free(command->generate.sampling.biases);
         free(command);
     }
 }

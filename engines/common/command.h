@@ -20,6 +20,7 @@
 #define COMMAND_CONTEXT_TOKENS_MAX (16 << 20)
 #define COMMAND_STEP_MS_MAX        60000
 #define COMMAND_TOKENIZE_BYTES_MAX (1u << 20) /* the answer must fit in one line */
+#define COMMAND_BIASES_MAX         1024
 
 enum command_op {
     COMMAND_UNKNOWN, /* ignored ([E2]) */
@@ -65,6 +66,12 @@ enum sampler_type {
     SAMPLER_TOP_K,
 };
 
+/* What is added to the logit of a token. */
+struct token_bias {
+    int32_t token;
+    float bias;
+};
+
 struct sampling {
     enum sampler_type type;
     double temperature;
@@ -73,8 +80,12 @@ struct sampling {
     double mirostat_tau;
     double mirostat_eta;
     double repeat_penalty;
+    double frequency_penalty; /* for each time that the answer has the token */
+    double presence_penalty;  /* once, when the answer has the token */
     int top_k;
     int64_t seed; /* −1: the engine chooses */
+    struct token_bias *biases;
+    size_t n_biases;
 };
 
 struct chat_message {

@@ -59,6 +59,15 @@ void candidates_penalize(float *logits, int n_vocab, const llama_token *recent, 
     }
 }
 
+void candidates_lower(float *logits, int n_vocab, const llama_token *tokens, const uint32_t *counts, size_t n,
+                      float frequency, float presence) {
+    for (size_t i = 0; i < n; i++) {
+        if (tokens[i] >= 0 && tokens[i] < n_vocab) {
+            logits[tokens[i]] -= frequency * (float)counts[i] + presence;
+        }
+    }
+}
+
 void candidates_forbid(float *logits, int n_vocab, const llama_token *tokens, size_t n_tokens) {
     for (size_t i = 0; i < n_tokens; i++) {
         if (tokens[i] >= 0 && tokens[i] < n_vocab) {

@@ -11,6 +11,7 @@
 
 #include <llama.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* candidates_best is the token with the highest logit; the first of equals. */
 llama_token candidates_best(const float *logits, int n_vocab);
@@ -18,6 +19,11 @@ llama_token candidates_best(const float *logits, int n_vocab);
 /* candidates_penalize lowers the logit of each token of `recent` once: divided by `penalty` above zero, multiplied below. */
 void candidates_penalize(float *logits, int n_vocab, const llama_token *recent, size_t n_recent,
                          float penalty);
+
+/* candidates_lower takes from the logit of tokens[i], which are all different: `frequency` for each of its counts[i] times, and
+ * `presence` once. */
+void candidates_lower(float *logits, int n_vocab, const llama_token *tokens, const uint32_t *counts, size_t n,
+                      float frequency, float presence);
 
 /* candidates_forbid makes tokens impossible. */
 void candidates_forbid(float *logits, int n_vocab, const llama_token *tokens, size_t n_tokens);

@@ -57,6 +57,13 @@ static void test_the_penalty_counts_a_token_once(void **state) {
     assert_true(logits[0] == 1 && logits[1] == -4 && logits[2] == 4 && logits[3] == 1);
 }
 
+static void test_a_token_is_lowered_by_how_often_it_was_said(void **state) {
+    (void)state;
+    float logits[] = { 2, -2, 4, 1 };
+    candidates_lower(logits, 4, (const llama_token[]){ 1, 3, 7 }, (const uint32_t[]){ 1, 3, 1 }, 3, 0.5f, 1);
+    assert_true(logits[0] == 2 && logits[1] == -3.5f && logits[2] == 4 && logits[3] == -1.5f);
+}
+
 static void test_a_forbidden_token_is_never_best(void **state) {
     (void)state;
     float logits[] = { 1, 9, 3 };
@@ -69,6 +76,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_top_k_are_those_of_a_full_sort),
         cmocka_unit_test(test_the_penalty_counts_a_token_once),
+        cmocka_unit_test(test_a_token_is_lowered_by_how_often_it_was_said),
         cmocka_unit_test(test_a_forbidden_token_is_never_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,10 +65,12 @@ static void prepare_prompt(struct generation *generation, const struct model *mo
 void generation_prepare(struct generation *generation, const struct model *model) {
     const struct generate *generate = &generation->command->generate;
     prepare_prompt(generation, model);
-    generation->sampler = sampler_new(model, &generate->sampling, generate->ignore_eos);
-    int n_noted = generation->is_replayed ? generation->n_conversation : generation->n_prompt;
-    for (int i = 0; i < n_noted; i++) {
-        sampler_note_token(generation->sampler, generation->prompt[i]);
+    generation->sampler = sampler_new(model, generate);
+    for (int i = 0; i < generation->n_conversation; i++) {
+        sampler_note_prompt(generation->sampler, generation->prompt[i]);
+    }
+    for (int i = generation->n_conversation; i < generation->n_prompt && !generation->is_replayed; i++) {
+        sampler_note_said(generation->sampler, generation->prompt[i]);
     }
 }
 

@@ -35,7 +35,7 @@ struct generation {
     int n_conversation;
     int n_dropped;             /* messages that are left out of it (overflow.h) */
     bool is_stepwise;          /* the prefix is computed token by token, as it was when it was said */
-    bool is_replayed;          /* and its tokens are drawn again, for the random numbers behind them */
+    bool is_replayed;          /* and the sampler looks at the logits of its tokens again */
     struct generation *leader; /* computes the beginning of this prompt too (sharing.h); NULL: none */
     int n_shared;              /* the tokens that the leader has, or will have */
     struct fetch *fetch;       /* more of the prompt is on its way from the disk; NULL: nothing */
@@ -75,7 +75,7 @@ void generation_fail(struct generation *generation, const char *code, const char
 /* generation_sample takes the next token from the batch's logits. */
 void generation_sample(struct generation *generation);
 
-/* generation_replay draws a token of the prefix again: the one behind what the cache holds. */
+/* generation_replay shows the sampler a token of the prefix again: the one behind what the cache holds. */
 void generation_replay(struct generation *generation);
 
 /* generation_say adds the item of the token just sampled to the step under way. May set `reason`. */

@@ -66,8 +66,7 @@ void prefix_take(struct generation *generation, const struct model *model) {
         generation->reason = "stop";
     }
     int n_prefix = generation->n_prompt - generation->n_conversation;
-    bool is_greedy = sampler_is_greedy(&generate->sampling);
-    bool is_repeatable = is_greedy || generate->sampling.seed >= 0;
+    bool is_repeatable = sampler_is_repeatable(&generate->sampling);
     generation->is_stepwise = is_repeatable && n_prefix > 0 && n_prefix <= PREFIX_STEPWISE_TOKENS_MAX;
-    generation->is_replayed = generation->is_stepwise && !is_greedy;
+    generation->is_replayed = generation->is_stepwise && sampler_needs_replay(&generate->sampling);
 }

@@ -5,8 +5,9 @@
  *
  * Greedy sampling and a seed promise the same answer again. Sums over a batch of tokens are rounded differently from those over one,
  * and two tokens that are nearly equally likely change places then: so such a prefix is computed in steps of one token, as it was
- * when it was sampled; with a seed its tokens are drawn again too, so that the random numbers go on where they did. That costs as much time as saying it did; a longer one, or one that nobody can repeat anyhow, is computed in
- * chunks like a prompt.
+ * when it was sampled. That costs as much time as saying it did; a longer one, or one that nobody can repeat anyhow, is computed in
+ * chunks like a prompt. Random numbers depend on the place of a token alone (draw.h); Mirostat hangs on all tokens before, and is shown
+ * them again.
  */
 #ifndef RUNNEL_ENGINES_LLAMA_PREFIX_H
 #define RUNNEL_ENGINES_LLAMA_PREFIX_H

@@ -1,33 +1,39 @@
 #include "sampler.h"
 
 #include "candidates.h"
+#include "draw.h"
 
 #include "base/id.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
 
-#define TOP_K_MAX 256 /* beyond it the heap is no gain over the library's own selection */
-#define MIN_KEEP  1
+#define TOP_K_MAX       256 /* beyond it the heap is no gain over the library's own selection */
+#define MIN_KEEP        1
+#define SAID_TOKENS_MAX (1u << 26)
+
+/* The tokens of the answer, each once, and how often it was said. */
+struct said {
+    llama_token *tokens;
+    uint32_t *counts;
+    size_t n;
+    size_t capacity;
+};
 
 struct sampler {
     const struct model *model;
-    struct llama_sampler *chain; /* NULL: greedy */
+    const struct generate *generate;
+    struct llama_sampler *chain; /* the cutters; NULL: greedy */
     llama_token_data *candidates;
     size_t top_k; /* how many candidates are taken; 0: all */
-    float penalty;
-    bool ignore_eos;
+    uint64_t seed;
+    uint64_t place; /* of the next token in the answer: the prefix counts */
+    struct draw_mirostat mirostat;
     llama_token recent[SAMPLER_RECENT_TOKENS];
     size_t n_recent;
     size_t next_recent;
+    struct said said;
 };
-
-static uint32_t choose_seed(int64_t seed) {
-    uint64_t wide = seed < 0 ? id_make_u64() : (uint64_t)seed;
-    uint32_t narrow = (uint32_t)(wide ^ (wide >> 32));
-    /* The library takes this one number for "choose yourself". */
-    return narrow == LLAMA_DEFAULT_SEED ? 0 : narrow;
-}
 
 static void add(struct sampler *sampler, struct llama_sampler *stage) {
     llama_sampler_chain_add(sampler->chain, stage);
@@ -52,7 +58,6 @@ static void build_chain(struct sampler *sampler, const struct sampling *sampling
     struct llama_sampler_chain_params params = llama_sampler_chain_default_params();
     params.no_perf = true;
     sampler->chain = llama_sampler_chain_init(params);
-    uint32_t seed = choose_seed(sampling->seed);
     if (sampling->type == SAMPLER_TOP_K || sampling->type == SAMPLER_CHAIN_FULL) {
         add_top_k(sampler, sampling);
     }
@@ -63,24 +68,30 @@ static void build_chain(struct sampler *sampler, const struct sampling *sampling
         add(sampler, llama_sampler_init_min_p((float)sampling->min_p, MIN_KEEP));
     }
     add(sampler, llama_sampler_init_temp((float)sampling->temperature));
-    if (sampling->type == SAMPLER_MIROSTAT) {
-        add(sampler, llama_sampler_init_mirostat_v2(seed, (float)sampling->mirostat_tau,
-                                                    (float)sampling->mirostat_eta));
-    } else {
-        add(sampler, llama_sampler_init_dist(seed));
-    }
 }
 
-bool sampler_is_greedy(const struct sampling *sampling) {
+static bool is_greedy(const struct sampling *sampling) {
     return sampling->type == SAMPLER_GREEDY || sampling->temperature <= 0;
 }
 
-struct sampler *sampler_new(const struct model *model, const struct sampling *sampling, bool ignore_eos) {
+bool sampler_is_repeatable(const struct sampling *sampling) {
+    return is_greedy(sampling) || sampling->seed >= 0;
+}
+
+bool sampler_needs_replay(const struct sampling *sampling) {
+    return sampling->type == SAMPLER_MIROSTAT && !is_greedy(sampling);
+}
+
+struct sampler *sampler_new(const struct model *model, const struct generate *generate) {
     struct sampler *sampler = mem_alloc(sizeof *sampler);
+    const struct sampling *sampling = &generate->sampling;
     sampler->model = model;
-    sampler->penalty = (float)sampling->repeat_penalty;
-    sampler->ignore_eos = ignore_eos;
-    if (!sampler_is_greedy(sampling)) {
+    sampler->generate = generate;
+    sampler->seed = sampling->seed < 0 ? id_make_u64() : (uint64_t)sampling->seed;
+    sampler->mirostat = (struct draw_mirostat){ .tau = sampling->mirostat_tau,
+                                                .eta = sampling->mirostat_eta,
+                                                .limit = 2 * sampling->mirostat_tau };
+    if (!is_greedy(sampling)) {
         build_chain(sampler, sampling);
         size_t n_max = sampler->top_k ? sampler->top_k : (size_t)model->n_vocab;
         sampler->candidates = mem_alloc(n_max * sizeof *sampler->candidates);
@@ -94,49 +105,106 @@ void sampler_free(struct sampler *sampler) {
             llama_sampler_free(sampler->chain);
         }
         free(sampler->candidates);
+        free(sampler->said.tokens);
+        free(sampler->said.counts);
         free(sampler);
     }
 }
 
-void sampler_note_token(struct sampler *sampler, llama_token token) {
+static void count(struct said *said, llama_token token) {
+    for (size_t i = 0; i < said->n; i++) {
+        if (said->tokens[i] == token) {
+            said->counts[i]++;
+            return;
+        }
+    }
+    size_t capacity = said->capacity;
+    said->tokens = mem_grow_array(said->tokens, said->n, &capacity, sizeof *said->tokens, SAID_TOKENS_MAX);
+    said->counts =
+        mem_grow_array(said->counts, said->n, &said->capacity, sizeof *said->counts, SAID_TOKENS_MAX);
+    said->tokens[said->n] = token;
+    said->counts[said->n++] = 1;
+}
+
+static bool counts_tokens(const struct sampler *sampler) {
+    const struct sampling *sampling = &sampler->generate->sampling;
+    return sampling->frequency_penalty != 0 || sampling->presence_penalty != 0;
+}
+
+void sampler_note_prompt(struct sampler *sampler, llama_token token) {
     sampler->recent[sampler->next_recent] = token;
     sampler->next_recent = (sampler->next_recent + 1) % SAMPLER_RECENT_TOKENS;
     sampler->n_recent += sampler->n_recent < SAMPLER_RECENT_TOKENS;
 }
 
-static llama_token draw(struct sampler *sampler, const float *logits) {
+void sampler_note_said(struct sampler *sampler, llama_token token) {
+    sampler_note_prompt(sampler, token);
+    sampler->place++;
+    if (counts_tokens(sampler)) {
+        count(&sampler->said, token);
+    }
+}
+
+/* The logits at `index` with all that is added to and taken from them. */
+static float *prepare_logits(struct sampler *sampler, int index) {
+    const struct model *model = sampler->model;
+    const struct sampling *sampling = &sampler->generate->sampling;
+    float *logits = llama_get_logits_ith(model->context, index);
+    for (size_t i = 0; i < sampling->n_biases; i++) {
+        if (sampling->biases[i].token < model->n_vocab) {
+            logits[sampling->biases[i].token] += sampling->biases[i].bias;
+        }
+    }
+    if (sampling->repeat_penalty != 1.0) {
+        candidates_penalize(logits, model->n_vocab, sampler->recent, sampler->n_recent,
+                            (float)sampling->repeat_penalty);
+    }
+    candidates_lower(logits, model->n_vocab, sampler->said.tokens, sampler->said.counts, sampler->said.n,
+                     (float)sampling->frequency_penalty, (float)sampling->presence_penalty);
+    if (sampler->generate->ignore_eos) {
+        candidates_forbid(logits, model->n_vocab, model->end_tokens, (size_t)model->n_end_tokens);
+    }
+    return logits;
+}
+
+/* What the cutters leave, at the front of the candidates; returns how many. */
+static size_t cut(struct sampler *sampler, const float *logits) {
     int n_vocab = sampler->model->n_vocab;
-    llama_token_data_array candidates = { .data = sampler->candidates,
-                                          .selected = -1,
-                                          .sorted = sampler->top_k > 0 };
-    candidates.size = sampler->top_k
-                          ? candidates_take_top(logits, n_vocab, sampler->top_k, sampler->candidates)
-                          : candidates_take_all(logits, n_vocab, sampler->candidates);
-    llama_sampler_apply(sampler->chain, &candidates);
-    llama_token token = candidates.data[candidates.selected >= 0 ? candidates.selected : 0].id;
-    llama_sampler_accept(sampler->chain, token);
+    llama_token_data_array array = { .data = sampler->candidates,
+                                     .selected = -1,
+                                     .sorted = sampler->top_k > 0 };
+    array.size = sampler->top_k ? candidates_take_top(logits, n_vocab, sampler->top_k, sampler->candidates)
+                                : candidates_take_all(logits, n_vocab, sampler->candidates);
+    llama_sampler_apply(sampler->chain, &array);
+    return array.size;
+}
+
+static llama_token draw(struct sampler *sampler, const float *logits, unsigned attempt) {
+    llama_token_data *candidates = sampler->candidates;
+    double uniform = draw_uniform(sampler->seed, sampler->place, attempt);
+    size_t n = cut(sampler, logits);
+    if (!sampler_needs_replay(&sampler->generate->sampling)) {
+        return candidates[draw_pick(candidates, n, uniform)].id;
+    }
+    n = draw_mirostat_cut(&sampler->mirostat, candidates, n);
+    llama_token token = candidates[draw_pick(candidates, n, uniform)].id;
+    draw_mirostat_note(&sampler->mirostat, candidates, n, token);
     return token;
 }
 
-static llama_token pick(struct sampler *sampler, int index) {
-    const struct model *model = sampler->model;
-    float *logits = llama_get_logits_ith(model->context, index);
-    if (sampler->penalty != 1.0f) {
-        candidates_penalize(logits, model->n_vocab, sampler->recent, sampler->n_recent, sampler->penalty);
-    }
-    if (sampler->ignore_eos) {
-        candidates_forbid(logits, model->n_vocab, model->end_tokens, (size_t)model->n_end_tokens);
-    }
-    return sampler->chain ? draw(sampler, logits) : candidates_best(logits, model->n_vocab);
-}
-
 llama_token sampler_sample(struct sampler *sampler, int index) {
-    llama_token token = pick(sampler, index);
-    sampler_note_token(sampler, token);
+    float *logits = prepare_logits(sampler, index);
+    llama_token token =
+        sampler->chain ? draw(sampler, logits, 0) : candidates_best(logits, sampler->model->n_vocab);
+    sampler_note_said(sampler, token);
     return token;
 }
 
 void sampler_replay(struct sampler *sampler, int index, llama_token token) {
-    pick(sampler, index);
-    sampler_note_token(sampler, token);
+    if (sampler_needs_replay(&sampler->generate->sampling)) {
+        size_t n = cut(sampler, prepare_logits(sampler, index));
+        n = draw_mirostat_cut(&sampler->mirostat, sampler->candidates, n);
+        draw_mirostat_note(&sampler->mirostat, sampler->candidates, n, token);
+    }
+    sampler_note_said(sampler, token);
 }
