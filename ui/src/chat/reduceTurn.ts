@@ -5,7 +5,16 @@
  * its cursor. An answer that was interrupted goes on in another generation, whose text is put behind what is
  * there; it begins only after the end of the one before it. */
 
-import type { End, Ending, MessageGeneration, Phase, PhaseFrame, Start, Tokens } from "../protocol/frames";
+import type {
+    End,
+    Ending,
+    MessageGeneration,
+    Phase,
+    PhaseFrame,
+    Start,
+    Tokens,
+    ToolCall,
+} from "../protocol/frames";
 
 /* One generation of the answer. What a snapshot holds of earlier ones is known as one text only. */
 export interface Part {
@@ -18,6 +27,8 @@ export interface TurnState {
     parts: readonly Part[] /* from the first generation known to the newest */;
     seq: number /* of the last event applied; 0 = none */;
     text: string /* of all generations */;
+    reasoning: string /* likewise: what was thought, and what was called [N16] */;
+    calls: readonly ToolCall[];
     tokensBefore: number | null /* of the generations before the newest; null = not known */;
     goesOn: boolean /* the newest has ended, and another one is going to take its place */;
     next: string | null /* that one, as soon as it has a name */;
@@ -39,6 +50,8 @@ export const NEW_TURN: TurnState = {
     parts: [],
     seq: 0,
     text: "",
+    reasoning: "",
+    calls: [],
     tokensBefore: 0,
     goesOn: false,
     next: null,
@@ -73,6 +86,8 @@ function applyEvent(state: TurnState, frame: Start | Tokens | End): TurnState {
                 ...state,
                 seq: lastSeq(frame),
                 text: state.text + frame.text,
+                reasoning: state.reasoning + (frame.reasoning ?? ""),
+                calls: frame.call ? addCall(state.calls, frame.call) : state.calls,
                 phase: null,
                 tokensUsed: frame.tokensUsed ?? state.tokensUsed,
                 maxTokens: frame.maxTokens ?? state.maxTokens,
@@ -87,6 +102,21 @@ function applyEvent(state: TurnState, frame: Start | Tokens | End): TurnState {
                 next: frame.continuedBy,
             };
     }
+}
+
+/* A piece of a call: id and name come with the first. */
+function addCall(calls: readonly ToolCall[], piece: NonNullable<Tokens["call"]>): readonly ToolCall[] {
+    const known = calls[piece.index];
+    if (known) return calls.with(piece.index, grown(known, piece));
+    return [...calls, grown({ id: "", name: "", arguments: "" }, piece)];
+}
+
+function grown(call: ToolCall, piece: NonNullable<Tokens["call"]>): ToolCall {
+    return {
+        id: piece.id ?? call.id,
+        name: piece.name ?? call.name,
+        arguments: call.arguments + piece.arguments,
+    };
 }
 
 /* Not numbered, for the eye [N5]: in decode there is no phase, so a late one says nothing. */
@@ -135,6 +165,8 @@ export function restoreTurn(
         parts: isSame && state.parts.length > 0 ? state.parts : first,
         seq: generation.seq,
         text: content,
+        reasoning: generation.reasoning ?? "",
+        calls: generation.toolCalls ?? [],
         tokensBefore: isSame ? state.tokensBefore : generation.continues ? null : 0,
         goesOn: isSame && state.goesOn && generation.ending !== null,
         next: isSame && generation.ending !== null ? state.next : null,
@@ -147,7 +179,9 @@ export function restoreTurn(
 
 /* hasBegun: the newest generation has brought something. */
 export function hasBegun(state: TurnState): boolean {
-    return state.parts.length > 1 ? state.seq > 1 : state.text !== "";
+    return state.parts.length > 1
+        ? state.seq > 1
+        : state.text !== "" || state.reasoning !== "" || state.calls.length > 0;
 }
 
 /* isOver: nothing follows by itself. */

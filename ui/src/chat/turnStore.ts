@@ -5,7 +5,7 @@
  * once, and so is the end. Owner: the conversation's store. */
 
 import { BlockSplitter } from "../markdown/splitBlocks";
-import type { Ending, EndReason, Message, Phase } from "../protocol/frames";
+import type { Ending, EndReason, Message, Phase, ToolCall } from "../protocol/frames";
 import type { Schedule } from "./frameSchedule";
 import {
     hasBegun,
@@ -29,6 +29,8 @@ export interface TurnSnapshot {
     seq: number;
     settled: readonly string[];
     tail: string;
+    reasoning: string;
+    calls: readonly ToolCall[];
     phase: Phase | null;
     tokensUsed: number | null;
     maxTokens: number | null;
@@ -212,6 +214,8 @@ export class TurnStore {
             seq: state.seq,
             settled: this.blocks.settled,
             tail: this.blocks.tail,
+            reasoning: state.reasoning,
+            calls: state.calls,
             phase: state.phase,
             tokensUsed: state.tokensUsed,
             maxTokens: state.maxTokens,

@@ -48,6 +48,17 @@ describe("decodeFrame", () => {
         });
     });
 
+    it("[N16] reads thoughts and pieces of calls as tokens without text", () => {
+        const of = { conversation: "c", generation: "g", seq: 2, n: 1, tokens_used: 4, max_tokens: 9 };
+        const thought = decode({ ...of, type: "reasoning", text: "Hm" });
+        expect(thought).toMatchObject({ frame: { type: "tokens", text: "", reasoning: "Hm", seq: 2 } });
+        const piece = decode({ ...of, type: "tool", call: { index: 0, id: "c1", name: "f" } });
+        expect(piece).toMatchObject({
+            frame: { type: "tokens", text: "", call: { index: 0, id: "c1", name: "f", arguments: "" } },
+        });
+        expect(decode({ ...of, type: "tool", call: 3 }).kind).toBe("bad");
+    });
+
     it("reads a snapshot with an ended message", () => {
         const decoded = decode({
             type: "snapshot",

@@ -52,12 +52,21 @@ export interface Ending {
     timings: Timings | null;
 }
 
+/* A call of a tool; its arguments are a JSON text, which may be half written. */
+export interface ToolCall {
+    id: string;
+    name: string;
+    arguments: string;
+}
+
 export interface MessageGeneration {
     id: string;
     continues: string | null /* the generation that this one goes on with; the content is that of both */;
     seq: number;
     ending: Ending | null /* null while it runs */;
     model: string | null;
+    reasoning?: string /* what was thought, over all generations; it is no part of the content */;
+    toolCalls?: ToolCall[];
 }
 
 export interface Message {
@@ -141,6 +150,8 @@ export interface Tokens {
     seq: number;
     n: number;
     text: string;
+    reasoning?: string /* [N16] the frame is one of `reasoning`, or one of `tool`: then the text is empty */;
+    call?: { index: number; id: string | null; name: string | null; arguments: string };
     tokensUsed: number | null;
     maxTokens: number | null;
 }
@@ -303,16 +314,20 @@ const decoders: Record<string, ((from: Json) => ServerFrame) | undefined> = {
         generation: string(from, "generation"),
         phase: decodePhase(from),
     }),
-    tokens: (from) => ({
-        type: "tokens",
-        conversation: string(from, "conversation"),
-        generation: string(from, "generation"),
-        seq: number(from, "seq"),
-        n: number(from, "n"),
-        text: string(from, "text"),
-        tokensUsed: numberOrNull(from, "tokens_used"),
-        maxTokens: numberOrNull(from, "max_tokens"),
-    }),
+    tokens: (from) => ({ ...decodeTokens(from), text: string(from, "text") }),
+    reasoning: (from) => ({ ...decodeTokens(from), reasoning: string(from, "text") }),
+    tool: (from) => {
+        const call = asObject(from.call, "a call");
+        return {
+            ...decodeTokens(from),
+            call: {
+                index: number(call, "index"),
+                id: stringOrNull(call, "id"),
+                name: stringOrNull(call, "name"),
+                arguments: stringOrNull(call, "arguments") ?? "",
+            },
+        };
+    },
     end: (from) => ({
         type: "end",
         conversation: string(from, "conversation"),
@@ -362,6 +377,20 @@ const decoders: Record<string, ((from: Json) => ServerFrame) | undefined> = {
     ping: () => ({ type: "ping" }),
 };
 
+/* What the frames of all kinds of tokens have. */
+function decodeTokens(from: Json): Tokens {
+    return {
+        type: "tokens",
+        conversation: string(from, "conversation"),
+        generation: string(from, "generation"),
+        seq: number(from, "seq"),
+        n: number(from, "n"),
+        text: "",
+        tokensUsed: numberOrNull(from, "tokens_used"),
+        maxTokens: numberOrNull(from, "max_tokens"),
+    };
+}
+
 function decodePhase(from: Json): Phase {
     const phase = oneOf(from, "phase", ["queued", "loading", "prefill"]);
     switch (phase) {
@@ -394,8 +423,24 @@ function decodeMessage(value: unknown): Message {
             seq: number(generation, "seq"),
             ending: boolean(generation, "ended") ? decodeEnding(generation) : null,
             model: stringOrNull(generation, "model"),
+            ...decodeOthers(generation),
         },
     };
+}
+
+/* Thoughts and calls: absent when there are none. */
+function decodeOthers(from: Json): { reasoning?: string; toolCalls?: ToolCall[] } {
+    const reasoning = stringOrNull(from, "reasoning");
+    const calls = Array.isArray(from.tool_calls) ? from.tool_calls : [];
+    return {
+        ...(reasoning !== null && { reasoning }),
+        ...(calls.length > 0 && { toolCalls: calls.map(decodeCall) }),
+    };
+}
+
+function decodeCall(value: unknown): ToolCall {
+    const from = asObject(value, "a call");
+    return { id: string(from, "id"), name: string(from, "name"), arguments: string(from, "arguments") };
 }
 
 function decodeQueued(value: unknown): QueuedMessage {

@@ -62,6 +62,40 @@ it("an interrupted answer goes on in the same element, and only a mark is left o
     expect(screen.getByTestId("went-on").title).toContain("interrupted");
 });
 
+it("[N16] thoughts are a closed part above the answer, and calls a block below it, live and after a reload", () => {
+    const { store, page } = setUp(vi.fn());
+    store.apply(start());
+    store.apply({ ...tokens(2, ""), reasoning: "Let me see" });
+    const { rerender } = render(page());
+    const thoughts = () => screen.getByTestId("thoughts") as HTMLDetailsElement;
+    expect(thoughts().open).toBe(false);
+    expect(thoughts().querySelector("summary")?.textContent).toBe("Thinking…");
+    act(() => {
+        store.apply({ ...tokens(3, ""), reasoning: "." });
+        store.apply(tokens(4, "I ask."));
+        store.apply({ ...tokens(5, ""), call: { index: 0, id: "c1", name: "get_weather", arguments: "" } });
+        store.apply({ ...tokens(6, ""), call: { index: 0, id: null, name: null, arguments: '{"city":' } });
+        store.apply({ ...tokens(7, ""), call: { index: 0, id: null, name: null, arguments: '"Bern"}' } });
+        store.apply(end(8));
+    });
+    rerender(page());
+    const check = () => {
+        expect(thoughts().querySelector("summary")?.textContent).toBe("Thoughts");
+        expect(thoughts().textContent).toContain("Let me see.");
+        expect(screen.getByTestId("answer").textContent).toBe("I ask.");
+        expect(screen.getByTestId("tool-calls").textContent).toBe('get_weather{"city":"Bern"}');
+    };
+    check();
+    cleanup();
+    const after = setUp(vi.fn());
+    const stored = answer("a1", "I ask.", "g1", 8, ending());
+    const toolCalls = [{ id: "c1", name: "get_weather", arguments: '{"city":"Bern"}' }];
+    if (stored.generation) Object.assign(stored.generation, { reasoning: "Let me see.", toolCalls });
+    after.store.apply(snapshot([stored]));
+    render(after.page());
+    check();
+});
+
 it("a whole answer has no mark and no button", () => {
     const { store, page } = setUp(vi.fn());
     store.apply(snapshot([answer("a1", "One", "g1", 3, ending())]));

@@ -17,6 +17,7 @@ import type { Ending } from "../../protocol/frames";
 import { CopyButton } from "../../ui/CopyButton";
 import { Progress } from "../../ui/Progress";
 import { useClient, useStore } from "../useClient";
+import { Thoughts, ToolCalls } from "./Aside";
 import {
     describeEnd,
     describePhase,
@@ -48,6 +49,9 @@ export const AssistantMessage = memo(function AssistantMessage({ item, onContinu
     const isRunning = isLive && !ending;
     const wentOn = live ? live.wentOn && live.seam === null : generation?.continues != null;
     const { settled, tail } = live ?? whole ?? { settled: [], tail: "" };
+    const reasoning = live ? live.reasoning : (generation?.reasoning ?? "");
+    const calls = live ? live.calls : (generation?.toolCalls ?? []);
+    const hasSaid = settled.length > 0 || tail !== "" || calls.length > 0;
     useLayoutEffect(() => {
         if (isTracing && isLive && seq !== undefined) tracePainted(seq);
     }, [isLive, seq]);
@@ -64,6 +68,7 @@ export const AssistantMessage = memo(function AssistantMessage({ item, onContinu
             aria-label="Answer"
             aria-busy={isRunning}
         >
+            <Thoughts text={reasoning} isThinking={isRunning && !hasSaid} />
             {isSource && (
                 <pre className="source" data-testid="source" dir="auto">
                     {text()}
@@ -80,6 +85,7 @@ export const AssistantMessage = memo(function AssistantMessage({ item, onContinu
             >
                 <Blocks settled={settled} tail={tail} running={isRunning} />
             </div>
+            <ToolCalls calls={calls} />
             {live && isRunning && live.status !== "streaming" && <PhaseLine snapshot={live} />}
             {ending && <EndLine ending={ending} onContinue={onContinue} />}
             <MessageFoot figures={live ? liveFigures(live) : endFigures(ending, wentOn)} isLive={isRunning}>
