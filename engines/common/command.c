@@ -63,9 +63,8 @@ static enum status take_choice(const json_t *object, const char *key, const char
     return refuse_choice(key, names, fault);
 }
 
-/* A field that is an object when it is there; absent is NULL. */
-static enum status take_object(const json_t *object, const char *key, const json_t **out,
-                               struct fault *fault) {
+enum status command_take_object(const json_t *object, const char *key, const json_t **out,
+                                struct fault *fault) {
     *out = json_object_get(object, key);
     if (json_is_null(*out)) {
         *out = NULL;
@@ -99,7 +98,7 @@ static enum status decode_load(struct command *command, struct fault *fault) {
         status = missing(fault, "model");
     }
     if (status == STATUS_OK) {
-        status = take_object(command->json, "options", &options, fault);
+        status = command_take_object(command->json, "options", &options, fault);
     }
     if (status || options == NULL) {
         return status;
@@ -124,6 +123,27 @@ static enum status decode_load(struct command *command, struct fault *fault) {
     return status ? status : decode_cache(options, load, fault);
 }
 
+/* One that calls tools may say nothing. */
+static enum status decode_message(const json_t *item, size_t index, struct chat_message *message,
+                                  struct fault *fault) {
+    if (!json_is_object(item)) {
+        return fault_set(fault, STATUS_INVALID, "messages[%zu] must be an object", index);
+    }
+    enum status status = json_take_string(item, "role", &message->role, fault);
+    if (status == STATUS_OK) {
+        status = json_take_string(item, "content", &message->content, fault);
+    }
+    if (status == STATUS_OK && message->content == NULL &&
+        json_is_array(json_object_get(item, "tool_calls"))) {
+        message->content = "";
+    }
+    if (status == STATUS_OK && (message->role == NULL || message->content == NULL)) {
+        status =
+            fault_set(fault, STATUS_INVALID, "messages[%zu] must have a \"role\" and a \"content\"", index);
+    }
+    return status;
+}
+
 static enum status decode_messages(struct command *command, struct fault *fault) {
     const json_t *list = json_object_get(command->json, "messages");
     size_t n = json_array_size(list);
@@ -133,20 +153,9 @@ static enum status decode_messages(struct command *command, struct fault *fault)
     struct generate *generate = &command->generate;
     generate->messages = mem_alloc(n * sizeof *generate->messages);
     generate->n_messages = n;
+    generate->message_list = list;
     for (size_t i = 0; i < n; i++) {
-        struct chat_message *message = &generate->messages[i];
-        const json_t *item = json_array_get(list, i);
-        if (!json_is_object(item)) {
-            return fault_set(fault, STATUS_INVALID, "messages[%zu] must be an object", i);
-        }
-        enum status status = json_take_string(item, "role", &message->role, fault);
-        if (status == STATUS_OK) {
-            status = json_take_string(item, "content", &message->content, fault);
-        }
-        if (status == STATUS_OK && (message->role == NULL || message->content == NULL)) {
-            status =
-                fault_set(fault, STATUS_INVALID, "messages[%zu] must have a \"role\" and a \"content\"", i);
-        }
+        enum status status = decode_message(json_array_get(list, i), i, &generate->messages[i], fault);
         if (status) {
             return status;
         }
@@ -157,7 +166,7 @@ static enum status decode_messages(struct command *command, struct fault *fault)
 static enum status decode_sampling(struct command *command, struct fault *fault) {
     struct sampling *sampling = &command->generate.sampling;
     const json_t *object;
-    enum status status = take_object(command->json, "sampling", &object, fault);
+    enum status status = command_take_object(command->json, "sampling", &object, fault);
     if (status || object == NULL) {
         return status;
     }
@@ -234,7 +243,7 @@ static enum status decode_prefix_tokens(struct generate *generate, const json_t 
 static enum status decode_prefix(struct command *command, struct fault *fault) {
     struct generate *generate = &command->generate;
     const json_t *object;
-    enum status status = take_object(command->json, "prefix", &object, fault);
+    enum status status = command_take_object(command->json, "prefix", &object, fault);
     if (status || object == NULL) {
         return status;
     }
@@ -261,6 +270,9 @@ static enum status decode_generate(struct command *command, struct fault *fault)
     }
     if (status == STATUS_OK) {
         status = decode_stop(command, fault);
+    }
+    if (status == STATUS_OK) {
+        status = command_decode_constraints(command->json, generate, fault);
     }
     if (status == STATUS_OK) {
         status = decode_prefix(command, fault);
@@ -368,6 +380,9 @@ enum status command_decode(const char *line, size_t n_bytes, struct command **ou
     command->op_name = "";
     command->load = (struct load_options){ .gpu_layers = -1, .cache_bytes = -1 };
     command->generate.max_tokens = -1;
+    command->generate.parallel_tool_calls = true;
+    command->generate.reasoning = true;
+    command->generate.n_logprobs = -1;
     command->generate.sampling = (struct sampling){ .type = SAMPLER_CHAIN_FULL,
                                                     .temperature = 0.7,
                                                     .top_p = 0.95,

@@ -21,6 +21,12 @@
 #define COMMAND_STEP_MS_MAX        60000
 #define COMMAND_TOKENIZE_BYTES_MAX (1u << 20) /* the answer must fit in one line */
 #define COMMAND_BIASES_MAX         1024
+#define COMMAND_TOOLS_MAX          128
+#define COMMAND_LOGPROBS_MAX       20
+#define COMMAND_SCHEMA_BYTES_MAX   (64u << 10) /* of "format" or "tools", as JSON */
+#define COMMAND_SCHEMA_DEPTH_MAX   32
+#define COMMAND_SCHEMA_MEMBERS_MAX                                                                           \
+    128 /* of one object in it: the converter needs a time that rises with their third power */
 
 enum command_op {
     COMMAND_UNKNOWN, /* ignored ([E2]) */
@@ -93,8 +99,15 @@ struct chat_message {
     const char *content;
 };
 
+enum tool_choice { TOOL_CHOICE_AUTO, TOOL_CHOICE_NONE, TOOL_CHOICE_REQUIRED };
+
+/* What the answer has to be ([E41]). */
+enum answer_format { FORMAT_TEXT, FORMAT_SCHEMA, FORMAT_GRAMMAR };
+
 struct generate {
     const char *cache_key; /* NULL: none */
+    const json_t *
+        message_list; /* the messages as they came: a call of a tool and its answer have more than role and content */
     struct chat_message *messages;
     size_t n_messages;
     struct sampling sampling;
@@ -103,6 +116,15 @@ struct generate {
     size_t n_stop;
     bool ignore_eos;
     enum overflow overflow;
+    const json_t *tools; /* [{"type":"function","function":{…}}…]; NULL: none ([E42]) */
+    enum tool_choice tool_choice;
+    const char *tool_name; /* the one that is required; NULL: any */
+    bool parallel_tool_calls;
+    enum answer_format format;
+    const json_t *schema; /* FORMAT_SCHEMA: NULL: any object */
+    const char *grammar;  /* FORMAT_GRAMMAR */
+    bool reasoning;       /* the model may think, if its template knows how */
+    int n_logprobs;       /* alternatives to tell with each token; −1: no probabilities at all ([E44]) */
     /* The beginning of the answer, said in an earlier run ([E21]): its tokens or its text, never both. −1 among the tokens: what
      * was held back up to there was said too. */
     int32_t *prefix_tokens; /* NULL: none */

@@ -105,6 +105,32 @@ static void test_generate_takes_a_prefix(void **state) {
     expect_refused(GENERATE MESSAGES ",\"prefix\":{\"text\":7}}", "g", "text");
 }
 
+static void test_e41_e42_generate_takes_constraints(void **state) {
+    (void)state;
+    struct command *command = decode(
+        GENERATE
+        "\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":null,"
+        "\"tool_calls\":[]}],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],"
+        "\"tool_choice\":{\"name\":\"f\"},\"parallel_tool_calls\":false,\"reasoning\":\"off\",\"logprobs\":3,"
+        "\"sampling\":{\"logit_bias\":{\"7\":-100,\"8\":1.5}}}");
+    const struct generate *generate = &command->generate;
+    assert_string_equal(generate->messages[1].content, "");
+    assert_int_equal(json_array_size(generate->tools), 1);
+    assert_int_equal(generate->tool_choice, TOOL_CHOICE_REQUIRED);
+    assert_string_equal(generate->tool_name, "f");
+    assert_false(generate->parallel_tool_calls || generate->reasoning);
+    assert_int_equal(generate->n_logprobs, 3);
+    assert_int_equal(generate->sampling.n_biases, 2);
+    assert_int_equal(generate->sampling.biases[1].token, 8);
+    command_free(command);
+    command =
+        decode(GENERATE MESSAGES ",\"format\":{\"type\":\"json_schema\",\"schema\":{\"type\":\"string\"}}}");
+    assert_int_equal(command->generate.format, FORMAT_SCHEMA);
+    assert_non_null(command->generate.schema);
+    assert_int_equal(command->generate.n_logprobs, -1);
+    command_free(command);
+}
+
 static void test_load_takes_its_options(void **state) {
     (void)state;
     struct command *command =
@@ -186,6 +212,14 @@ static void test_wrong_fields_are_refused_with_the_id(void **state) {
     expect_refused(GENERATE MESSAGES ",\"max_tokens\":-2}", "g", "max_tokens");
     expect_refused(GENERATE MESSAGES ",\"ignore_eos\":1}", "g", "ignore_eos");
     expect_refused(GENERATE MESSAGES ",\"overflow\":\"shift\"}", "g", "stop or drop_oldest");
+    expect_refused(GENERATE MESSAGES ",\"sampling\":{\"logit_bias\":{\"x\":1}}}", "g", "not a token id");
+    expect_refused(GENERATE MESSAGES ",\"sampling\":{\"logit_bias\":{\"7\":101}}}", "g", "-100 to 100");
+    expect_refused(GENERATE MESSAGES ",\"sampling\":{\"presence_penalty\":3}}", "g", "presence_penalty");
+    expect_refused(GENERATE MESSAGES ",\"format\":{\"type\":\"xml\"}}", "g", "format.type");
+    expect_refused(GENERATE MESSAGES ",\"tools\":[{\"type\":\"other\"}]}", "g", "tools[0]");
+    expect_refused(GENERATE MESSAGES ",\"tool_choice\":\"required\"}", "g", "no tools");
+    expect_refused(GENERATE MESSAGES ",\"reasoning\":\"loud\"}", "g", "reasoning");
+    expect_refused(GENERATE MESSAGES ",\"logprobs\":21}", "g", "logprobs");
     expect_refused("{\"op\":\"load\"}", "none", "\"model\" is missing");
     expect_refused("{\"op\":\"load\",\"model\":\"m\",\"options\":{\"slots\":1000}}", "none", "slots");
     expect_refused("{\"op\":\"load\",\"model\":\"m\",\"options\":{\"kv_type\":\"q4_0\"}}", "none",
@@ -201,6 +235,7 @@ int main(void) {
         cmocka_unit_test(test_generate_has_the_defaults_of_the_protocol),
         cmocka_unit_test(test_generate_takes_all_its_fields),
         cmocka_unit_test(test_generate_takes_a_prefix),
+        cmocka_unit_test(test_e41_e42_generate_takes_constraints),
         cmocka_unit_test(test_load_takes_its_options),
         cmocka_unit_test(test_drafts_and_wishes_to_forget),
         cmocka_unit_test(test_an_unknown_op_is_ignored_whatever_it_has),

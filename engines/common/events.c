@@ -122,11 +122,32 @@ void events_step_begin(struct events *events, uint64_t t_ns) {
     events->n_items = 0;
 }
 
-void events_step_add(struct events *events, const char *id, int token, const char *text, size_t n_bytes) {
+static void add_call(struct events *events, const struct step_item *item) {
+    bytes_add_format(&events->line, ",\"tool\":{\"index\":%zu", item->index);
+    if (item->call_id) {
+        add_string(events, "id", item->call_id);
+        add_string(events, "name", item->name);
+    }
+    if (item->size > 0) {
+        bytes_add_text(&events->line, ",\"arguments\":");
+        bytes_add_json_string(&events->line, item->text, item->size);
+    }
+    bytes_add_char(&events->line, '}');
+}
+
+void events_step_add(struct events *events, const struct step_item *item) {
     bytes_add_text(&events->line, events->n_items ? ",{\"id\":" : "{\"id\":");
-    bytes_add_json_string(&events->line, id, strlen(id));
-    bytes_add_format(&events->line, ",\"tok\":%d,\"text\":", token);
-    bytes_add_json_string(&events->line, text, n_bytes);
+    bytes_add_json_string(&events->line, item->id, strlen(item->id));
+    bytes_add_format(&events->line, ",\"tok\":%d", item->token);
+    if (item->kind == ITEM_TOOL) {
+        add_call(events, item);
+    } else {
+        bytes_add_text(&events->line, item->kind == ITEM_TEXT ? ",\"text\":" : ",\"reasoning\":");
+        bytes_add_json_string(&events->line, item->text, item->size);
+    }
+    if (item->probabilities) {
+        bytes_add_text(&events->line, item->probabilities);
+    }
     bytes_add_char(&events->line, '}');
     events->n_items++;
 }

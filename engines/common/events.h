@@ -71,9 +71,24 @@ void events_dropped(struct events *events, const char *id, int n_messages);
 
 void events_prefill(struct events *events, const char *id, int done, int total, int cached);
 
+/* What an item says ([E11], [E45]). */
+enum item_kind { ITEM_TEXT, ITEM_REASONING, ITEM_TOOL };
+
+struct step_item {
+    const char *id;
+    int token; /* −1: none of its own */
+    enum item_kind kind;
+    const char *text; /* of ITEM_TOOL: a piece of the arguments */
+    size_t size;
+    size_t index;        /* the rest is of ITEM_TOOL: the number of the call */
+    const char *call_id; /* NULL: told before, with the name */
+    const char *name;
+    const char *probabilities; /* JSON members to add ([E44]); NULL: none */
+};
+
 /* One step line: begin, any number of adds, send. Without an item nothing is sent. */
 void events_step_begin(struct events *events, uint64_t t_ns);
-void events_step_add(struct events *events, const char *id, int token, const char *text, size_t n_bytes);
+void events_step_add(struct events *events, const struct step_item *item);
 void events_step_send(struct events *events);
 
 void events_end(struct events *events, const char *id, const struct end_report *report);

@@ -44,12 +44,34 @@ static void test_a_step_carries_all_its_items_in_one_line(void **state) {
     struct scene scene;
     open_scene(&scene);
     events_step_begin(&scene.events, 123456789);
-    events_step_add(&scene.events, "g1", 1234, " river \"\n", 9);
-    events_step_add(&scene.events, "g2", 9, "", 0);
+    events_step_add(&scene.events,
+                    &(struct step_item){ .id = "g1", .token = 1234, .text = " river \"\n", .size = 9 });
+    events_step_add(&scene.events, &(struct step_item){ .id = "g2", .token = 9, .text = "" });
     events_step_send(&scene.events);
     expect(&scene, "{\"ev\":\"step\",\"t_ns\":123456789,\"out\":[{\"id\":\"g1\",\"tok\":1234,\"text\":\" "
                    "river \\\"\\n\"},"
                    "{\"id\":\"g2\",\"tok\":9,\"text\":\"\"}]}\n");
+    close_scene(&scene);
+}
+
+static void test_e45_an_item_may_be_a_thought_or_a_piece_of_a_call(void **state) {
+    (void)state;
+    struct scene scene;
+    open_scene(&scene);
+    events_step_begin(&scene.events, 5);
+    events_step_add(
+        &scene.events,
+        &(struct step_item){ .id = "g", .token = 1, .kind = ITEM_REASONING, .text = "Hm", .size = 2 });
+    events_step_add(
+        &scene.events,
+        &(struct step_item){ .id = "g", .token = 2, .kind = ITEM_TOOL, .call_id = "c1", .name = "f" });
+    events_step_add(&scene.events,
+                    &(struct step_item){
+                        .id = "g", .token = -1, .kind = ITEM_TOOL, .index = 1, .text = "{\"", .size = 2 });
+    events_step_send(&scene.events);
+    expect(&scene, "{\"ev\":\"step\",\"t_ns\":5,\"out\":[{\"id\":\"g\",\"tok\":1,\"reasoning\":\"Hm\"},"
+                   "{\"id\":\"g\",\"tok\":2,\"tool\":{\"index\":0,\"id\":\"c1\",\"name\":\"f\"}},"
+                   "{\"id\":\"g\",\"tok\":-1,\"tool\":{\"index\":1,\"arguments\":\"{\\\"\"}}]}\n");
     close_scene(&scene);
 }
 
@@ -134,6 +156,7 @@ static void test_an_error_has_a_code_and_a_text(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_step_carries_all_its_items_in_one_line),
+        cmocka_unit_test(test_e45_an_item_may_be_a_thought_or_a_piece_of_a_call),
         cmocka_unit_test(test_a_step_without_items_is_not_sent),
         cmocka_unit_test(test_the_small_events_are_as_documented),
         cmocka_unit_test(test_an_end_has_usage_and_timings),

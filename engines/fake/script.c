@@ -53,16 +53,33 @@ static enum status read_hex(const char *hex, struct script_token *token, struct 
     return n % 2 ? fault_set(fault, STATUS_INVALID, "\"%s\" has an odd number of digits", hex) : STATUS_OK;
 }
 
+/* {"reasoning":"…"} or {"tool":{"index","id","name","arguments"}}; false: neither. */
+static bool read_other(const json_t *item, struct step_item *other) {
+    const json_t *tool = json_object_get(item, "tool");
+    other->kind = tool ? ITEM_TOOL : ITEM_REASONING;
+    other->text = tool ? json_get_text(tool, "arguments", "") : json_get_text(item, "reasoning", "");
+    other->size = strlen(other->text);
+    other->index = (size_t)json_integer_value(json_object_get(tool, "index"));
+    other->call_id = json_get_text(tool, "id", NULL);
+    other->name = json_get_text(tool, "name", NULL);
+    return tool || json_object_get(item, "reasoning");
+}
+
 static enum status read_token(const json_t *item, struct script_token *token, struct fault *fault) {
-    const char *hex = json_string_value(json_object_get(item, "hex"));
+    const char *hex = json_get_text(item, "hex", NULL);
     if (hex) {
         return read_hex(hex, token, fault);
     }
-    if (!json_is_string(item)) {
-        return fault_set(fault, STATUS_INVALID, "a token must be a string or {\"hex\":\"…\"}");
+    token->has_other = read_other(item, &token->other);
+    if (token->has_other) {
+        item = json_object_get(item, "text");
+    } else if (!json_is_string(item)) {
+        return fault_set(
+            fault, STATUS_INVALID,
+            "a token must be a string, {\"hex\":\"…\"}, {\"reasoning\":\"…\"} or {\"tool\":{…}}");
     }
     token->size = json_string_length(item);
-    token->data = mem_copy_bytes(json_string_value(item), token->size);
+    token->data = mem_copy_bytes(token->size ? json_string_value(item) : "", token->size);
     return STATUS_OK;
 }
 

@@ -46,9 +46,12 @@ struct script_fault {
     const char *once; /* a file that is made by the first time and prevents the second; NULL: always */
 };
 
+/* A token of text; or a thought or a piece of a call ([E45]), and then text behind it in an item of its own. */
 struct script_token {
     char *data;
     size_t size;
+    bool has_other; /* `other` comes first */
+    struct step_item other;
 };
 
 struct script {

@@ -13,6 +13,8 @@
 #define NS_PER_MS    1000000u
 #define GATE_LOOK_MS 5
 
+#define PROBABILITIES_BYTES_MAX 4096
+
 enum speech_state { SPEECH_QUEUED, SPEECH_PREFILL, SPEECH_SPEAKING, SPEECH_ENDED };
 
 struct speech {
@@ -123,8 +125,10 @@ static void flush(struct speeches *speeches, struct speech *speech) {
     piece_finish(&speech->piece);
     if (speech->piece.text.size > 0) {
         events_step_begin(speeches->events, clock_now_ns());
-        events_step_add(speeches->events, speech->command->id, -1, speech->piece.text.data,
-                        speech->piece.text.size);
+        events_step_add(speeches->events, &(struct step_item){ .id = speech->command->id,
+                                                               .token = -1,
+                                                               .text = speech->piece.text.data,
+                                                               .size = speech->piece.text.size });
         events_step_send(speeches->events);
     }
 }
@@ -328,6 +332,40 @@ static const char *reason_to_end(const struct script *script, const struct speec
     return is_full || (max_tokens >= 0 && speech->n_said >= max_tokens) ? "length" : NULL;
 }
 
+/* A token is as likely as not, and its alternatives are itself. */
+static void add_probabilities(const struct speech *speech, const char *data, size_t size, struct bytes *out) {
+    char hex[64] = "";
+    for (size_t i = 0; i < size && i < sizeof hex / 2 - 1; i++) {
+        snprintf(hex + 2 * i, 3, "%02x", (unsigned)(unsigned char)data[i]);
+    }
+    bytes_add_format(out, ",\"logprob\":-0.5,\"bytes\":\"%s\",\"top\":[", hex);
+    for (int i = 0; i < speech->command->generate.n_logprobs; i++) {
+        bytes_add_format(out, "%s[\"%s\",%.1f]", i ? "," : "", hex, -0.5 - i);
+    }
+    bytes_add_char(out, ']');
+}
+
+/* The items of a token, or of what was held back (−1). */
+static void add_items(struct events *events, const struct speech *speech, int token,
+                      const char *probabilities) {
+    const struct bytes *text = &speech->piece.text;
+    const struct step_item *other = voice_other(&speech->voice, token);
+    if (other) {
+        struct step_item item = *other;
+        item.id = speech->command->id;
+        item.token = token;
+        item.probabilities = probabilities;
+        events_step_add(events, &item);
+    }
+    if (text->size > 0 || (token >= 0 && other == NULL)) {
+        events_step_add(events, &(struct step_item){ .id = speech->command->id,
+                                                     .token = other ? -1 : token,
+                                                     .text = text->size ? text->data : "",
+                                                     .size = text->size,
+                                                     .probabilities = other ? NULL : probabilities });
+    }
+}
+
 /* Says one token of one speech into the step under way. Sets `reason` when it is the last. */
 static void say(struct speeches *speeches, struct speech *speech, uint64_t now) {
     const struct script *script = speeches->script;
@@ -352,9 +390,13 @@ static void say(struct speeches *speeches, struct speech *speech, uint64_t now) 
                   token, (unsigned long long)now);
     }
     speech->first_ns = speech->first_ns ? speech->first_ns : now;
-    if (token >= 0 || piece->text.size > 0) {
-        events_step_add(speeches->events, speech->command->id, token, piece->text.data, piece->text.size);
+    struct bytes probabilities;
+    bytes_init(&probabilities, PROBABILITIES_BYTES_MAX);
+    if (token >= 0 && speech->command->generate.n_logprobs >= 0) {
+        add_probabilities(speech, data, size, &probabilities);
     }
+    add_items(speeches->events, speech, token, probabilities.size ? probabilities.data : NULL);
+    bytes_deinit(&probabilities);
 }
 
 /* Whether the speech may say its next token now: gates and faults come first. */

@@ -26,6 +26,12 @@ bool voice_next(struct voice *voice, const char **data, size_t *size, int *token
     return true;
 }
 
+const struct step_item *voice_other(const struct voice *voice, int token) {
+    bool is_scripted = token >= 0 && !voice->script->echo && (size_t)token < voice->script->n_tokens;
+    const struct script_token *item = is_scripted ? &voice->script->tokens[token] : NULL;
+    return item && item->has_other ? &item->other : NULL;
+}
+
 /* A token of the prefix stands for its own bytes; a word of an echo has no id that could be looked up. */
 static bool add_token(struct voice *voice, int token, struct piece *piece) {
     const struct script *script = voice->script;
@@ -38,15 +44,18 @@ static bool add_token(struct voice *voice, int token, struct piece *piece) {
         size = script->tokens[token].size;
     }
     voice->n_said++;
-    return piece_add_said(piece, data, size);
+    return piece_add(piece, data, size);
 }
 
 static enum status take_tokens(struct voice *voice, const struct generate *generate, struct piece *piece,
                                bool *stopped, struct engine_error *error) {
     size_t n_vocab = voice->script->n_tokens;
+    bool has_second = false; /* the token before was said in two items */
     for (size_t i = 0; i < generate->n_prefix_tokens; i++) {
         int token = generate->prefix_tokens[i];
-        if (token < 0) {
+        if (token < 0 && has_second) {
+            has_second = false;
+        } else if (token < 0) {
             *stopped = piece_finish_said(piece) || *stopped;
         } else if (!voice->script->echo && (size_t)token >= n_vocab) {
             engine_error_set(error, ERROR_BAD_REQUEST,
@@ -54,8 +63,10 @@ static enum status take_tokens(struct voice *voice, const struct generate *gener
             return STATUS_INVALID;
         } else {
             *stopped = add_token(voice, token, piece) || *stopped;
+            has_second = voice_other(voice, token) && piece->text.size > 0;
         }
     }
+    piece_clear_text(piece);
     return STATUS_OK;
 }
 

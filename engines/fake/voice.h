@@ -22,6 +22,9 @@ void voice_init(struct voice *voice, const struct script *script, const struct g
 /* voice_next gives the bytes and the id of the next token; false: the answer is over. */
 bool voice_next(struct voice *voice, const char **data, size_t *size, int *token);
 
+/* voice_other is what the token says besides its bytes, and before them; NULL: nothing. */
+const struct step_item *voice_other(const struct voice *voice, int token);
+
 /* voice_take_prefix moves behind the prefix, and feeds it to the piece. STATUS_INVALID: a token that the script does not have. */
 MUST_CHECK enum status voice_take_prefix(struct voice *voice, const struct generate *generate,
                                          struct piece *piece, bool *stopped, struct engine_error *error);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE_BYTES 256
+#define TOKEN_BYTES_MAX (1u << 20)
 
 /* The stop strings of the command, and those of the chat format, which end an answer just the same. */
 static void init_piece(struct generation *generation, const struct chat_prompt *prompt) {
@@ -40,11 +40,28 @@ static void check_fits(struct generation *generation, const struct model *model)
     }
 }
 
+/* How the answer is read, and what it has to fit. */
+static enum status prepare_answer(struct generation *generation, const struct model *model,
+                                  struct chat_prompt *prompt, struct fault *fault) {
+    model_find_tokens(model, prompt->words, prompt->n_words, &generation->words);
+    /* A text of an earlier run is the content alone, whatever was said around it. */
+    if (generation->command->generate.prefix_text == NULL) {
+        generation->parser = prompt->parser;
+        prompt->parser = NULL;
+    }
+    return prompt->grammar ? constraint_new(model, prompt->grammar, prompt->grammar_begin, &generation->words,
+                                            &generation->constraint, fault)
+                           : STATUS_OK;
+}
+
 static void prepare_prompt(struct generation *generation, const struct model *model) {
     const struct generate *generate = &generation->command->generate;
     struct overflow_prompt prompt;
     struct fault fault;
     enum status status = overflow_render(model, generate, &prompt, &fault);
+    if (status == STATUS_OK) {
+        status = prepare_answer(generation, model, &prompt.chat, &fault);
+    }
     generation->prompt = prompt.tokens;
     generation->n_prompt = prompt.n_tokens;
     generation->n_dropped = (int)prompt.n_dropped;
@@ -65,7 +82,7 @@ static void prepare_prompt(struct generation *generation, const struct model *mo
 void generation_prepare(struct generation *generation, const struct model *model) {
     const struct generate *generate = &generation->command->generate;
     prepare_prompt(generation, model);
-    generation->sampler = sampler_new(model, generate);
+    generation->sampler = sampler_new(model, generate, generation->constraint);
     for (int i = 0; i < generation->n_conversation; i++) {
         sampler_note_prompt(generation->sampler, generation->prompt[i]);
     }
@@ -97,6 +114,7 @@ void generation_free(struct generation *generation) {
         free(generation->speculation);
     }
     piece_deinit(&generation->piece);
+    chat_parser_free(generation->parser);
     free(generation->prompt);
     command_free(generation->command);
     free(generation);
@@ -120,17 +138,66 @@ void generation_fail(struct generation *generation, const char *code, const char
 }
 
 bool generation_add_bytes(struct generation *generation, const struct model *model, llama_token token) {
-    struct piece *piece = &generation->piece;
-    char buffer[PIECE_BYTES];
-    int n = llama_token_to_piece(model->vocab, token, buffer, sizeof buffer, 0, false);
-    if (n >= 0) {
-        return piece_add(piece, buffer, (size_t)n);
-    }
-    char *large = mem_alloc((size_t)-n);
-    n = llama_token_to_piece(model->vocab, token, large, -n, 0, false);
-    bool stopped = piece_add(piece, large, n > 0 ? (size_t)n : 0);
-    free(large);
+    struct bytes bytes;
+    bytes_init(&bytes, TOKEN_BYTES_MAX);
+    model_add_piece(model, token, model_has_token(&generation->words, token), &bytes);
+    bool stopped = piece_add(&generation->piece, bytes.data, bytes.size);
+    bytes_deinit(&bytes);
     return stopped;
+}
+
+/* ---- From text to items ---- */
+
+struct saying {
+    const char *id;
+    struct events *events; /* NULL: it was said before */
+    int token;             /* of the first item */
+    size_t n_items;
+    const char *probabilities; /* of the token, told with its first item; NULL: none */
+};
+
+static void say_item(struct saying *saying, struct step_item *item) {
+    item->id = saying->id;
+    item->token = saying->n_items == 0 ? saying->token : -1;
+    item->probabilities = saying->n_items == 0 ? saying->probabilities : NULL;
+    saying->n_items++;
+    if (saying->events) {
+        events_step_add(saying->events, item);
+    }
+}
+
+static void on_part(void *ctx, const struct chat_part *part) {
+    static const enum item_kind kinds[] = {
+        [CHAT_PART_CONTENT] = ITEM_TEXT, [CHAT_PART_REASONING] = ITEM_REASONING, [CHAT_PART_TOOL] = ITEM_TOOL
+    };
+    say_item(ctx, &(struct step_item){ .kind = kinds[part->kind],
+                                       .text = part->text,
+                                       .size = part->size,
+                                       .index = part->index,
+                                       .call_id = part->id,
+                                       .name = part->name });
+}
+
+/* What is in `piece.text`, in as many items as it says kinds of things. A token is an item also when it says nothing. */
+static void say_piece(struct generation *generation, struct saying *saying, bool is_last) {
+    const struct bytes *text = &generation->piece.text;
+    if (generation->parser) {
+        chat_parser_add(generation->parser, text->size ? text->data : "", text->size, is_last, on_part,
+                        saying);
+    } else if (text->size > 0) {
+        say_item(saying, &(struct step_item){ .text = text->data, .size = text->size });
+    }
+    if (saying->n_items == 0 && saying->token >= 0) {
+        say_item(saying, &(struct step_item){ .text = "" });
+    }
+    generation->is_flushed = generation->is_flushed || is_last;
+}
+
+size_t generation_take_said(struct generation *generation, bool is_last) {
+    struct saying saying = { .id = generation->command->id, .token = -1 };
+    say_piece(generation, &saying, is_last);
+    generation->is_flushed = false;
+    return saying.n_items;
 }
 
 /* Why the generation ends with the token just sampled; NULL: it goes on. */
@@ -153,11 +220,27 @@ void generation_replay(struct generation *generation) {
     sampler_replay(generation->sampler, generation->batch_output, token);
 }
 
+/* No token fits the constraint: the answer is whole, or cannot be made. */
+static void end_stuck(struct generation *generation, struct events *events) {
+    generation_flush(generation, events);
+    if (sampler_may_end(generation->sampler)) {
+        generation->reason = "stop";
+    } else {
+        generation_fail(
+            generation, ERROR_INTERNAL,
+            "nothing that the model can say fits the grammar, or it is too much work: make it simpler");
+    }
+}
+
 void generation_say(struct generation *generation, const struct model *model, struct events *events,
                     uint64_t t_ns) {
     struct piece *piece = &generation->piece;
     llama_token token = generation->sampled;
     generation->first_ns = generation->first_ns ? generation->first_ns : t_ns;
+    if (token == LLAMA_TOKEN_NULL) {
+        end_stuck(generation, events);
+        return;
+    }
     if (model_is_end_token(model, token)) {
         generation_flush(generation, events);
         generation->reason = "stop";
@@ -172,16 +255,25 @@ void generation_say(struct generation *generation, const struct model *model, st
     }
     LOG_TRACE("[ENGINE]", "token #%d sampled id=%s tok=%d t_ns=%llu", generation->n_sampled,
               generation->command->id, token, (unsigned long long)t_ns);
-    events_step_add(events, generation->command->id, token, piece->text.data, piece->text.size);
+    struct saying saying = { .id = generation->command->id, .events = events, .token = token };
+    struct bytes probabilities;
+    bytes_init(&probabilities, TOKEN_BYTES_MAX);
+    if (sampler_probabilities(generation->sampler)) {
+        probabilities_add(sampler_probabilities(generation->sampler), model, token, &probabilities);
+        saying.probabilities = probabilities.data;
+    }
+    say_piece(generation, &saying, generation->reason != NULL);
+    bytes_deinit(&probabilities);
 }
 
 void generation_flush(struct generation *generation, struct events *events) {
-    struct piece *piece = &generation->piece;
-    piece_clear_text(piece);
-    piece_finish(piece);
-    if (piece->text.size > 0) {
-        events_step_add(events, generation->command->id, -1, piece->text.data, piece->text.size);
+    if (generation->is_flushed) {
+        return;
     }
+    struct saying saying = { .id = generation->command->id, .events = events, .token = -1 };
+    piece_clear_text(&generation->piece);
+    piece_finish(&generation->piece);
+    say_piece(generation, &saying, true);
 }
 
 static double ms_between(uint64_t from_ns, uint64_t to_ns) {

@@ -10,6 +10,7 @@
 #ifndef RUNNEL_ENGINES_LLAMA_GENERATION_H
 #define RUNNEL_ENGINES_LLAMA_GENERATION_H
 
+#include "chat_parser.h"
 #include "sampler.h"
 #include "slots.h"
 #include "speculation.h"
@@ -30,8 +31,12 @@ struct generation {
     struct sampler *sampler;
     struct speculation *speculation; /* NULL: it has not been of use yet */
     struct piece piece;
-    llama_token *prompt; /* the conversation, then the prefix ([E21]) */
-    int n_prompt;        /* of both */
+    struct chat_parser *parser;    /* NULL: all that is said is content */
+    struct model_tokens words;     /* special tokens that count as text */
+    struct constraint *constraint; /* the sampler's, once there is one */
+    bool is_flushed;               /* nothing is held any more */
+    llama_token *prompt;           /* the conversation, then the prefix ([E21]) */
+    int n_prompt;                  /* of both */
     int n_conversation;
     int n_dropped;             /* messages that are left out of it (overflow.h) */
     bool is_stepwise;          /* the prefix is computed token by token, as it was when it was said */
@@ -82,8 +87,12 @@ void generation_replay(struct generation *generation);
 void generation_say(struct generation *generation, const struct model *model, struct events *events,
                     uint64_t t_ns);
 
-/* generation_add_bytes feeds the bytes of a token to the joiner and the stop strings; true: a stop string is complete. */
+/* generation_add_bytes feeds the bytes of a token to the joiner and the stop strings, which leave in `piece.text` what can be read; true: a
+ * stop string is complete. */
 bool generation_add_bytes(struct generation *generation, const struct model *model, llama_token token);
+
+/* generation_take_said has the parser read what is in `piece.text`, said in an earlier run; returns how many items it was said in. */
+size_t generation_take_said(struct generation *generation, bool is_last);
 
 /* generation_flush adds what is still held back, as an item of no token ([E14]). */
 void generation_flush(struct generation *generation, struct events *events);

@@ -1,6 +1,7 @@
 #include "model.h"
 
 #include "backend.h"
+#include "constraint.h"
 #include "inspect.h"
 #include "kv_store.h"
 #include "model_id.h"
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #define PROGRESS_SCALE 10000
+#define PIECE_BYTES    256
 
 /* The first prompt should find what is on the disk; it has had the whole load to look. */
 #define STORE_WAIT_MS 300
@@ -223,6 +225,7 @@ static void *run_load(void *ctx) {
         /* The load is over for good: its memory must not be asked any more. */
         llama_set_abort_callback(model->context, NULL, NULL);
         find_end_tokens(model);
+        model->words = constraint_new_words();
         if (model->store) {
             kv_store_wait(model->store, STORE_WAIT_MS);
         }
@@ -299,6 +302,7 @@ void model_close(struct model *model) {
         llama_model_free(model->weights);
     }
     free(model->end_tokens);
+    constraint_free_words(model->words);
     free(model);
 }
 
@@ -365,6 +369,41 @@ llama_token *model_tokenize(const struct model *model, const char *text, size_t 
     }
     *n_tokens = n;
     return tokens;
+}
+
+void model_add_piece(const struct model *model, llama_token token, bool is_text, struct bytes *out) {
+    char buffer[PIECE_BYTES];
+    int n = llama_token_to_piece(model->vocab, token, buffer, sizeof buffer, 0, is_text);
+    if (n >= 0) {
+        bytes_add(out, buffer, (size_t)n);
+        return;
+    }
+    char *large = mem_alloc((size_t)-n);
+    n = llama_token_to_piece(model->vocab, token, large, -n, 0, is_text);
+    bytes_add(out, large, n > 0 ? (size_t)n : 0);
+    free(large);
+}
+
+void model_find_tokens(const struct model *model, char *const *texts, size_t n_texts,
+                       struct model_tokens *out) {
+    out->n = 0;
+    for (size_t i = 0; i < n_texts && out->n < MODEL_TOKENS_MAX; i++) {
+        int n_tokens;
+        llama_token *tokens = model_tokenize(model, texts[i], strlen(texts[i]), false, true, &n_tokens);
+        if (tokens && n_tokens == 1) {
+            out->tokens[out->n++] = tokens[0];
+        }
+        free(tokens);
+    }
+}
+
+bool model_has_token(const struct model_tokens *tokens, llama_token token) {
+    for (size_t i = 0; i < tokens->n; i++) {
+        if (tokens->tokens[i] == token) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool model_is_end_token(const struct model *model, llama_token token) {

@@ -28,6 +28,15 @@
 /* At the end what waits to be written to the disk is, for so long. */
 #define MODEL_CLOSE_MS 1000
 
+/* A few tokens of a vocabulary. */
+#define MODEL_TOKENS_MAX 64
+struct model_tokens {
+    llama_token tokens[MODEL_TOKENS_MAX];
+    size_t n;
+};
+
+struct model_words; /* constraint.h */
+
 struct model {
     struct llama_model *weights;
     struct llama_context *context;
@@ -39,6 +48,7 @@ struct model {
     struct plan plan;        /* how it was loaded */
     llama_token *end_tokens; /* the tokens that end a generation */
     int n_end_tokens;
+    struct model_words *words; /* the vocabulary as text, made by the first who needs it */
     int n_vocab;
     int n_context; /* tokens, shared by all slots */
     int n_slots;
@@ -79,6 +89,14 @@ json_t *model_describe(const struct model *model);
 /* model_tokenize returns the tokens of `text` in new memory, which the caller frees; their number in *n_tokens. NULL: failed. */
 llama_token *model_tokenize(const struct model *model, const char *text, size_t n_bytes, bool add_special,
                             bool parse_special, int *n_tokens);
+
+/* model_add_piece appends the bytes of a token. A special token has none, unless it is_text. */
+void model_add_piece(const struct model *model, llama_token token, bool is_text, struct bytes *out);
+
+/* model_find_tokens: those texts that are one token each. */
+void model_find_tokens(const struct model *model, char *const *texts, size_t n_texts,
+                       struct model_tokens *out);
+bool model_has_token(const struct model_tokens *tokens, llama_token token);
 
 bool model_is_end_token(const struct model *model, llama_token token);
 

@@ -9,6 +9,7 @@
 /* The messages, and about how many tokens of those that may go stand before each: the system prompts at the beginning may not. */
 struct cuts {
     const struct model *model;
+    const struct generate *generate;
     const struct chat_message *messages;
     size_t n_messages;
     size_t n_kept; /* system prompts */
@@ -26,7 +27,9 @@ static void cuts_init(struct cuts *cuts, const struct model *model, const struct
                       int n_rendered) {
     int n_texts = 0;
     size_t n = generate->n_messages;
-    *cuts = (struct cuts){ .model = model, .messages = generate->messages, .n_messages = n };
+    *cuts = (struct cuts){
+        .model = model, .generate = generate, .messages = generate->messages, .n_messages = n
+    };
     cuts->n_before = mem_alloc((n + 1) * sizeof *cuts->n_before);
     while (cuts->n_kept < n && is_role(&cuts->messages[cuts->n_kept], "system")) {
         cuts->n_kept++;
@@ -72,17 +75,12 @@ static void free_prompt(struct overflow_prompt *prompt) {
 /* Renders the system prompts and what begins at the cut. */
 static enum status render_from(const struct cuts *cuts, size_t cut, struct overflow_prompt *out,
                                struct fault *fault) {
-    size_t n_left = cuts->n_messages - cut;
-    struct chat_message *messages = mem_alloc((cuts->n_kept + n_left) * sizeof *messages);
-    memcpy(messages, cuts->messages, cuts->n_kept * sizeof *messages);
-    memcpy(messages + cuts->n_kept, cuts->messages + cut, n_left * sizeof *messages);
     enum status status =
-        chat_format_render(cuts->model->format, messages, cuts->n_kept + n_left, &out->chat, fault);
+        chat_format_render(cuts->model->format, cuts->generate, cuts->n_kept, cut, &out->chat, fault);
     if (status == STATUS_OK) {
         out->tokens = model_tokenize(cuts->model, out->chat.text, out->chat.size, true, true, &out->n_tokens);
     }
     out->n_dropped = cut - cuts->n_kept;
-    free(messages);
     return status;
 }
 
@@ -109,7 +107,7 @@ enum status overflow_render(const struct model *model, const struct generate *ge
     int n_max = model->n_context - model->n_context / OVERFLOW_ANSWER_SHARE;
     *out = (struct overflow_prompt){ 0 };
     enum status status =
-        chat_format_render(model->format, generate->messages, generate->n_messages, &out->chat, fault);
+        chat_format_render(model->format, generate, 0, 0, &out->chat, fault);
     if (status == STATUS_OK) {
         out->tokens = model_tokenize(model, out->chat.text, out->chat.size, true, true, &out->n_tokens);
     }

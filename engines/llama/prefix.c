@@ -24,21 +24,30 @@ static bool check_token(struct generation *generation, const struct model *model
     return false;
 }
 
-/* True: a stop string is complete. */
+/* True: a stop string is complete. A token that was said in several items has a −1 for each behind the first; any other −1 is a tail that
+ * an end flushed. */
 static bool take_tokens(struct generation *generation, const struct model *model) {
     const struct generate *generate = &generation->command->generate;
     bool stopped = false;
+    size_t n_items = 0; /* of what was taken last, beyond the first */
     for (size_t i = 0; i < generate->n_prefix_tokens; i++) {
         llama_token token = generate->prefix_tokens[i];
         if (!check_token(generation, model, i)) {
             return false;
         }
-        if (token < 0) {
-            stopped = piece_finish_said(&generation->piece) || stopped;
+        if (token < 0 && n_items > 0) {
+            n_items--;
             continue;
         }
-        stopped = generation_add_bytes(generation, model, token) || stopped;
-        add_to_prompt(generation, &token, 1);
+        if (token < 0) {
+            piece_clear_text(&generation->piece);
+            stopped = piece_finish(&generation->piece) || stopped;
+        } else {
+            stopped = generation_add_bytes(generation, model, token) || stopped;
+            add_to_prompt(generation, &token, 1);
+        }
+        n_items = generation_take_said(generation, token < 0);
+        n_items -= n_items > 0;
     }
     piece_clear_text(&generation->piece);
     return stopped;

@@ -33,6 +33,9 @@ struct sampler {
     size_t n_recent;
     size_t next_recent;
     struct said said;
+    struct constraint *constraint;       /* NULL: none */
+    bool is_stuck;                       /* what was said does not fit it */
+    struct probabilities *probabilities; /* NULL: they are not wanted */
 };
 
 static void add(struct sampler *sampler, struct llama_sampler *stage) {
@@ -82,11 +85,15 @@ bool sampler_needs_replay(const struct sampling *sampling) {
     return sampling->type == SAMPLER_MIROSTAT && !is_greedy(sampling);
 }
 
-struct sampler *sampler_new(const struct model *model, const struct generate *generate) {
+struct sampler *sampler_new(const struct model *model, const struct generate *generate,
+                            struct constraint *constraint) {
     struct sampler *sampler = mem_alloc(sizeof *sampler);
     const struct sampling *sampling = &generate->sampling;
     sampler->model = model;
     sampler->generate = generate;
+    sampler->constraint = constraint;
+    sampler->probabilities =
+        generate->n_logprobs >= 0 ? probabilities_new(model->n_vocab, generate->n_logprobs) : NULL;
     sampler->seed = sampling->seed < 0 ? id_make_u64() : (uint64_t)sampling->seed;
     sampler->mirostat = (struct draw_mirostat){ .tau = sampling->mirostat_tau,
                                                 .eta = sampling->mirostat_eta,
@@ -104,6 +111,8 @@ void sampler_free(struct sampler *sampler) {
         if (sampler->chain) {
             llama_sampler_free(sampler->chain);
         }
+        constraint_free(sampler->constraint);
+        probabilities_free(sampler->probabilities);
         free(sampler->candidates);
         free(sampler->said.tokens);
         free(sampler->said.counts);
@@ -142,6 +151,9 @@ void sampler_note_said(struct sampler *sampler, llama_token token) {
     sampler->place++;
     if (counts_tokens(sampler)) {
         count(&sampler->said, token);
+    }
+    if (sampler->constraint && !model_is_end_token(sampler->model, token)) {
+        sampler->is_stuck = !constraint_take(sampler->constraint, token) || sampler->is_stuck;
     }
 }
 
@@ -192,12 +204,37 @@ static llama_token draw(struct sampler *sampler, const float *logits, unsigned a
     return token;
 }
 
+static llama_token pick(struct sampler *sampler, const float *logits, unsigned attempt) {
+    return sampler->chain ? draw(sampler, logits, attempt) : candidates_best(logits, sampler->model->n_vocab);
+}
+
 llama_token sampler_sample(struct sampler *sampler, int index) {
+    if (sampler->probabilities) {
+        probabilities_take(sampler->probabilities, llama_get_logits_ith(sampler->model->context, index));
+    }
     float *logits = prepare_logits(sampler, index);
-    llama_token token =
-        sampler->chain ? draw(sampler, logits, 0) : candidates_best(logits, sampler->model->n_vocab);
+    struct draw_mirostat before = sampler->mirostat;
+    if (sampler->is_stuck) {
+        return LLAMA_TOKEN_NULL;
+    }
+    llama_token token = pick(sampler, logits, 0);
+    if (sampler->constraint && !constraint_allows(sampler->constraint, token)) {
+        sampler->mirostat = before;
+        if (constraint_mask(sampler->constraint, logits) == 0) {
+            return LLAMA_TOKEN_NULL;
+        }
+        token = pick(sampler, logits, 1);
+    }
     sampler_note_said(sampler, token);
     return token;
+}
+
+const struct probabilities *sampler_probabilities(const struct sampler *sampler) {
+    return sampler->probabilities;
+}
+
+bool sampler_may_end(const struct sampler *sampler) {
+    return !sampler->is_stuck && constraint_may_end(sampler->constraint);
 }
 
 void sampler_replay(struct sampler *sampler, int index, llama_token token) {

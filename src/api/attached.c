@@ -69,7 +69,7 @@ static void decide(struct attached *self) {
     const struct stream *stream = message->stream;
     const struct phase *phase = &self->events.watcher.conversation->phase;
     bool has_text = stream != message->first || stream->last_seq > 1;
-    bool is_silent_failure = has_failed(stream) && message_text_size(message) == 0;
+    bool is_silent_failure = has_failed(stream) && message_said_size(message) == 0;
     if (!self->is_stream || is_silent_failure) {
         if (stream->is_ended) {
             reply_now(self);

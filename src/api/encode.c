@@ -43,12 +43,29 @@ static json_t *encode_content(const struct message *message) {
     return string;
 }
 
+/* What was thought and called, over all generations: it is no part of the content. */
+static void add_others(json_t *generation, const struct message *message) {
+    struct bytes reasoning;
+    bytes_init(&reasoning, 2 * STREAM_TEXT_BYTES_MAX);
+    message_add_reasoning(message, &reasoning);
+    if (reasoning.size > 0) {
+        json_object_set_new(generation, "reasoning", json_stringn(reasoning.data, reasoning.size));
+    }
+    json_t *calls = message_tool_calls(message);
+    if (calls) {
+        json_object_set_new(generation, "tool_calls", calls);
+    }
+    bytes_deinit(&reasoning);
+}
+
 json_t *encode_message(const struct message *message) {
     json_t *object = json_pack("{s:s, s:o, s:s, s:o, s:o}", "id", message->id, "parent",
                                encode_text(message->parent), "role", message_role_name(message), "content",
                                encode_content(message), "timestamp", iso(message->created_ms));
     if (message->stream) {
-        json_object_set_new(object, "generation", encode_generation(message->stream));
+        json_t *generation = encode_generation(message->stream);
+        add_others(generation, message);
+        json_object_set_new(object, "generation", generation);
     }
     return object;
 }

@@ -31,13 +31,25 @@ static void add_end(struct bytes *out, const struct stream *stream) {
     add_json(out, object);
 }
 
+static const char *const types[] = {
+    [STORE_EVENT_TOKEN] = "token", [STORE_EVENT_REASONING] = "reasoning", [STORE_EVENT_TOOL] = "tool"
+};
+
 /* One per token and reader: put together by hand. */
 static void add_token(struct bytes *out, const struct stream *stream, uint64_t seq) {
     size_t size;
-    const char *text = stream_read(stream, seq, seq, &size);
-    bytes_add_format(out, "{\"generation\":\"%s\",\"seq\":%llu,\"type\":\"token\",\"text\":", stream->id,
-                     (unsigned long long)seq);
-    bytes_add_json_string(out, text, size);
+    enum store_event_kind kind = stream_kind(stream, seq);
+    const char *text = kind == STORE_EVENT_TOKEN ? stream_read(stream, seq, seq, &size)
+                                                 : stream_read_other(stream, seq, seq, &size);
+    bytes_add_format(out, "{\"generation\":\"%s\",\"seq\":%llu,\"type\":\"%s\",", stream->id,
+                     (unsigned long long)seq, types[kind]);
+    if (kind == STORE_EVENT_TOOL) {
+        bytes_add_text(out, "\"call\":");
+        bytes_add(out, text, size);
+    } else {
+        bytes_add_text(out, "\"text\":");
+        bytes_add_json_string(out, text, size);
+    }
     int32_t token = stream->tokens ? stream->tokens[seq - 1] : -1;
     bytes_add_format(out, token >= 0 ? ",\"token\":%d" : ",\"token\":null", token);
     bytes_add_format(out, ",\"tokens_used\":%u,\"max_tokens\":%u}", stream_tokens_used(stream, seq),
@@ -45,7 +57,9 @@ static void add_token(struct bytes *out, const struct stream *stream, uint64_t s
 }
 
 const char *generation_events_type(const struct stream *stream, uint64_t seq) {
-    return seq == 1 ? "start" : stream->is_ended && seq == stream->last_seq ? "end" : "token";
+    return seq == 1                                      ? "start"
+           : stream->is_ended && seq == stream->last_seq ? "end"
+                                                         : types[stream_kind(stream, seq)];
 }
 
 void generation_events_add(struct bytes *out, const struct message *message, const struct stream *stream,

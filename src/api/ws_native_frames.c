@@ -182,12 +182,28 @@ json_t *native_frame_item(const struct conversation *conversation, const struct 
     return out;
 }
 
-void native_frame_add_tokens(struct bytes *out, const struct conversation *conversation,
-                             const struct watch_item *item) {
+static void add_tool(struct bytes *out, const struct conversation *conversation,
+                     const struct watch_item *item) {
     bytes_add_format(
         out,
-        "{\"type\":\"tokens\",\"conversation\":\"%s\",\"generation\":\"%s\",\"seq\":%llu,\"n\":%u,\"text\":",
-        conversation->name, item->stream->id, (unsigned long long)item->seq, item->n);
-    bytes_add_json_string(out, item->text, item->text_size);
+        "{\"type\":\"tool\",\"conversation\":\"%s\",\"generation\":\"%s\",\"seq\":%llu,\"n\":1,\"call\":",
+        conversation->name, item->stream->id, (unsigned long long)item->seq);
+    bytes_add(out, item->other, item->other_size);
+}
+
+void native_frame_add_tokens(struct bytes *out, const struct conversation *conversation,
+                             const struct watch_item *item) {
+    bool is_thought = item->event_kind == STORE_EVENT_REASONING;
+    if (item->event_kind == STORE_EVENT_TOOL) {
+        add_tool(out, conversation, item);
+    } else {
+        bytes_add_format(
+            out,
+            "{\"type\":\"%s\",\"conversation\":\"%s\",\"generation\":\"%s\",\"seq\":%llu,\"n\":%u,\"text\":",
+            is_thought ? "reasoning" : "tokens", conversation->name, item->stream->id,
+            (unsigned long long)item->seq, item->n);
+        bytes_add_json_string(out, is_thought ? item->other : item->text,
+                              is_thought ? item->other_size : item->text_size);
+    }
     bytes_add_format(out, ",\"tokens_used\":%u,\"max_tokens\":%u}", item->tokens_used, item->context_size);
 }

@@ -158,6 +158,69 @@ enum status message_add_text(const struct message *message, struct bytes *out) {
     return status;
 }
 
+void message_add_reasoning(const struct message *message, struct bytes *out) {
+    for (const struct stream *stream = message->first; stream; stream = stream->next) {
+        for (uint64_t seq = 2; stream->kinds && seq <= stream_last_token_seq(stream); seq++) {
+            if (stream_kind(stream, seq) == STORE_EVENT_REASONING) {
+                size_t size;
+                const char *text = stream_read_other(stream, seq, seq, &size);
+                bytes_add(out, text, size);
+            }
+        }
+    }
+}
+
+/* A piece of a call: the first one of it makes it. */
+static void add_call_piece(json_t *calls, struct bytes *arguments, size_t n_max, const json_t *piece) {
+    size_t index = (size_t)json_integer_value(json_object_get(piece, "index"));
+    if (index >= n_max) {
+        return;
+    }
+    while (json_array_size(calls) <= index) {
+        bytes_init(&arguments[json_array_size(calls)], STREAM_TEXT_BYTES_MAX);
+        json_array_append_new(calls, json_pack("{s:s, s:s}", "id", "", "name", ""));
+    }
+    json_t *call = json_array_get(calls, index);
+    json_object_update_existing(call, (json_t *)piece);
+    bytes_add_text(&arguments[index], json_get_text(piece, "arguments", ""));
+}
+
+json_t *message_tool_calls(const struct message *message) {
+    enum { CALLS_MAX = 256 };
+    struct bytes arguments[CALLS_MAX];
+    json_t *calls = json_array();
+    for (const struct stream *stream = message->first; stream; stream = stream->next) {
+        for (uint64_t seq = 2; stream->kinds && seq <= stream_last_token_seq(stream); seq++) {
+            if (stream_kind(stream, seq) == STORE_EVENT_TOOL) {
+                size_t size;
+                const char *text = stream_read_other(stream, seq, seq, &size);
+                json_t *piece = json_loadb(text, size, 0, NULL);
+                add_call_piece(calls, arguments, CALLS_MAX, piece);
+                json_decref(piece);
+            }
+        }
+    }
+    size_t n = json_array_size(calls);
+    for (size_t i = 0; i < n; i++) {
+        json_object_set_new(json_array_get(calls, i), "arguments",
+                            json_stringn(arguments[i].size ? arguments[i].data : "", arguments[i].size));
+        bytes_deinit(&arguments[i]);
+    }
+    if (n == 0) {
+        json_decref(calls);
+        return NULL;
+    }
+    return calls;
+}
+
+size_t message_said_size(const struct message *message) {
+    size_t size = message_text_size(message);
+    for (const struct stream *stream = message->first; stream; stream = stream->next) {
+        size += stream->other.size;
+    }
+    return size;
+}
+
 size_t message_text_size(const struct message *message) {
     size_t size = message->content_size;
     for (const struct stream *stream = message->first; stream; stream = stream->next) {

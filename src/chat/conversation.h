@@ -97,6 +97,12 @@ void message_continue(struct message *message, struct stream *stream);
 /* message_add_text appends the whole text of a message: the one way to it. STATUS_FULL: `out` is too small for it. */
 enum status message_add_text(const struct message *message, struct bytes *out);
 size_t message_text_size(const struct message *message);
+/* message_add_reasoning appends what was thought, message_tool_calls is [{id, name, arguments}…] of what was called, a new reference; NULL:
+ * nothing. */
+void message_add_reasoning(const struct message *message, struct bytes *out);
+json_t *message_tool_calls(const struct message *message);
+/* message_said_size is the size of all that was said, thought or called. */
+size_t message_said_size(const struct message *message);
 /* Sampled tokens of all its generations. */
 uint64_t message_token_count(const struct message *message);
 
@@ -128,7 +134,7 @@ enum watch_kind {
     WATCH_MESSAGE, /* a message of a person or a system prompt */
     WATCH_START,   /* a generation began: event 1 */
     WATCH_PHASE,   /* the phase changed */
-    WATCH_TOKENS,  /* the events seq … seq + n − 1 */
+    WATCH_TOKENS,  /* the events seq … seq + n − 1, all of one kind; of a piece of a call: one */
     WATCH_END,  /* the event `end`; the next is WATCH_START of the same message, if stream->next is there */
     WATCH_GONE, /* the conversation was deleted */
 };
@@ -139,8 +145,11 @@ struct watch_item {
     const struct stream *stream;   /* the generation of it; NULL for MESSAGE and GONE */
     uint64_t seq;
     uint32_t n;
-    const char *text;
+    const char *text; /* of the message's content: empty unless the kind is STORE_EVENT_TOKEN */
     size_t text_size;
+    enum store_event_kind event_kind;
+    const char *other; /* of another kind: the thought, or the JSON of the piece */
+    size_t other_size;
     uint32_t tokens_used; /* after the last event of the item */
     uint32_t context_size;
 };

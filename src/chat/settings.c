@@ -95,6 +95,7 @@ void settings_deinit(struct settings *settings) {
     settings_clear_stops(settings);
     free(settings->system_prompt);
     free(settings->model_path);
+    json_decref(settings->more);
     *settings = (struct settings){ 0 };
 }
 
@@ -105,6 +106,7 @@ void settings_copy(struct settings *to, const struct settings *from) {
     }
     to->system_prompt = mem_copy_string(from->system_prompt);
     to->model_path = mem_copy_string(from->model_path);
+    to->more = json_incref(from->more);
 }
 
 static enum status refuse_choice(const struct field *field, struct fault *fault) {

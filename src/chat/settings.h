@@ -54,7 +54,9 @@ struct settings {
     int64_t n_tokens_max; /* −1: until the context is full */
     char *stops[SETTINGS_STOPS_MAX];
     size_t n_stops;
-    bool ignore_eos;     /* only for one call, never stored */
+    bool ignore_eos; /* only for one call, never stored */
+    json_t *
+        more; /* likewise: more members of `generate` (docs/engine-protocol.md): tools, format …; NULL: none */
     char *system_prompt; /* NULL: none */
     enum overflow overflow;
     int64_t context_size; /* 0: the engine chooses */

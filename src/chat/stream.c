@@ -10,9 +10,25 @@
 /* Every event takes one entry; an answer without text could otherwise grow without bound. */
 #define STREAM_EVENTS_MAX (16u << 20)
 
-static void add_event(struct stream *stream, int32_t token) {
+static void add_event(struct stream *stream, int32_t token, enum store_event_kind kind) {
     size_t n = (size_t)stream->last_seq;
     size_t capacity = stream->capacity;
+    if (stream->kinds) {
+        stream->kinds =
+            mem_grow_array(stream->kinds, n, &capacity, sizeof *stream->kinds, STREAM_EVENTS_MAX + 2);
+        capacity = stream->capacity;
+        stream->other_ends = mem_grow_array(stream->other_ends, n, &capacity, sizeof *stream->other_ends,
+                                            STREAM_EVENTS_MAX + 2);
+        capacity = stream->capacity;
+        stream->kinds[n] = (uint8_t)kind;
+        stream->other_ends[n] = (uint32_t)stream->other.size;
+    }
+    if (stream->probabilities) {
+        stream->probabilities = mem_grow_array(stream->probabilities, n, &capacity,
+                                               sizeof *stream->probabilities, STREAM_EVENTS_MAX + 2);
+        capacity = stream->capacity;
+        stream->probabilities[n] = NULL;
+    }
     if (stream->tokens) {
         stream->tokens =
             mem_grow_array(stream->tokens, n, &capacity, sizeof *stream->tokens, STREAM_EVENTS_MAX + 2);
@@ -29,6 +45,7 @@ static struct stream *make(const char *id, int64_t key, const char *model) {
     stream->key = key;
     stream->model = mem_copy_string(model);
     bytes_init(&stream->text, STREAM_TEXT_BYTES_MAX);
+    bytes_init(&stream->other, STREAM_TEXT_BYTES_MAX);
     return stream;
 }
 
@@ -37,7 +54,7 @@ struct stream *stream_new(const char *id, int64_t key, const char *model) {
     stream->capacity = 16;
     stream->ends = mem_resize(NULL, stream->capacity * sizeof *stream->ends);
     stream->tokens = mem_resize(NULL, stream->capacity * sizeof *stream->tokens);
-    add_event(stream, -1);
+    add_event(stream, -1, STORE_EVENT_TOKEN);
     return stream;
 }
 
@@ -56,6 +73,14 @@ struct stream *stream_restore(const struct store_generation *generation, const c
     if (generation->n_text_ends && generation->tokens) {
         stream->tokens = mem_resize(NULL, stream->capacity * sizeof *stream->tokens);
         memcpy(stream->tokens, generation->tokens, generation->n_text_ends * sizeof *stream->tokens);
+    }
+    if (generation->kinds) {
+        size_t n = generation->n_text_ends;
+        stream->kinds = mem_resize(NULL, stream->capacity);
+        memcpy(stream->kinds, generation->kinds, n);
+        stream->other_ends = mem_resize(NULL, stream->capacity * sizeof *stream->other_ends);
+        memcpy(stream->other_ends, generation->other_ends, n * sizeof *stream->other_ends);
+        bytes_add(&stream->other, generation->other, n > 0 ? generation->other_ends[n - 1] : 0);
     }
     memcpy(stream->continues, generation->continues, sizeof stream->continues);
     stream->settings = mem_copy_string(generation->settings);
@@ -79,6 +104,13 @@ void stream_free(struct stream *stream) {
         return;
     }
     bytes_deinit(&stream->text);
+    bytes_deinit(&stream->other);
+    free(stream->kinds);
+    free(stream->other_ends);
+    for (size_t i = 0; stream->probabilities && i < stream->last_seq; i++) {
+        free(stream->probabilities[i]);
+    }
+    free(stream->probabilities);
     free(stream->ends);
     free(stream->tokens);
     free(stream->reason);
@@ -99,13 +131,57 @@ enum status stream_append(struct stream *stream, uint64_t seq, int32_t token, co
         return STATUS_FULL;
     }
     stream->n_tokens += token >= 0;
-    add_event(stream, token);
+    add_event(stream, token, STORE_EVENT_TOKEN);
     return STATUS_OK;
+}
+
+/* The events so far were text. */
+static void begin_kinds(struct stream *stream) {
+    if (stream->kinds == NULL) {
+        stream->kinds = mem_alloc(stream->capacity);
+        stream->other_ends = mem_alloc(stream->capacity * sizeof *stream->other_ends);
+    }
+}
+
+enum status stream_append_other(struct stream *stream, uint64_t seq, int32_t token,
+                                enum store_event_kind kind, const char *text, size_t text_size) {
+    assert(!stream->is_ended);
+    assert(seq == stream->last_seq + 1);
+    if (stream->last_seq >= STREAM_EVENTS_MAX || bytes_add(&stream->other, text, text_size) != STATUS_OK) {
+        stream->other.failed = false;
+        return STATUS_FULL;
+    }
+    begin_kinds(stream);
+    stream->n_tokens += token >= 0;
+    add_event(stream, token, kind);
+    return STATUS_OK;
+}
+
+void stream_note(struct stream *stream, const char *probabilities) {
+    if (stream->probabilities == NULL) {
+        stream->probabilities = mem_alloc(stream->capacity * sizeof *stream->probabilities);
+    }
+    stream->probabilities[stream->last_seq - 1] = mem_copy_string(probabilities);
+}
+
+const char *stream_probabilities(const struct stream *stream, uint64_t seq) {
+    return stream->probabilities ? stream->probabilities[seq - 1] : NULL;
+}
+
+enum store_event_kind stream_kind(const struct stream *stream, uint64_t seq) {
+    return stream->kinds ? (enum store_event_kind)stream->kinds[seq - 1] : STORE_EVENT_TOKEN;
+}
+
+const char *stream_read_other(const struct stream *stream, uint64_t first, uint64_t last, size_t *size) {
+    assert(first >= 2 && first <= last && last <= stream->last_seq);
+    size_t from = stream->kinds ? stream->other_ends[first - 2] : 0;
+    *size = stream->kinds ? stream->other_ends[last - 1] - from : 0;
+    return *size ? stream->other.data + from : "";
 }
 
 void stream_end(struct stream *stream, const char *reason, json_t *error, json_t *usage, json_t *timings) {
     assert(!stream->is_ended);
-    add_event(stream, -1);
+    add_event(stream, -1, STORE_EVENT_TOKEN);
     stream->is_ended = true;
     stream->reason = mem_copy_string(reason);
     stream->error = error;

@@ -76,6 +76,30 @@ static void test_the_ids_of_the_tokens_stand_by_seq(void **state) {
     stream_free(stream);
 }
 
+static void test_n16_thoughts_and_calls_are_events_beside_the_text(void **state) {
+    (void)state;
+    struct stream *stream = stream_new("g", 1, "m");
+    size_t size;
+    assert_int_equal(stream_append(stream, 2, 5, "one", 3), STATUS_OK);
+    assert_int_equal(stream_append_other(stream, 3, 6, STORE_EVENT_REASONING, "hm", 2), STATUS_OK);
+    assert_int_equal(stream_append_other(stream, 4, -1, STORE_EVENT_TOOL, "{}", 2), STATUS_OK);
+    for (uint64_t seq = 5; seq < 60; seq++) {
+        assert_int_equal(stream_append(stream, seq, 7, "x", 1), STATUS_OK);
+    }
+    assert_int_equal(stream_kind(stream, 2), STORE_EVENT_TOKEN);
+    assert_int_equal(stream_kind(stream, 3), STORE_EVENT_REASONING);
+    assert_int_equal(stream_kind(stream, 4), STORE_EVENT_TOOL);
+    assert_int_equal(stream_kind(stream, 59), STORE_EVENT_TOKEN);
+    assert_memory_equal(stream_read(stream, 2, 5, &size), "onex", 4);
+    assert_int_equal(size, 4);
+    assert_memory_equal(stream_read_other(stream, 2, 5, &size), "hm{}", 4);
+    assert_int_equal(size, 4);
+    stream_read_other(stream, 5, 59, &size);
+    assert_int_equal(size, 0);
+    assert_int_equal(stream->n_tokens, 57);
+    stream_free(stream);
+}
+
 static void test_the_end_is_the_last_event(void **state) {
     (void)state;
     struct stream *stream = river();
@@ -122,6 +146,7 @@ int main(void) {
         cmocka_unit_test(test_tokens_used_rises_by_one_per_token),
         cmocka_unit_test(test_a_flushed_tail_is_an_event_and_no_token),
         cmocka_unit_test(test_the_ids_of_the_tokens_stand_by_seq),
+        cmocka_unit_test(test_n16_thoughts_and_calls_are_events_beside_the_text),
         cmocka_unit_test(test_the_end_is_the_last_event),
         cmocka_unit_test(test_a_stored_generation_answers_the_same_reads),
         cmocka_unit_test(test_more_text_than_the_limit_is_refused_whole),

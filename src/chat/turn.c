@@ -73,7 +73,7 @@ static struct turn *make(struct chat *chat, const struct turn_order *order) {
     turn->fate = order->fate;
     turn->asker = order->asker;
     turn->seq = order->answer->stream->last_seq;
-    turn->text_size = message_text_size(order->answer);
+    turn->text_size = message_said_size(order->answer);
     turn->clock.begun_ns = clock_now_ns();
     turn->unwatched_min_ms = clock_now_ms();
     list_init(&turn->deletes);

@@ -59,7 +59,7 @@ static void add_continuation(struct turn *turn, const char *id, int64_t key) {
 static void go_on(struct turn *turn) {
     turn->state = TURN_WAITING;
     turn->seq = turn->answer->stream->last_seq;
-    turn->text_size = message_text_size(turn->answer);
+    turn->text_size = message_said_size(turn->answer);
     turn->is_patient = true;
     conversation_notify(turn->conversation);
     if (turn->fate != TURN_FATE_OPEN) {

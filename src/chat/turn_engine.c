@@ -19,8 +19,10 @@ struct step_piece {
     struct turn *turn;
     uint64_t seq;
     int32_t token;
+    enum store_event_kind kind;
     uint32_t text_offset;
     uint32_t text_size;
+    char *probabilities; /* NULL: none */
 };
 
 struct step {
@@ -93,18 +95,27 @@ static void fail_store(struct turn *turn) {
     engine_cancel(turn->engine, turn_generation_id(turn));
 }
 
-static void commit_piece(struct turn *turn, uint64_t seq, int32_t token, const char *text,
-                         uint32_t text_size) {
+static enum status append(struct stream *stream, const struct step_piece *piece, const char *text) {
+    return piece->kind == STORE_EVENT_TOKEN
+               ? stream_append(stream, piece->seq, piece->token, text, piece->text_size)
+               : stream_append_other(stream, piece->seq, piece->token, piece->kind, text, piece->text_size);
+}
+
+static void commit_piece(struct turn *turn, const struct step_piece *piece, const char *text) {
     uint64_t now_ns = clock_now_ns();
     struct stream *stream = turn->answer->stream;
-    if (stream_append(stream, seq, token, text, text_size) != STATUS_OK) {
+    uint64_t seq = piece->seq;
+    if (append(stream, piece, text) != STATUS_OK) {
         fail_store(turn);
         return;
+    }
+    if (piece->probabilities) {
+        stream_note(stream, piece->probabilities);
     }
     LOG_DEBUG("[GENERATION]", "token #%llu committed seq=%llu generation=%s t_ns=%llu",
               (unsigned long long)stream->n_tokens, (unsigned long long)seq, stream->id,
               (unsigned long long)now_ns);
-    if (token >= 0) {
+    if (piece->token >= 0) {
         figures_add_token(&turn->chat->figures, &turn->clock, now_ns);
     }
 }
@@ -119,11 +130,13 @@ static void on_committed(void *ctx, enum status status) {
             fail_store(turn);
             continue;
         }
-        commit_piece(turn, step->pieces[i].seq, step->pieces[i].token,
-                     step->text + step->pieces[i].text_offset, step->pieces[i].text_size);
+        commit_piece(turn, &step->pieces[i], step->text + step->pieces[i].text_offset);
     }
     for (size_t i = 0; status == STATUS_OK && i < step->n_pieces; i++) {
         conversation_notify(step->pieces[i].turn->conversation);
+    }
+    for (size_t i = 0; i < step->n_pieces; i++) {
+        free(step->pieces[i].probabilities);
     }
     free(step);
 }
@@ -138,14 +151,20 @@ static bool has_room(struct turn *turn, size_t text_size) {
     return false;
 }
 
+static const enum store_event_kind event_kinds[] = { [ENGINE_PIECE_TEXT] = STORE_EVENT_TOKEN,
+                                                     [ENGINE_PIECE_REASONING] = STORE_EVENT_REASONING,
+                                                     [ENGINE_PIECE_TOOL] = STORE_EVENT_TOOL };
+
 static void add_piece(struct step *step, struct turn *turn, const struct engine_piece *piece) {
     memcpy(step->text + step->text_size, piece->text, piece->text_size);
     step->pieces[step->n_pieces++] = (struct step_piece){
         .turn = turn,
         .seq = ++turn->seq,
         .token = piece->token,
+        .kind = event_kinds[piece->kind],
         .text_offset = (uint32_t)step->text_size,
         .text_size = (uint32_t)piece->text_size,
+        .probabilities = piece->probabilities ? mem_copy_string(piece->probabilities) : NULL,
     };
     step->text_size += piece->text_size;
     turn->text_size += piece->text_size;
@@ -181,6 +200,7 @@ static void store_step(struct chat *chat, uint64_t t_ns, const struct engine_pie
             .generation_key = piece->turn->answer->stream->key,
             .seq = piece->seq,
             .token = piece->token,
+            .kind = piece->kind,
             .text_offset = piece->text_offset,
             .text_size = piece->text_size,
         };

@@ -65,6 +65,7 @@ static enum status generate(struct turn *turn, struct engine *engine, const stru
                                                      .stop = stop,
                                                      .ignore_eos = turn->settings.ignore_eos,
                                                      .overflow = settings_overflow(&turn->settings),
+                                                     .more = turn->settings.more,
                                                      .prefix_tokens = prefix->tokens,
                                                      .n_prefix_tokens = prefix->n_tokens,
                                                      .prefix_text = prefix->text.data,

@@ -89,6 +89,16 @@ static bool step_on(struct watcher *watcher) {
     return true;
 }
 
+/* Events of one kind go together; pieces of calls do not. */
+static uint64_t last_of_kind(const struct stream *stream, uint64_t first, uint64_t last) {
+    enum store_event_kind kind = stream_kind(stream, first);
+    uint64_t at = first;
+    while (at < last && kind != STORE_EVENT_TOOL && stream_kind(stream, at + 1) == kind) {
+        at++;
+    }
+    return at;
+}
+
 /* The last event of an item that begins at `first`: within both limits, and at least one event. */
 static uint64_t last_of_item(const struct stream *stream, uint64_t first, uint32_t n_tokens_max,
                              size_t bytes_max) {
@@ -96,15 +106,20 @@ static uint64_t last_of_item(const struct stream *stream, uint64_t first, uint32
     if (last - first >= n_tokens_max) {
         last = first + n_tokens_max - 1;
     }
-    size_t from = stream->ends[first - 2];
-    if (stream->ends[last - 1] - from <= bytes_max) {
+    if (stream->kinds) {
+        last = last_of_kind(stream, first, last);
+    }
+    const uint32_t *ends =
+        stream_kind(stream, first) == STORE_EVENT_TOKEN ? stream->ends : stream->other_ends;
+    size_t from = ends[first - 2];
+    if (ends[last - 1] - from <= bytes_max) {
         return last;
     }
     /* ends[] rises: halve towards the last event that still fits. */
     uint64_t low = first;
     while (low < last) {
         uint64_t middle = low + (last - low + 1) / 2;
-        if (stream->ends[middle - 1] - from <= bytes_max) {
+        if (ends[middle - 1] - from <= bytes_max) {
             low = middle;
         } else {
             last = middle - 1;
@@ -136,6 +151,8 @@ static enum watch_kind next_of_stream(struct watcher *watcher, uint32_t n_tokens
         item->n = (uint32_t)(watcher->seq - first + 1);
         item->tokens_used = stream_tokens_used(stream, watcher->seq);
         item->text = stream_read(stream, first, watcher->seq, &item->text_size);
+        item->event_kind = stream_kind(stream, first);
+        item->other = stream_read_other(stream, first, watcher->seq, &item->other_size);
     } else if (stream->is_ended) {
         fill(item, stream, WATCH_END, stream->last_seq);
         watcher->seq = stream->last_seq;

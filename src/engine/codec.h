@@ -83,11 +83,14 @@ MUST_CHECK enum status codec_decode(const char *line, size_t n_bytes, struct cod
                                     struct fault *fault);
 void codec_event_deinit(struct codec_event *event);
 
-/* The pieces of a step, in an array that is used again for the next. Zeroed memory is ready. */
+/* The pieces of a step, in an array that is used again for the next. Zeroed memory is ready. Texts that are made of JSON lie in `made`. */
 struct codec_pieces {
     struct engine_piece *items;
     size_t count;
     size_t capacity;
+    char **made;
+    size_t n_made;
+    size_t made_capacity;
 };
 
 MUST_CHECK enum status codec_read_pieces(const struct codec_event *step, struct codec_pieces *out,

@@ -214,12 +214,57 @@ void codec_event_deinit(struct codec_event *event) {
     event->root = NULL;
 }
 
-static enum status read_piece(const json_t *item, struct engine_piece *out, struct fault *fault) {
+/* A value as text that lives as long as the pieces. */
+static const char *make_text(struct codec_pieces *pieces, const json_t *value) {
+    pieces->made = mem_grow_array(pieces->made, pieces->n_made, &pieces->made_capacity, sizeof *pieces->made,
+                                  2 * CODEC_PIECES_MAX);
+    return pieces->made[pieces->n_made++] = json_text(value);
+}
+
+/* {"logprob","bytes","top"} */
+static const char *read_probabilities(struct codec_pieces *pieces, const json_t *item) {
+    json_t *logprob = json_object_get(item, "logprob");
+    if (!json_is_number(logprob)) {
+        return NULL;
+    }
+    json_t *top = json_object_get(item, "top");
+    json_t *object = json_pack("{s:O, s:s, s:O?}", "logprob", logprob, "bytes",
+                               json_get_text(item, "bytes", ""), "top", json_is_array(top) ? top : NULL);
+    const char *text = make_text(pieces, object);
+    json_decref(object);
+    return text;
+}
+
+/* What it says is one of text, reasoning and tool. */
+static enum status read_words(struct codec_pieces *pieces, const json_t *item, struct engine_piece *out,
+                              struct fault *fault) {
+    const json_t *tool = json_object_get(item, "tool");
+    const json_t *reasoning = json_object_get(item, "reasoning");
+    const json_t *text = reasoning ? reasoning : json_object_get(item, "text");
+    if (tool) {
+        if (!json_is_object(tool) || !json_is_integer(json_object_get(tool, "index"))) {
+            return fault_set(fault, STATUS_INVALID, "\"tool\" of an item must be an object with an index");
+        }
+        out->kind = ENGINE_PIECE_TOOL;
+        out->text = make_text(pieces, tool);
+        out->text_size = strlen(out->text);
+        return STATUS_OK;
+    }
+    if (!json_is_string(text)) {
+        return fault_set(fault, STATUS_INVALID, "an item of a step must have a text, a reasoning or a tool");
+    }
+    out->kind = reasoning ? ENGINE_PIECE_REASONING : ENGINE_PIECE_TEXT;
+    out->text = json_string_value(text);
+    out->text_size = json_string_length(text);
+    return STATUS_OK;
+}
+
+static enum status read_piece(struct codec_pieces *pieces, const json_t *item, struct engine_piece *out,
+                              struct fault *fault) {
     const json_t *id = json_object_get(item, "id");
     const json_t *token = json_object_get(item, "tok");
-    const json_t *text = json_object_get(item, "text");
-    if (!json_is_string(id) || !json_is_integer(token) || !json_is_string(text)) {
-        return fault_set(fault, STATUS_INVALID, "an item of a step must have an id, a tok and a text");
+    if (!json_is_string(id) || !json_is_integer(token)) {
+        return fault_set(fault, STATUS_INVALID, "an item of a step must have an id and a tok");
     }
     json_int_t number = json_integer_value(token);
     if (number < -1 || number > INT32_MAX) {
@@ -228,17 +273,22 @@ static enum status read_piece(const json_t *item, struct engine_piece *out, stru
     if (strlen(json_string_value(id)) != json_string_length(id)) {
         return fault_set(fault, STATUS_INVALID, "\"id\" must not contain the character U+0000");
     }
-    *out = (struct engine_piece){
-        .id = json_string_value(id),
-        .token = (int32_t)number,
-        .text = json_string_value(text),
-        .text_size = json_string_length(text),
-    };
-    return STATUS_OK;
+    *out = (struct engine_piece){ .id = json_string_value(id),
+                                  .token = (int32_t)number,
+                                  .probabilities = read_probabilities(pieces, item) };
+    return read_words(pieces, item, out, fault);
+}
+
+static void free_made(struct codec_pieces *pieces) {
+    for (size_t i = 0; i < pieces->n_made; i++) {
+        free(pieces->made[i]);
+    }
+    pieces->n_made = 0;
 }
 
 enum status codec_read_pieces(const struct codec_event *step, struct codec_pieces *out, struct fault *fault) {
     out->count = 0;
+    free_made(out);
     size_t index;
     json_t *item;
     json_array_foreach((json_t *)step->step.out, index, item) {
@@ -247,7 +297,7 @@ enum status codec_read_pieces(const struct codec_event *step, struct codec_piece
         }
         out->items =
             mem_grow_array(out->items, out->count, &out->capacity, sizeof *out->items, CODEC_PIECES_MAX);
-        enum status status = read_piece(item, &out->items[out->count], fault);
+        enum status status = read_piece(out, item, &out->items[out->count], fault);
         if (status) {
             return status;
         }
@@ -257,6 +307,8 @@ enum status codec_read_pieces(const struct codec_event *step, struct codec_piece
 }
 
 void codec_pieces_deinit(struct codec_pieces *pieces) {
+    free_made(pieces);
+    free(pieces->made);
     free(pieces->items);
     *pieces = (struct codec_pieces){ 0 };
 }

@@ -24,7 +24,7 @@ static void add_value(struct bytes *out, const char *key, const json_t *value) {
         return;
     }
     bytes_add_format(out, ",\"%s\":", key);
-    if (json_dump_callback(value, add_dumped, out, JSON_COMPACT) != 0) {
+    if (json_dump_callback(value, add_dumped, out, JSON_COMPACT | JSON_ENCODE_ANY) != 0) {
         out->failed = true;
     }
 }
@@ -60,14 +60,38 @@ static void add_prefix(const struct engine_job *job, struct bytes *out) {
     }
 }
 
+/* What only some calls have: tools, a format. */
+static void add_more(const json_t *more, struct bytes *out) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)more, key, value) {
+        if (strcmp(key, "sampling") != 0) {
+            add_value(out, key, value);
+        }
+    }
+}
+
+static void add_sampling(const struct engine_job *job, struct bytes *out) {
+    const json_t *more = json_object_get(job->more, "sampling");
+    if (more == NULL) {
+        add_value(out, "sampling", job->sampling);
+        return;
+    }
+    json_t *both = job->sampling ? json_copy((json_t *)job->sampling) : json_object();
+    json_object_update(both, (json_t *)more);
+    add_value(out, "sampling", both);
+    json_decref(both);
+}
+
 void codec_encode_generate(const struct engine_job *job, struct bytes *out) {
     bytes_add_text(out, "{\"op\":\"generate\",\"id\":");
     add_string(out, job->id);
     add_text_field(out, "cache_key", job->cache_key);
     add_value(out, "messages", job->messages);
-    add_value(out, "sampling", job->sampling);
+    add_sampling(job, out);
     add_value(out, "stop", job->stop);
     add_text_field(out, "overflow", job->overflow);
+    add_more(job->more, out);
     add_prefix(job, out);
     bytes_add_format(out, ",\"max_tokens\":%lld,\"ignore_eos\":%s}\n", (long long)job->n_tokens_max,
                      job->ignore_eos ? "true" : "false");

@@ -63,6 +63,59 @@ static void test_step_keeps_order_and_bytes(void **state) {
     codec_pieces_deinit(&pieces);
 }
 
+static void test_e45_a_step_may_have_thoughts_and_calls(void **state) {
+    (void)state;
+    struct codec_event event;
+    struct codec_pieces pieces = { 0 };
+    struct fault fault;
+    const char *line = "{\"ev\":\"step\",\"t_ns\":1,\"out\":[{\"id\":\"a\",\"tok\":3,\"reasoning\":\"Hm\","
+                       "\"logprob\":-0.5,\"bytes\":\"486d\",\"top\":[]},"
+                       "{\"id\":\"a\",\"tok\":-1,\"tool\":{\"index\":0,\"name\":\"f\"}},{\"id\":\"a\","
+                       "\"tok\":4,\"text\":\"x\"}]}";
+    assert_int_equal(decode(line, &event), STATUS_OK);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(codec_read_pieces(&event, &pieces, &fault), STATUS_OK);
+        assert_int_equal(pieces.count, 3);
+        assert_int_equal(pieces.items[0].kind, ENGINE_PIECE_REASONING);
+        assert_string_equal(pieces.items[0].text, "Hm");
+        assert_string_equal(pieces.items[0].probabilities,
+                            "{\"logprob\":-0.5,\"bytes\":\"486d\",\"top\":[]}");
+        assert_int_equal(pieces.items[1].kind, ENGINE_PIECE_TOOL);
+        assert_string_equal(pieces.items[1].text, "{\"index\":0,\"name\":\"f\"}");
+        assert_int_equal(pieces.items[2].kind, ENGINE_PIECE_TEXT);
+        assert_null(pieces.items[2].probabilities);
+    }
+    codec_pieces_deinit(&pieces);
+    codec_event_deinit(&event);
+    static const char *const wrong[] = { "{\"id\":\"a\",\"tok\":1}", "{\"id\":\"a\",\"tok\":1,\"tool\":{}}",
+                                         "{\"id\":\"a\",\"tok\":1,\"reasoning\":7}" };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "{\"ev\":\"step\",\"t_ns\":1,\"out\":[%s]}", wrong[i]);
+        assert_int_equal(decode(text, &event), STATUS_OK);
+        assert_int_equal(codec_read_pieces(&event, &pieces, &fault), STATUS_INVALID);
+        codec_event_deinit(&event);
+    }
+    codec_pieces_deinit(&pieces);
+}
+
+static void test_generate_carries_what_only_some_calls_have(void **state) {
+    (void)state;
+    struct bytes out;
+    bytes_init(&out, 10000);
+    json_t *sampling = json_pack("{s:f}", "temperature", 0.5);
+    json_t *more = json_pack("{s:{s:i}, s:s}", "sampling", "presence_penalty", 1, "tool_choice", "required");
+    codec_encode_generate(
+        &(struct engine_job){ .id = "g", .sampling = sampling, .more = more, .n_tokens_max = 5 }, &out);
+    assert_string_equal(
+        out.data,
+        "{\"op\":\"generate\",\"id\":\"g\",\"sampling\":{\"temperature\":0.5,\"presence_penalty\":1},"
+        "\"tool_choice\":\"required\",\"max_tokens\":5,\"ignore_eos\":false}\n");
+    json_decref(sampling);
+    json_decref(more);
+    bytes_deinit(&out);
+}
+
 static void test_unknown_events_and_fields_are_ignored(void **state) {
     (void)state;
     struct codec_event event;
@@ -304,6 +357,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events_are_decoded),
         cmocka_unit_test(test_step_keeps_order_and_bytes),
+        cmocka_unit_test(test_e45_a_step_may_have_thoughts_and_calls),
+        cmocka_unit_test(test_generate_carries_what_only_some_calls_have),
         cmocka_unit_test(test_unknown_events_and_fields_are_ignored),
         cmocka_unit_test(test_protocol_errors_are_refused_without_quoting),
         cmocka_unit_test(test_generate_carries_the_whole_job),

@@ -42,12 +42,17 @@ enum engine_state {
     ENGINE_STOPPED,
 };
 
-/* One sampled token of one generation. `id` and `text` point into the line. */
+/* What a piece says ([E45]). */
+enum engine_piece_kind { ENGINE_PIECE_TEXT, ENGINE_PIECE_REASONING, ENGINE_PIECE_TOOL };
+
+/* One sampled token of one generation, or something more that it says. What it points to is valid during the upcall. */
 struct engine_piece {
     const char *id;
-    int32_t token; /* −1: only held-back text, no token of its own */
-    const char *text;
+    int32_t token; /* −1: no token of its own */
+    enum engine_piece_kind kind;
+    const char *text; /* of a tool: the JSON object with index, id, name, arguments */
     size_t text_size;
+    const char *probabilities; /* JSON: an object with logprob, bytes, top ([E44]); NULL: none */
 };
 
 struct engine_end {
@@ -135,6 +140,8 @@ struct engine_job {
     const json_t *stop;     /* array of strings; NULL: none */
     bool ignore_eos;
     const char *overflow; /* "stop", "drop_oldest" */
+    const json_t *
+        more; /* more members of `generate`: tools, format …; those of its `sampling` are added to sampling. NULL: none */
     /* The beginning of the answer, said in earlier runs ([E21]): its token ids, or its text (the tokens, when both are set). NULL and
      * 0: none. An id of −1: what was held back up to there was said too, by a tail that an end flushed. n_tokens_max counts what
      * comes behind the prefix. */

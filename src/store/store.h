@@ -43,6 +43,9 @@
 
 enum store_role { STORE_ROLE_SYSTEM, STORE_ROLE_USER, STORE_ROLE_ASSISTANT };
 
+/* What an event between `start` and `end` is. */
+enum store_event_kind { STORE_EVENT_TOKEN, STORE_EVENT_REASONING, STORE_EVENT_TOOL };
+
 /* One attempt at one assistant message. Texts are NULL when there is none. usage, timings, error and settings are JSON. */
 struct store_generation {
     int64_t key; /* the row: how jobs name it */
@@ -62,6 +65,10 @@ struct store_generation {
     uint32_t *text_ends; /* n_text_ends entries: the size of its own text after event seq = index + 1 */
     int32_t *tokens; /* as many: the token of event seq = index + 1, -1 where it is none; NULL: not known */
     size_t n_text_ends;
+    /* Thoughts and calls: what event seq = index + 1 is, and the size of `other` after it. NULL: there are none. */
+    uint8_t *kinds;
+    uint32_t *other_ends;
+    char *other;
 };
 
 struct store_message {
@@ -208,7 +215,8 @@ struct store_token {
     int64_t generation_key;
     uint64_t seq; /* the generation's last_seq + 1; the append guard checks it */
     int32_t token;
-    uint32_t text_offset; /* into the batch's text */
+    enum store_event_kind kind; /* of another kind the text is no part of the message's content */
+    uint32_t text_offset;       /* into the batch's text */
     uint32_t text_size;
 };
 

@@ -115,11 +115,21 @@ static void add_generation(struct text_check *at, sqlite3_stmt *row) {
         at->is_wrong = true;
     }
     free(ends);
+    struct store_others others;
+    size_t n_others = (size_t)sqlite3_column_bytes(row, 7);
+    if (is_fine && n_others > 0) {
+        if (store_others_unpack(sqlite3_column_blob(row, 7), n_others, (size_t)last_seq, true, &others)) {
+            store_others_deinit(&others);
+        } else {
+            found(at->check, "answer %.40s: its thoughts and calls cannot be read",
+                  (const char *)sqlite3_column_text(row, 2));
+        }
+    }
 }
 
 static void check_texts(sqlite3 *sqlite, struct store_check *check) {
     static const char sql[] =
-        "SELECT m.id, m.content, g.id, g.ended, g.last_seq, g.text_sizes, m.key FROM message m "
+        "SELECT m.id, m.content, g.id, g.ended, g.last_seq, g.text_sizes, m.key, g.others FROM message m "
         "LEFT JOIN generation g ON g.message_key = m.key ORDER BY m.key, g.key";
     struct text_check at = { .check = check };
     sqlite3_stmt *rows = NULL;

@@ -13,7 +13,7 @@
 /* The text of an answer that has not ended, as far as a search looks at it, and of how many it does: what is written at once is less. */
 #define LIVE_TEXT                                                                                            \
     "substr(m.content || coalesce((SELECT group_concat(text, '') FROM "                                      \
-    "(SELECT text FROM event WHERE generation_key = g.key ORDER BY seq)), ''), 1, 262144) "                  \
+    "(SELECT text FROM event WHERE generation_key = g.key AND kind = 0 ORDER BY seq)), ''), 1, 262144) "     \
     "FROM generation g JOIN message m ON m.key = g.message_key "
 #define LIVE_MAX "64"
 
@@ -83,7 +83,8 @@ static const char *const sql_texts[SQL_N] = {
         "UPDATE generation SET last_seq = ?2 WHERE key = ?1 AND last_seq = ?2 - 1 AND ended = 0",
     [SQL_GENERATION_END] =
         "UPDATE generation SET last_seq = ?2, ended = 1, reason = ?3, error = ?4, usage = ?5, timings = ?6, "
-        "n_prompt_tokens = ?7, context_size = ?8, text_sizes = ?9, tokens = ?10 WHERE key = ?1 AND last_seq "
+        "n_prompt_tokens = ?7, context_size = ?8, text_sizes = ?9, tokens = ?10, others = ?11 WHERE key = ?1 "
+        "AND last_seq "
         "= ?2 - 1 AND "
         "ended = 0",
     /* Of those that wait behind another one of their conversation, no engine was asked. The + keeps the search on the
@@ -100,8 +101,9 @@ static const char *const sql_texts[SQL_N] = {
     [SQL_GENERATION_DELETE] = "DELETE FROM generation WHERE key = ?1",
     [SQL_GENERATION_DELETE_ALL] = "DELETE FROM generation WHERE conversation_key = ?1",
 
-    [SQL_EVENT_INSERT] = "INSERT INTO event (generation_key, seq, token, text) VALUES (?1, ?2, ?3, ?4)",
-    [SQL_EVENT_READ] = "SELECT seq, text, token FROM event WHERE generation_key = ?1 ORDER BY seq",
+    [SQL_EVENT_INSERT] =
+        "INSERT INTO event (generation_key, seq, token, text, kind) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [SQL_EVENT_READ] = "SELECT seq, text, token, kind FROM event WHERE generation_key = ?1 ORDER BY seq",
     [SQL_EVENT_DELETE_ALL] = "DELETE FROM event WHERE generation_key = ?1",
 
     [SQL_LOAD_CONVERSATION] =
@@ -110,7 +112,7 @@ static const char *const sql_texts[SQL_N] = {
     [SQL_LOAD_MESSAGES] =
         "SELECT m.key, m.id, coalesce(p.id, ''), m.role, m.content, m.created_ms, "
         "g.key, g.id, g.continues_key, g.last_seq, g.ended, g.reason, g.error, g.usage, g.timings, g.model, "
-        "g.settings, g.n_prompt_tokens, g.context_size, g.text_sizes, g.tokens FROM message m "
+        "g.settings, g.n_prompt_tokens, g.context_size, g.text_sizes, g.tokens, g.others FROM message m "
         "LEFT JOIN message p ON p.key = m.parent_key LEFT JOIN generation g ON g.message_key = m.key "
         "WHERE m.conversation_key = ?1 ORDER BY m.key, g.key",
     [SQL_LIST_ALL] =

@@ -52,6 +52,11 @@ static int end_row(struct store_db *db, const struct store_end *end, const struc
     sqlite3_bind_int64(update, 8, end->context_size);
     bind_bytes(update, 9, &events->sizes);
     bind_bytes(update, 10, &events->tokens);
+    if (events->others.size > 0) {
+        bind_bytes(update, 11, &events->others);
+    } else {
+        sqlite3_bind_null(update, 11);
+    }
     return store_db_run(update);
 }
 

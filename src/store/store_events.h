@@ -1,6 +1,7 @@
 /* store_events.h - the two shapes of a stream: rows of `event` while it grows, and packed from its end on: a text, and for
  * each token event one varint (7 bits a byte, low first) in `sizes`, the size of its text, and one in `tokens`, its
- * token + 1. */
+ * token + 1. Thoughts and calls add no text; `others` has them: for each a varint of how far it is behind the one before it (the first:
+ * behind `start`), one of its kind, one of its size, and its text. */
 #ifndef RUNNEL_STORE_STORE_EVENTS_H
 #define RUNNEL_STORE_STORE_EVENTS_H
 
@@ -13,6 +14,8 @@ struct store_events {
     struct bytes text;
     struct bytes sizes;
     struct bytes tokens;
+    struct bytes others;
+    uint64_t others_seq; /* of the last one */
 };
 
 void store_events_init(struct store_events *events);
@@ -32,5 +35,18 @@ bool store_events_unpack_sizes(const void *sizes, size_t n_bytes, size_t text_si
 /* store_events_unpack_tokens likewise; -1 for `start`, `end`, and an event that is no token. */
 bool store_events_unpack_tokens(const void *packed, size_t n_bytes, int32_t *tokens, size_t n_tokens,
                                 bool has_end);
+
+/* What is no token: kinds[seq - 1] and the size of all their texts after event seq, ends[seq - 1]; `text` takes the texts. */
+struct store_others {
+    uint8_t *kinds;
+    uint32_t *ends;
+    size_t n;
+    struct bytes text;
+};
+
+/* store_others_unpack allocates them. False: the blob is broken; nothing is held then. */
+bool store_others_unpack(const void *packed, size_t n_bytes, size_t n_events, bool has_end,
+                         struct store_others *out);
+void store_others_deinit(struct store_others *others);
 
 #endif

@@ -63,6 +63,32 @@ static void test_tokens_are_one_less_than_what_is_written(void **state) {
     assert_false(store_events_unpack_tokens(blob, sizeof blob - 1, tokens, 7, true));
 }
 
+static void test_thoughts_and_calls_are_found_by_their_distance(void **state) {
+    (void)state;
+    struct store_others others;
+    const uint8_t kinds[] = { 0, 0, 1, 1, 0, 2, 0 };
+    const uint32_t ends[] = { 0, 0, 2, 3, 3, 5, 5 };
+    const char blob[] = "\x02\x01\x02"
+                        "ab"
+                        "\x01\x01\x01"
+                        "c"
+                        "\x02\x02\x02"
+                        "{}";
+    assert_true(store_others_unpack(blob, sizeof blob - 1, 7, true, &others));
+    assert_memory_equal(others.kinds, kinds, sizeof kinds);
+    assert_memory_equal(others.ends, ends, sizeof ends);
+    assert_memory_equal(others.text.data, "abc{}", 5);
+    store_others_deinit(&others);
+    assert_false(
+        store_others_unpack(blob, sizeof blob - 1, 6, true, &others)); /* the last would be the end */
+    assert_false(store_others_unpack(blob, sizeof blob - 2, 7, true, &others)); /* cut short */
+    assert_false(store_others_unpack("\x00\x01\x00", 3, 7, true, &others));     /* no distance */
+    assert_false(store_others_unpack("\x01\x03\x00", 3, 7, true, &others));     /* no kind */
+    assert_false(store_others_unpack("\x01\x00\x00", 3, 7, true, &others));     /* a token */
+    assert_false(
+        store_others_unpack("\x01\x01\xFF\xFF\x03", 5, 7, true, &others)); /* a size beyond the blob */
+}
+
 /* Of memory that is exactly as long, so that a sanitizer sees a byte too far. */
 static void test_any_bytes_are_answered(void **state) {
     (void)state;
@@ -85,6 +111,10 @@ static void test_any_bytes_are_answered(void **state) {
             n_good++;
         }
         n_good += store_events_unpack_tokens(exact, n_bytes, tokens, n, has_end);
+        struct store_others others;
+        if (n >= 2 && store_others_unpack(exact, n_bytes, n, has_end, &others)) {
+            store_others_deinit(&others);
+        }
         free(exact);
         free(ends);
         free(tokens);
@@ -235,6 +265,7 @@ int main(void) {
         cmocka_unit_test(test_sizes_become_ends),
         cmocka_unit_test(test_sizes_that_do_not_fit_are_damage),
         cmocka_unit_test(test_tokens_are_one_less_than_what_is_written),
+        cmocka_unit_test(test_thoughts_and_calls_are_found_by_their_distance),
         cmocka_unit_test(test_any_bytes_are_answered),
         TEST(test_damage_is_told_and_stays_with_its_conversation),
         TEST(test_damage_of_the_words_is_told_and_keeps_no_other_job_back),

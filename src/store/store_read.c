@@ -18,6 +18,9 @@ static void free_generation(struct store_generation *generation) {
     free(generation->settings);
     free(generation->text_ends);
     free(generation->tokens);
+    free(generation->kinds);
+    free(generation->other_ends);
+    free(generation->other);
 }
 
 static void free_message(struct store_message *message) {
@@ -91,6 +94,22 @@ static int unpack(struct store_generation *generation, struct packed sizes, stru
     return is_good ? SQLITE_OK : SQLITE_CORRUPT;
 }
 
+/* Fills kinds, other_ends and other. */
+static int unpack_others(struct store_generation *generation, struct packed packed) {
+    struct store_others others;
+    if (packed.size == 0) {
+        return SQLITE_OK;
+    }
+    if (!store_others_unpack(packed.data, packed.size, generation->n_text_ends, generation->ended, &others)) {
+        return SQLITE_CORRUPT;
+    }
+    generation->kinds = others.kinds;
+    generation->other_ends = others.ends;
+    generation->other = mem_copy_bytes(others.text.size ? others.text.data : "", others.text.size);
+    bytes_deinit(&others.text);
+    return SQLITE_OK;
+}
+
 static void append_content(struct store_message *message, const struct bytes *text) {
     message->content = mem_resize(message->content, message->content_size + text->size + 1);
     if (text->size) {
@@ -110,6 +129,9 @@ static int read_events(struct store_db *db, struct store_message *message,
         append_content(message, &events.text);
         result =
             unpack(generation, buffer_bytes(&events.sizes), buffer_bytes(&events.tokens), events.text.size);
+    }
+    if (result == SQLITE_OK) {
+        result = unpack_others(generation, buffer_bytes(&events.others));
     }
     store_events_deinit(&events);
     return result;
@@ -168,8 +190,11 @@ static int read_generation(struct store_db *db, sqlite3_stmt *row, struct store_
     size_t left = message->content_size - sum_texts(message);
     struct store_generation *generation = add_generation(message);
     read_fields(row, generation);
-    return generation->ended ? unpack(generation, column_bytes(row, 19), column_bytes(row, 20), left)
-                             : read_events(db, message, generation);
+    if (!generation->ended) {
+        return read_events(db, message, generation);
+    }
+    int result = unpack(generation, column_bytes(row, 19), column_bytes(row, 20), left);
+    return result == SQLITE_OK ? unpack_others(generation, column_bytes(row, 21)) : result;
 }
 
 /* ---- Its messages ---- */
@@ -195,6 +220,9 @@ struct message_rows {
 static bool fits_memory(sqlite3_stmt *row, struct message_rows *rows, bool is_new) {
     int64_t n_events = sqlite3_column_bytes(row, 19);
     int64_t n_bytes = n_events * (int64_t)(sizeof(uint32_t) + sizeof(int32_t));
+    if (sqlite3_column_bytes(row, 21) > 0) {
+        n_bytes += sqlite3_column_bytes(row, 21) + n_events * (int64_t)(sizeof(uint32_t) + sizeof(uint8_t));
+    }
     for (int column = 11; column <= 16; column++) {
         n_bytes += sqlite3_column_bytes(row, column);
     }

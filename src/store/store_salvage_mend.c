@@ -122,7 +122,7 @@ static const char mend_events[] =
     "event.generation_key "
     "AND e.seq <= event.seq);"
     "UPDATE generation SET last_seq = 1 + (SELECT count(*) FROM event WHERE generation_key = key), "
-    "reason = NULL, text_sizes = NULL, tokens = NULL WHERE ended = 0;";
+    "reason = NULL, text_sizes = NULL, tokens = NULL, others = NULL WHERE ended = 0;";
 
 static const char drop_strangers[] =
     "DELETE FROM generation WHERE conversation_key IS NULL;"
@@ -169,6 +169,17 @@ static bool tokens_fit(sqlite3_stmt *row) {
     return is_fine;
 }
 
+static bool others_fit(sqlite3_stmt *row) {
+    struct store_others others;
+    size_t n_bytes = (size_t)sqlite3_column_bytes(row, 6);
+    bool is_fine = n_bytes == 0 || store_others_unpack(sqlite3_column_blob(row, 6), n_bytes,
+                                                       (size_t)sqlite3_column_int64(row, 1), true, &others);
+    if (n_bytes > 0 && is_fine) {
+        store_others_deinit(&others);
+    }
+    return is_fine;
+}
+
 /* Do the streams of a message fit its text, in one chain of which only the last has not ended? */
 static int fits(sqlite3_stmt *streams, int64_t message_key, size_t content_size, bool *is_fine) {
     size_t size = 0;
@@ -181,7 +192,7 @@ static int fits(sqlite3_stmt *streams, int64_t message_key, size_t content_size,
     while ((result = sqlite3_step(streams)) == SQLITE_ROW && *is_fine) {
         bool has_ended = sqlite3_column_int(streams, 4) != 0;
         *is_fine = sqlite3_column_int64(streams, 5) == before && !has_unended &&
-                   (!has_ended || (add_size(streams, &size) && tokens_fit(streams)));
+                   (!has_ended || (add_size(streams, &size) && tokens_fit(streams) && others_fit(streams)));
         has_unended = !has_ended;
         before = sqlite3_column_int64(streams, 0);
     }
@@ -195,7 +206,8 @@ static int keep_as_text(struct store_db *db, int64_t message_key) {
     char *sql = mem_format(
         "UPDATE message SET content = content || coalesce((SELECT group_concat(text, '') FROM (SELECT e.text "
         "AS text FROM "
-        "event e JOIN generation g ON g.key = e.generation_key WHERE g.message_key = %1$lld ORDER BY g.key, "
+        "event e JOIN generation g ON g.key = e.generation_key WHERE g.message_key = %1$lld AND e.kind = 0 "
+        "ORDER BY g.key, "
         "e.seq)), '') "
         "WHERE key = %1$lld;"
         "DELETE FROM event WHERE generation_key IN (SELECT key FROM generation WHERE message_key = %1$lld);"
@@ -214,11 +226,11 @@ static int mend_answers(struct store_db *db, size_t *n) {
                                     "(SELECT message_key FROM generation) ORDER BY key LIMIT 1",
                                     -1, &messages, NULL);
     if (result == SQLITE_OK) {
-        result =
-            sqlite3_prepare_v2(db->sqlite,
-                               "SELECT key, last_seq, text_sizes, tokens, ended, coalesce(continues_key, 0) "
-                               "FROM generation WHERE message_key = ?1 ORDER BY key",
-                               -1, &streams, NULL);
+        result = sqlite3_prepare_v2(
+            db->sqlite,
+            "SELECT key, last_seq, text_sizes, tokens, ended, coalesce(continues_key, 0), others "
+            "FROM generation WHERE message_key = ?1 ORDER BY key",
+            -1, &streams, NULL);
     }
     sqlite3_bind_int64(messages, 1, 0);
     while (result == SQLITE_OK && (result = sqlite3_step(messages)) == SQLITE_ROW) {

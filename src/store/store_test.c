@@ -226,9 +226,12 @@ static void test_a_refused_token_takes_its_batch_with_it_and_no_other(void **sta
     struct driver *driver = *state;
     struct store_sent one = driver_send(driver, (struct store_send){ 0 });
     struct store_sent two = driver_send(driver, (struct store_send){ 0 });
-    struct store_token good[] = { { one.generation_key, 2, 1, 0, 1 }, { two.generation_key, 2, 1, 1, 1 } };
-    struct store_token bad[] = { { one.generation_key, 3, 1, 0, 1 }, { two.generation_key, 9, 1, 1, 1 } };
-    struct store_token next[] = { { one.generation_key, 3, 1, 0, 1 }, { two.generation_key, 3, 1, 1, 1 } };
+    struct store_token good[] = { { one.generation_key, 2, 1, STORE_EVENT_TOKEN, 0, 1 },
+                                  { two.generation_key, 2, 1, STORE_EVENT_TOKEN, 1, 1 } };
+    struct store_token bad[] = { { one.generation_key, 3, 1, STORE_EVENT_TOKEN, 0, 1 },
+                                 { two.generation_key, 9, 1, STORE_EVENT_TOKEN, 1, 1 } };
+    struct store_token next[] = { { one.generation_key, 3, 1, STORE_EVENT_TOKEN, 0, 1 },
+                                  { two.generation_key, 3, 1, STORE_EVENT_TOKEN, 1, 1 } };
     const struct store_token *const batches[] = { good, bad, next };
     const char *const texts[] = { "aA", "xX", "bB" };
     struct driver_answer answers[3] = { 0 };

@@ -97,6 +97,7 @@ static int insert_event(struct store_db *db, const struct store_token *token, co
     sqlite3_bind_int64(insert, 2, (int64_t)token->seq);
     sqlite3_bind_int(insert, 3, token->token);
     sqlite3_bind_text64(insert, 4, text + token->text_offset, token->text_size, SQLITE_STATIC, SQLITE_UTF8);
+    sqlite3_bind_int(insert, 5, (int)token->kind);
     return store_db_run(insert);
 }
 
