@@ -27,7 +27,9 @@ namespace {
 constexpr const char *fallback_template = "chatml";
 
 struct json_deleter {
-    void operator()(json_t *value) const { json_decref(value); }
+    void operator()(json_t *value) const {
+        json_decref(value);
+    }
 };
 using json_ptr = std::unique_ptr<json_t, json_deleter>;
 
@@ -254,8 +256,9 @@ bool chat_format_is_own(const struct chat_format *format) {
     return format->is_own;
 }
 
-enum status chat_format_render(const struct chat_format *format, const struct generate *generate, size_t drop_from,
-                               size_t drop_to, struct chat_prompt *out, struct fault *fault) {
+enum status chat_format_render(const struct chat_format *format, const struct generate *generate,
+                               size_t drop_from, size_t drop_to, struct chat_prompt *out,
+                               struct fault *fault) {
     *out = chat_prompt{};
     try {
         struct generate rest = *generate;

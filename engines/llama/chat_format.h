@@ -51,7 +51,8 @@ bool chat_format_is_own(const struct chat_format *format);
 /* chat_format_render: the messages, tools, format and reasoning of `generate`, without the messages drop_from … drop_to − 1. A grammar that comes from a schema is at most
  * GRAMMAR_BYTES_MAX long; nobody has looked into it yet. */
 MUST_CHECK enum status chat_format_render(const struct chat_format *format, const struct generate *generate,
-                                          size_t drop_from, size_t drop_to, struct chat_prompt *out, struct fault *fault);
+                                          size_t drop_from, size_t drop_to, struct chat_prompt *out,
+                                          struct fault *fault);
 void chat_prompt_deinit(struct chat_prompt *prompt);
 
 /* chat_format_quiet makes libllama-common log errors only, or everything with `debug`. Call before any other thread. */

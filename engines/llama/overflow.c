@@ -106,8 +106,7 @@ enum status overflow_render(const struct model *model, const struct generate *ge
     struct cuts cuts;
     int n_max = model->n_context - model->n_context / OVERFLOW_ANSWER_SHARE;
     *out = (struct overflow_prompt){ 0 };
-    enum status status =
-        chat_format_render(model->format, generate, 0, 0, &out->chat, fault);
+    enum status status = chat_format_render(model->format, generate, 0, 0, &out->chat, fault);
     if (status == STATUS_OK) {
         out->tokens = model_tokenize(model, out->chat.text, out->chat.size, true, true, &out->n_tokens);
     }

@@ -31,10 +31,13 @@ void openai_error_reply(struct net_conn *net, const struct openai_error *error);
 
 /* [O2] */
 struct openai_request {
-    json_t *messages;  /* [{role, content}…], content always a string */
+    json_t *messages;  /* [{role, content}…], content always a string; of tools: tool_calls, tool_call_id */
     const char *model; /* borrowed from the body; NULL: the configured one */
     bool stream;
     bool include_usage;
+    bool has_tools;
+    bool has_format; /* the answer has to be JSON */
+    bool logprobs;
     struct settings settings;
 };
 
@@ -42,6 +45,12 @@ struct openai_request {
  * nothing is held. */
 MUST_CHECK bool openai_request_parse(struct openai_request *request /* out */, const json_t *body,
                                      const struct settings *defaults, struct openai_error *error /* out */);
+/* Parts of openai_request_parse, in openai_format.c. openai_format_take_calls adds to `out` what a message has of calls. */
+MUST_CHECK bool openai_format_take(struct openai_request *request, const json_t *body,
+                                   struct openai_error *error);
+MUST_CHECK bool openai_format_take_calls(json_t *out, const json_t *message, const char *param,
+                                         struct openai_error *error);
+
 void openai_request_deinit(struct openai_request *request);
 
 #endif

@@ -1,6 +1,7 @@
 /* openai_chat.c - [O2] to [O7]: POST /v1/chat/completions, as an attached call (attached.h): how its request is taken, and how its answers look. */
 #include "api/attached.h"
 #include "api/openai.h"
+#include "api/openai_answer.h"
 #include "api/request.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -13,6 +14,8 @@
 struct openai_call {
     struct attached attached;
     bool includes_usage;
+    bool has_logprobs;
+    const char *constrained_by; /* the parameter that an engine may refuse; NULL: none */
     int64_t created_s;
     char *model;
     char *head; /* of every chunk, up to "choices"; NULL: the stream has not begun */
@@ -46,10 +49,13 @@ static json_t *usage_json(const struct openai_call *self) {
 }
 
 static const char *finish_reason(const struct openai_call *self) {
-    return attached_was_cut(&self->attached) ? "length" : "stop";
+    json_t *calls = openai_answer_calls(self->attached.events.message);
+    bool has_calls = calls != NULL;
+    json_decref(calls);
+    return attached_was_cut(&self->attached) ? "length" : has_calls ? "tool_calls" : "stop";
 }
 
-static struct openai_error error_of(const struct attached_failure *failure) {
+static struct openai_error error_of(const struct openai_call *self, const struct attached_failure *failure) {
     bool is_too_long = strcmp(failure->code, "context_full") == 0;
     bool is_unknown = strcmp(failure->code, "model_not_found") == 0;
     const char *code = is_too_long              ? "context_length_exceeded"
@@ -58,9 +64,10 @@ static struct openai_error error_of(const struct attached_failure *failure) {
                                                 : NULL;
     struct openai_error error;
     openai_error_set(&error, failure->status, code,
-                     is_too_long  ? "messages"
-                     : is_unknown ? "model"
-                                  : NULL,
+                     is_too_long              ? "messages"
+                     : is_unknown             ? "model"
+                     : failure->status == 400 ? self->constrained_by
+                                              : NULL,
                      "%s", failure->text);
     return error;
 }
@@ -82,8 +89,20 @@ static char *chunk_head(const struct openai_call *self) {
     return text;
 }
 
-static void add_chunk_end(const struct openai_call *self, struct bytes *frame, const char *reason) {
-    bytes_add_text(frame, ",\"logprobs\":null,\"finish_reason\":");
+/* `item`: an event whose probability is told; NULL: none. */
+static void add_chunk_end(const struct openai_call *self, struct bytes *frame, const char *reason,
+                          const struct watch_item *item) {
+    bytes_add_text(frame, ",\"logprobs\":");
+    if (self->has_logprobs && item && item->event_kind == STORE_EVENT_TOKEN) {
+        json_t *logprobs = openai_answer_logprobs(item->message, item->stream, item->seq);
+        char *text = json_text(logprobs);
+        bytes_add_text(frame, text);
+        free(text);
+        json_decref(logprobs);
+    } else {
+        bytes_add_text(frame, "null");
+    }
+    bytes_add_text(frame, ",\"finish_reason\":");
     if (reason) {
         bytes_add_json_string(frame, reason, strlen(reason));
     } else {
@@ -98,19 +117,19 @@ static void add_begin(struct attached *attached, struct bytes *frame) {
     self->head = chunk_head(self);
     bytes_add_text(frame, self->head);
     bytes_add_text(frame, "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}");
-    add_chunk_end(self, frame, NULL);
+    add_chunk_end(self, frame, NULL, NULL);
 }
 
 static void add_token(struct attached *attached, struct bytes *frame, const struct watch_item *item) {
     const struct openai_call *self = call_of(attached);
-    if (item->text_size == 0) {
+    if (!openai_answer_has_delta(item)) {
         return;
     }
     bytes_add_text(frame, self->head);
-    bytes_add_text(frame, "{\"index\":0,\"delta\":{\"content\":");
-    bytes_add_json_string(frame, item->text, item->text_size);
+    bytes_add_text(frame, "{\"index\":0,\"delta\":{");
+    openai_answer_add_delta(frame, item);
     bytes_add_char(frame, '}');
-    add_chunk_end(self, frame, NULL);
+    add_chunk_end(self, frame, NULL, item);
     LOG_DEBUG("[OPENAI]", "token #%llu sent conn=%llu seq=%llu t_ns=%llu", (unsigned long long)item->seq - 1,
               (unsigned long long)net_conn_number(net_of(self)), (unsigned long long)item->seq,
               (unsigned long long)clock_now_ns());
@@ -128,7 +147,7 @@ static void add_end(struct attached *attached, struct bytes *frame) {
     const struct openai_call *self = call_of(attached);
     bytes_add_text(frame, self->head);
     bytes_add_text(frame, "{\"index\":0,\"delta\":{}");
-    add_chunk_end(self, frame, finish_reason(self));
+    add_chunk_end(self, frame, finish_reason(self), NULL);
     if (self->includes_usage) {
         add_usage(self, frame);
     }
@@ -137,8 +156,7 @@ static void add_end(struct attached *attached, struct bytes *frame) {
 
 static void add_failure(struct attached *attached, struct bytes *frame,
                         const struct attached_failure *failure) {
-    (void)attached;
-    struct openai_error error = error_of(failure);
+    struct openai_error error = error_of(call_of(attached), failure);
     json_t *object = openai_error_json(&error);
     char *text = json_text(object);
     bytes_add_format(frame, "data: %s\n\n", text);
@@ -149,8 +167,27 @@ static void add_failure(struct attached *attached, struct bytes *frame,
 /* ---- One piece, or an error [O3] ---- */
 
 static void reply_failure(struct attached *attached, const struct attached_failure *failure) {
-    struct openai_error error = error_of(failure);
+    struct openai_error error = error_of(call_of(attached), failure);
     openai_error_reply(net_of(call_of(attached)), &error);
+}
+
+/* Thoughts and calls; an answer that only calls has no content. */
+static void add_others(const struct openai_call *self, json_t *message) {
+    const struct message *answer = self->attached.events.message;
+    struct bytes reasoning;
+    bytes_init(&reasoning, 2 * STREAM_TEXT_BYTES_MAX);
+    message_add_reasoning(answer, &reasoning);
+    if (reasoning.size > 0) {
+        json_object_set_new(message, "reasoning_content", json_stringn(reasoning.data, reasoning.size));
+    }
+    json_t *calls = openai_answer_calls(answer);
+    if (calls) {
+        json_object_set_new(message, "tool_calls", calls);
+        if (message_text_size(answer) == 0) {
+            json_object_set_new(message, "content", json_null());
+        }
+    }
+    bytes_deinit(&reasoning);
 }
 
 static void reply_whole(struct attached *attached) {
@@ -162,7 +199,9 @@ static void reply_whole(struct attached *attached) {
     char *fingerprint = mem_format("runnel-%s", version_of(self));
     json_t *message = json_pack("{s:s, s:s%, s:n}", "role", "assistant", "content",
                                 content.size ? content.data : "", content.size, "refusal");
-    json_t *choice = json_pack("{s:i, s:o, s:n, s:s}", "index", 0, "message", message, "logprobs",
+    add_others(self, message);
+    json_t *logprobs = self->has_logprobs ? openai_answer_logprobs(attached->events.message, NULL, 0) : NULL;
+    json_t *choice = json_pack("{s:i, s:o, s:o?, s:s}", "index", 0, "message", message, "logprobs", logprobs,
                                "finish_reason", finish_reason(self));
     reply_json(net_of(self), 200,
                json_pack("{s:s, s:s, s:I, s:s, s:s, s:[o], s:o}", "id", id, "object", "chat.completion",
@@ -196,6 +235,8 @@ static void begin(struct api *api, struct net_conn *net, const struct openai_req
                   const char *path) {
     struct openai_call *self = attached_begin(sizeof *self, &encoder, api, net);
     self->includes_usage = request->include_usage;
+    self->has_logprobs = request->logprobs;
+    self->constrained_by = request->has_tools ? "tools" : request->has_format ? "response_format" : NULL;
     self->created_s = clock_wall_ms() / 1000;
     self->model = model_id(chat_models(api->chat), path);
     LOG_DEBUG("[OPENAI]", "request conn=%llu stream=%d", (unsigned long long)net_conn_number(net),

@@ -100,8 +100,11 @@ static bool add_message(json_t *messages, const json_t *message, size_t index, s
     bytes_init(&text, NET_BODY_BYTES_MAX);
     bool is_good = add_content(&text, message, param, error);
     if (is_good) {
-        json_array_append_new(messages, json_pack("{s:s, s:s%}", "role", role, "content",
-                                                  text.size ? text.data : "", text.size));
+        json_t *taken =
+            json_pack("{s:s, s:s%}", "role", role, "content", text.size ? text.data : "", text.size);
+        json_array_append_new(messages, taken);
+        snprintf(param, sizeof param, "messages[%zu].tool_calls", index);
+        is_good = openai_format_take_calls(taken, message, param, error);
     }
     bytes_deinit(&text);
     return is_good;
@@ -240,7 +243,7 @@ bool openai_request_parse(struct openai_request *request, const json_t *body, co
     settings_copy(&request->settings, defaults);
     request->settings.overflow = OVERFLOW_STOP; /* a program is told that its prompt does not fit [O6] */
     bool is_good = take_form(request, body, error) && take_messages(request, body, error) &&
-                   take_settings(request, body, error);
+                   take_settings(request, body, error) && openai_format_take(request, body, error);
     if (!is_good) {
         openai_request_deinit(request);
     }

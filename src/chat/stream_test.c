@@ -76,7 +76,7 @@ static void test_the_ids_of_the_tokens_stand_by_seq(void **state) {
     stream_free(stream);
 }
 
-static void test_n16_thoughts_and_calls_are_events_beside_the_text(void **state) {
+static void test_n18_thoughts_and_calls_are_events_beside_the_text(void **state) {
     (void)state;
     struct stream *stream = stream_new("g", 1, "m");
     size_t size;
@@ -146,7 +146,7 @@ int main(void) {
         cmocka_unit_test(test_tokens_used_rises_by_one_per_token),
         cmocka_unit_test(test_a_flushed_tail_is_an_event_and_no_token),
         cmocka_unit_test(test_the_ids_of_the_tokens_stand_by_seq),
-        cmocka_unit_test(test_n16_thoughts_and_calls_are_events_beside_the_text),
+        cmocka_unit_test(test_n18_thoughts_and_calls_are_events_beside_the_text),
         cmocka_unit_test(test_the_end_is_the_last_event),
         cmocka_unit_test(test_a_stored_generation_answers_the_same_reads),
         cmocka_unit_test(test_more_text_than_the_limit_is_refused_whole),

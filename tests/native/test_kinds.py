@@ -1,4 +1,4 @@
-"""[N16] Thoughts and calls of tools: events of their own, exact on every way, and no part of the content."""
+"""[N18] Thoughts and calls of tools: events of their own, exact on every way, and no part of the content."""
 
 import json
 import os
@@ -72,7 +72,7 @@ def check_message(message):
     assert message["generation"]["reasoning"] == REASONING and message["generation"]["tool_calls"] == CALLS
 
 
-def test_n16_they_are_frames_of_their_own_and_the_content_is_the_tokens(told):
+def test_n18_they_are_frames_of_their_own_and_the_content_is_the_tokens(told):
     server, client, ack = told
     assert said(client.frames) == (REASONING, CONTENT, CALLS)
     end = client.frames[-1]
@@ -82,7 +82,7 @@ def test_n16_they_are_frames_of_their_own_and_the_content_is_the_tokens(told):
     check_message(server.answer_of(ack["conversation"]))
 
 
-def test_n16_a_cursor_anywhere_goes_on_exactly_from_memory_and_from_the_disk(told):
+def test_n18_a_cursor_anywhere_goes_on_exactly_from_memory_and_from_the_disk(told):
     server, client, ack = told
     whole = said(client.frames)
     first = client.frames
@@ -137,7 +137,7 @@ def test_w12_w13_older_protocols_count_them_and_say_nothing(told):
 
 @pytest.mark.parametrize("seq", [2, 4, 5, 8, 9, 10, 12])
 @pytest.mark.parametrize("victim", ["engine", "server"])
-def test_n16_a_crash_in_a_thought_or_a_call_loses_and_repeats_nothing(serve, script, victim, seq):
+def test_n18_a_crash_in_a_thought_or_a_call_loses_and_repeats_nothing(serve, script, victim, seq):
     tale = script(tokens=TOKENS)
     n_tokens = {2: 1, 4: 3, 5: 3, 8: 6, 9: 7, 10: 8, 12: 10}[seq]
     tale.gate(n_tokens + 1)

@@ -153,6 +153,31 @@ def test_o2_a_stop_string_ends_the_answer_and_never_leaks(real):
     assert "".join(pieces) == text[: text.index(stop)]
 
 
+def test_o8_o10_a_call_and_a_schema_with_a_model_that_knows_neither(real):
+    client = openai.OpenAI(base_url=real.url + "/v1", api_key="none", max_retries=0, timeout=200)
+    ask = {"model": "default", "messages": [{"role": "user", "content": "What is the weather in Rome?"}], "temperature": 0}
+    city = {"type": "object", "properties": {"city": {"type": "string", "maxLength": 20}}, "required": ["city"]}
+    tools = [{"type": "function", "function": {"name": "get_weather", "parameters": city}}]
+    chosen = {"type": "function", "function": {"name": "get_weather"}}
+    calls = {"tools": tools, "tool_choice": chosen, "parallel_tool_calls": False, "max_completion_tokens": 80}
+    (choice,) = client.chat.completions.create(**ask, **calls).choices
+    (call,) = choice.message.tool_calls
+    assert call.function.name == "get_weather" and isinstance(json.loads(call.function.arguments)["city"], str)
+    assert choice.finish_reason == "tool_calls" and choice.message.content is None
+    pieces = [chunk.choices[0].delta.tool_calls for chunk in client.chat.completions.create(**ask, **calls, stream=True)]
+    assert "".join(piece[0].function.arguments for piece in pieces if piece) == call.function.arguments
+    answered = [*ask["messages"], choice.message, {"role": "tool", "tool_call_id": call.id, "content": "Sunny."}]
+    form = {"type": "json_schema", "json_schema": {"name": "city", "schema": city}}
+    (choice,) = client.chat.completions.create(
+        **{**ask, "messages": answered}, response_format=form, max_completion_tokens=60, logprobs=True, top_logprobs=2).choices
+    assert isinstance(json.loads(choice.message.content)["city"], str) and choice.finish_reason == "stop"
+    assert "".join(one.token for one in choice.logprobs.content) == choice.message.content
+    with pytest.raises(openai.BadRequestError) as error:
+        client.chat.completions.create(
+            **ask, response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}})
+    assert error.value.param == "response_format"
+
+
 def test_o2_the_same_seed_says_the_same(real):
     client = openai.OpenAI(base_url=real.url + "/v1", api_key="none", max_retries=0, timeout=200)
     ask = {"model": "default", "messages": [{"role": "user", "content": QUESTION}], "temperature": 1, "max_tokens": 24}

@@ -27,7 +27,7 @@ export interface TurnState {
     parts: readonly Part[] /* from the first generation known to the newest */;
     seq: number /* of the last event applied; 0 = none */;
     text: string /* of all generations */;
-    reasoning: string /* likewise: what was thought, and what was called [N16] */;
+    reasoning: string /* likewise: what was thought, and what was called [N18] */;
     calls: readonly ToolCall[];
     tokensBefore: number | null /* of the generations before the newest; null = not known */;
     goesOn: boolean /* the newest has ended, and another one is going to take its place */;

@@ -48,7 +48,7 @@ describe("decodeFrame", () => {
         });
     });
 
-    it("[N16] reads thoughts and pieces of calls as tokens without text", () => {
+    it("[N18] reads thoughts and pieces of calls as tokens without text", () => {
         const of = { conversation: "c", generation: "g", seq: 2, n: 1, tokens_used: 4, max_tokens: 9 };
         const thought = decode({ ...of, type: "reasoning", text: "Hm" });
         expect(thought).toMatchObject({ frame: { type: "tokens", text: "", reasoning: "Hm", seq: 2 } });

@@ -150,7 +150,7 @@ export interface Tokens {
     seq: number;
     n: number;
     text: string;
-    reasoning?: string /* [N16] the frame is one of `reasoning`, or one of `tool`: then the text is empty */;
+    reasoning?: string /* [N18] the frame is one of `reasoning`, or one of `tool`: then the text is empty */;
     call?: { index: number; id: string | null; name: string | null; arguments: string };
     tokensUsed: number | null;
     maxTokens: number | null;

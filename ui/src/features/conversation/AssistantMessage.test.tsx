@@ -62,7 +62,7 @@ it("an interrupted answer goes on in the same element, and only a mark is left o
     expect(screen.getByTestId("went-on").title).toContain("interrupted");
 });
 
-it("[N16] thoughts are a closed part above the answer, and calls a block below it, live and after a reload", () => {
+it("[N18] thoughts are a closed part above the answer, and calls a block below it, live and after a reload", () => {
     const { store, page } = setUp(vi.fn());
     store.apply(start());
     store.apply({ ...tokens(2, ""), reasoning: "Let me see" });
