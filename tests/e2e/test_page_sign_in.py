@@ -2,7 +2,11 @@
 
 import re
 
+import pytest
+
 from harness.keys import add_key, revoke_key
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
 def body(page):

@@ -42,9 +42,14 @@ def texts_of(server):
     return said
 
 
+def copy_data(source, folder):
+    """Without the socket, which is nobody's data."""
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.sock"))
+
+
 def copy_of(template, tmp_path, name):
     folder = tmp_path / name
-    shutil.copytree(template[0] / "data", folder, ignore=shutil.ignore_patterns("*.sock"))
+    copy_data(template[0] / "data", folder)
     return folder
 
 
@@ -245,7 +250,7 @@ POINTS = ["salvage.ready", "salvage.decided", "salvage.log_moved", "salvage.move
 def damaged(template, tmp_path_factory):
     """A damaged database whose log holds the newest conversation; what is left of it after a salvage."""
     folder = tmp_path_factory.mktemp("damaged") / "data"
-    shutil.copytree(template[0] / "data", folder)
+    copy_data(template[0] / "data", folder)
     settle(folder)
     server = Server(folder, template[0] / "models", model=template[0] / "models" / "fake.json").start()
     server.post("/api/chat", {"message": "The newest"})
@@ -254,7 +259,7 @@ def damaged(template, tmp_path_factory):
     page = content.find(b"word-0200") // PAGE
     (folder / "runnel.db").write_bytes(content[: page * PAGE] + bytes(PAGE) + content[(page + 1) * PAGE :])
     whole = folder.parent / "whole"
-    shutil.copytree(folder, whole)
+    copy_data(folder, whole)
     assert run("salvage", "--data", whole).returncode == 0
     server = Server(whole, template[0] / "models").start()
     left = texts_of(server)
@@ -268,7 +273,7 @@ def test_a_salvage_that_is_killed_leaves_the_old_one_or_the_new_one(damaged, tmp
     """F18: at each step of taking the place; a start finishes it, and so does another salvage."""
     for then in ("start", "salvage"):
         folder = tmp_path / then
-        shutil.copytree(damaged[0], folder)
+        copy_data(damaged[0], folder)
         before = digest(folder)
         assert run("salvage", "--data", folder, "--fault", f"{point}:1").returncode == -9
         is_decided = point != "salvage.ready"

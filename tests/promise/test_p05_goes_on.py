@@ -220,7 +220,7 @@ def test_a_place_in_the_queue_is_shown_while_another_model_works(serve, script):
     """[N5]: who waits for a model sees its place, and sees it change when one before it goes."""
     tale = script().gate(3)
     other = script(name="other")
-    server = serve(tale)
+    server = serve(tale, flags=["--loaded", "1"])
     with Native(server) as client:
         client.begin("first")
         client.until_seq(3)
