@@ -180,10 +180,10 @@ def test_a_model_that_is_gone_is_named(new_server, script):
     tale.path.unlink()
     script(name="other")
     server.start()
-    with Native(server) as client:
-        client.watch(ack["conversation"])
-        client.until("snapshot")
-    generation = server.answer_of(ack["conversation"])["generation"]
+    until = time.monotonic() + 30
+    while (generation := server.answer_of(ack["conversation"])["generation"])["reason"] is None:
+        assert time.monotonic() < until, generation
+        time.sleep(0.05)
     assert generation["reason"] == "error" and "fake.json" in generation["error"]["text"]
     assert generation["error"]["code"] == "model" and generation["continues"] == ack["generation"]
 
