@@ -44,7 +44,7 @@ static bool try_start(struct scheduler *scheduler, struct generation *generation
     if (generation->prompt == NULL && generation->reason == NULL) {
         generation_prepare(generation, scheduler->model);
     }
-    if (generation->reason == NULL && has_room(scheduler, generation)) {
+    if (generation->reason == NULL && slots_has_free(&scheduler->slots) && has_room(scheduler, generation)) {
         slot = slots_take(&scheduler->slots, generate->cache_key, generation->prompt,
                           generation_count_reusable(generation));
     }

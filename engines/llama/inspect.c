@@ -1,12 +1,11 @@
 #include "inspect.h"
 
 #include "gguf_head.h"
+#include "parts.h"
 
 #include <limits.h>
 #include <llama.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #define LAYERS_MAX GGUF_HEAD_ROW_NUMBERS
 #define SIZE_MAX_I                                                                                           \
@@ -100,25 +99,6 @@ static int64_t other_bytes(const struct gguf_head *head) {
            (int64_t)sizeof(float) * BATCH_TOKENS * BATCH_ROWS * (n_wide > n_width ? n_wide : n_width);
 }
 
-/* The file's, or that of all parts of a model in several. */
-static int64_t weights_bytes(const struct gguf_head *head, const char *path) {
-    int64_t n_parts = gguf_head_number(head, "split.count");
-    char prefix[PATH_MAX];
-    char part[PATH_MAX];
-    struct stat info;
-    if (n_parts <= 1 || n_parts > UINT16_MAX ||
-        llama_split_prefix(prefix, sizeof prefix, path, 0, (int)n_parts) <= 0) {
-        return (int64_t)head->size_bytes;
-    }
-    int64_t n_bytes = 0;
-    for (int i = 0; i < (int)n_parts; i++) {
-        bool is_there =
-            llama_split_path(part, sizeof part, prefix, i, (int)n_parts) > 0 && stat(part, &info) == 0;
-        n_bytes += is_there ? (int64_t)info.st_size : 0;
-    }
-    return n_bytes;
-}
-
 /* ---- The event ---- */
 
 static json_t *describe(const struct gguf_head *head, const char *path) {
@@ -135,7 +115,7 @@ static json_t *describe(const struct gguf_head *head, const char *path) {
     json_object_set_new(info, "vocab_size", count_vocabulary(head));
     json_object_set_new(info, "chat_template", text_or_null(gguf_head_text(head, "tokenizer.chat_template")));
     json_object_set_new(info, "memory",
-                        json_pack("{s:I, s:I, s:I}", "weights_bytes", (json_int_t)weights_bytes(head, path),
+                        json_pack("{s:I, s:I, s:I}", "weights_bytes", (json_int_t)parts_bytes(path),
                                   "token_bytes", (json_int_t)token_bytes(head), "other_bytes",
                                   (json_int_t)other_bytes(head)));
     return info;

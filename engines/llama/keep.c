@@ -73,6 +73,7 @@ static size_t save_piece(struct keep *keep, struct slot *slot) {
         return 0;
     }
     if (!kv_store_can_write(keep->store, (uint64_t)(to - from) * keep->slots->model->token_bytes)) {
+        keep->saved_ms = clock_now_ms(); /* it was tried: not again at each step */
         return 0;
     }
     uint8_t *data = copy_piece(keep, slot, from, to, &n_bytes);

@@ -15,7 +15,7 @@ bool memory_need_measure(const char *path, const struct llama_model_params *mode
             common_get_device_memory_data(path, model, context, devices, n_layers, n_context_train, n_experts,
                                           GGML_LOG_LEVEL_ERROR)
                 .back();
-        *out = memory_need{ main_memory.context, main_memory.compute, static_cast<int>(n_context_train) };
+        *out = memory_need{ main_memory.context, main_memory.compute };
         return true;
     } catch (...) {
         return false;

@@ -18,7 +18,6 @@ extern "C" {
 struct memory_need {
     uint64_t context_bytes; /* in main memory */
     uint64_t compute_bytes;
-    int n_context_train;
 };
 
 /* memory_need_measure reads the metadata and lays everything out without memory for it (150 ms for a vocabulary of 50,000). False: the

@@ -2,6 +2,7 @@
 
 #include "parts.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 
 #include <fcntl.h>
@@ -71,16 +72,9 @@ struct kv_id model_id_stamp(const char *path) {
     char part[PATH_MAX];
     memset(&chain, 0, sizeof chain);
     for (int i = 0; i < parts_count(path); i++) {
-        struct stat info;
         parts_path(path, i, part, sizeof part);
-        bool is_there = stat(part, &info) == 0;
-        const int64_t facts[] = { is_there,
-                                  is_there ? (int64_t)info.st_dev : 0,
-                                  is_there ? (int64_t)info.st_ino : 0,
-                                  is_there ? info.st_size : 0,
-                                  is_there ? info.st_mtim.tv_sec : 0,
-                                  is_there ? info.st_mtim.tv_nsec : 0 };
-        add(&chain, facts, sizeof facts);
+        struct file_stamp stamp = file_stamp_of(part);
+        add(&chain, &stamp, sizeof stamp);
     }
     return chain.last;
 }

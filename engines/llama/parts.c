@@ -1,7 +1,9 @@
 #include "parts.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define FIRST       "-00001-of-"
 #define SUFFIX      ".gguf"
@@ -33,4 +35,16 @@ void parts_path(const char *path, int part, char *out, size_t out_bytes) {
     }
     snprintf(out, out_bytes, "%.*s-%05d-of-%05d" SUFFIX, (int)(strlen(path) - TAIL_LENGTH), path, part + 1,
              n_parts);
+}
+
+uint64_t parts_bytes(const char *path) {
+    struct stat info;
+    char part[PATH_MAX];
+    uint64_t n_bytes = 0;
+    int n_parts = parts_count(path);
+    for (int i = 0; i < n_parts; i++) {
+        parts_path(path, i, part, sizeof part);
+        n_bytes += stat(part, &info) == 0 ? (uint64_t)info.st_size : 0;
+    }
+    return n_bytes;
 }

@@ -7,9 +7,7 @@
 #include "base/log.h"
 #include "base/machine.h"
 
-#include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -23,18 +21,6 @@
 
 static uint64_t enough_bytes(uint64_t n_weights, uint32_t n_context) {
     return n_weights + CONTEXT_WEIGHTS_MAX * n_weights * n_context / PLAN_CONTEXT_TOKENS + BUFFERS_BYTES;
-}
-
-/* The size of the file, or of all parts of a model in several. */
-static uint64_t weights_bytes(const char *path) {
-    struct stat info;
-    char part[PATH_MAX];
-    uint64_t n_bytes = 0;
-    for (int i = 0; i < parts_count(path); i++) {
-        parts_path(path, i, part, sizeof part);
-        n_bytes += stat(part, &info) == 0 ? (uint64_t)info.st_size : 0;
-    }
-    return n_bytes;
 }
 
 /* Where the address space is limited, the file and what is made of it for this processor are both in it for a while, and so is what the
@@ -153,7 +139,7 @@ static enum status refuse(const struct search *search, struct engine_error *erro
 enum status plan_make(const char *path, const struct load_options *options, int n_slots, struct plan *out,
                       struct engine_error *error) {
     uint32_t n_context = options->context_size > 0 ? (uint32_t)options->context_size : PLAN_CONTEXT_TOKENS;
-    struct search search = { .path = path, .plan = out, .weights = weights_bytes(path) };
+    struct search search = { .path = path, .plan = out, .weights = parts_bytes(path) };
     if (options->kv_type == KV_TYPE_Q8_0 && options->flash_attention == FLASH_ATTENTION_OFF) {
         engine_error_set(error, ERROR_BAD_REQUEST, "kv_type q8_0 needs flash attention: turn it on");
         return STATUS_INVALID;

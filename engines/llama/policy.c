@@ -150,18 +150,16 @@ static int choose_chunk(const struct policy *policy, const struct policy_view *v
 }
 
 /* When a prompt should be complete: its own time, and patience for those that need less. */
-static double deadline_ms(const struct policy *policy, const struct policy_view *view,
-                          const struct policy_prompt *prompt) {
-    double token_ms = predict(policy, view, cost_work_of(MEASURE_TOKENS, 0)) / MEASURE_TOKENS;
+static double deadline_ms(const struct policy_prompt *prompt, double token_ms) {
     return prompt->since_ms + POLICY_PATIENCE * token_ms * prompt->n_left;
 }
 
 /* The next prompt that nothing was taken of, the earliest deadline first; −1: there is none. */
-static int find_next(const struct policy *policy, const struct policy_view *view, const bool *is_tried) {
+static int find_next(const struct policy_view *view, double token_ms, const bool *is_tried) {
     int best = -1;
     double best_ms = 0;
     for (size_t i = 0; i < view->n_prompts; i++) {
-        double ms = deadline_ms(policy, view, &view->prompts[i]);
+        double ms = deadline_ms(&view->prompts[i], token_ms);
         if (!is_tried[i] && (best < 0 || ms < best_ms)) {
             best = (int)i;
             best_ms = ms;
@@ -181,7 +179,8 @@ static bool can_join(const struct policy *policy, const struct policy_view *view
 static void fill_chunk(const struct policy *policy, const struct policy_view *view, int *take) {
     bool is_tried[POLICY_PROMPTS_MAX] = { false };
     struct cost_work chunk = { .n_tokens = 0 };
-    for (int at = find_next(policy, view, is_tried); at >= 0; at = find_next(policy, view, is_tried)) {
+    double token_ms = predict(policy, view, cost_work_of(MEASURE_TOKENS, 0)) / MEASURE_TOKENS;
+    for (int at = find_next(view, token_ms, is_tried); at >= 0; at = find_next(view, token_ms, is_tried)) {
         const struct policy_prompt *prompt = &view->prompts[at];
         is_tried[at] = true;
         if (chunk.n_tokens == 0) {

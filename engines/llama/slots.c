@@ -130,10 +130,12 @@ static struct slot *find_prefix(const struct slots *slots, const struct slot *ex
     return best;
 }
 
-int slots_count_shared(const struct slots *slots, const llama_token *prompt, int n_prompt) {
-    int n;
-    find_prefix(slots, NULL, prompt, n_prompt, &n);
-    return n;
+bool slots_has_free(const struct slots *slots) {
+    int i = 0;
+    while (i < slots->n_slots && slots->list[i].is_busy) {
+        i++;
+    }
+    return i < slots->n_slots;
 }
 
 static bool has_key(const struct slot *slot, const char *cache_key) {

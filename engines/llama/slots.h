@@ -55,13 +55,11 @@ void slots_deinit(struct slots *slots);
  * number of tokens there is slot->n_tokens, always less than n_prompt: the last one must be computed for its logits. NULL: all
  * are busy. */
 struct slot *slots_take(struct slots *slots, const char *cache_key, const llama_token *prompt, int n_prompt);
+bool slots_has_free(const struct slots *slots);
 
 /* slots_extend shares more of the prompt into a busy slot, when another slot has come to hold more of it. Returns the number of tokens
  * gained. */
 int slots_extend(struct slots *slots, struct slot *slot, const llama_token *prompt, int n_prompt);
-
-/* slots_count_shared: how much of the prompt any slot holds. */
-int slots_count_shared(const struct slots *slots, const llama_token *prompt, int n_prompt);
 
 /* slots_mark_draft: what a slot that was just taken gets from now on is a draft, until it is taken for something else. */
 void slots_mark_draft(struct slot *slot);

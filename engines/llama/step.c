@@ -17,10 +17,6 @@ static_assert(TUNER_COUNTS_MAX <= COST_LANES_MAX, "a number of threads is a lane
 static_assert(COMMAND_SLOTS_MAX <= POLICY_PROMPTS_MAX, "a prompt for each slot");
 static_assert(COMMAND_SLOTS_MAX <= MODEL_BATCH_TOKENS_MAX, "a token of each slot fits into a batch");
 
-static bool is_in_prefill(const struct generation *generation) {
-    return generation->state == GENERATION_PREFILL && !generation_is_in_decode(generation);
-}
-
 /* Something of it can be computed now. */
 static bool is_due(const struct generation *generation) {
     return generation->slot && !sharing_waits(generation) && generation->fetch == NULL;
@@ -57,7 +53,7 @@ static void collect(const struct scheduler *scheduler, struct choice *choice) {
         int depth = generation->slot->n_tokens;
         if (generation_is_in_decode(generation)) {
             view->decoding = cost_add_work(view->decoding, cost_work_of(1, depth));
-        } else if (is_in_prefill(generation)) {
+        } else if (generation->state == GENERATION_PREFILL) {
             assert(view->n_prompts < POLICY_PROMPTS_MAX);
             choice->owners[view->n_prompts] = generation;
             choice->prompts[view->n_prompts++] =

@@ -7,11 +7,9 @@
 #include "api/api_internal.h"
 #include "api/metrics.h"
 #include "base/clock.h"
+#include "base/machine.h"
 
 #include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -205,17 +203,6 @@ static void add_net(struct bytes *out, const struct api *api) {
 
 /* ---- The process ---- */
 
-static double resident_bytes(void) {
-    char text[128] = "";
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file) {
-        text[fread(text, 1, sizeof text - 1, file)] = '\0';
-        fclose(file);
-    }
-    const char *second = strchr(text, ' ');
-    return second ? strtod(second, NULL) * (double)sysconf(_SC_PAGESIZE) : 0;
-}
-
 /* Newer kernels know the number; else they are counted. */
 static double open_descriptors(void) {
     struct stat info;
@@ -242,7 +229,7 @@ static void add_process(struct bytes *out, const struct api *api) {
               "Processor time of the server, without its engines.",
               (double)cpu.tv_sec + (double)cpu.tv_nsec / NS_PER_S);
     add_value(out, "process_resident_memory_bytes", "gauge", "Resident memory of the server.",
-              resident_bytes());
+              (double)machine_resident_bytes(getpid()));
     add_value(out, "process_open_fds", "gauge", "Open descriptors.", open_descriptors());
     add_value(out, "process_max_fds", "gauge", "Descriptors that may be open.", (double)limit.rlim_cur);
     add_value(out, "process_start_time_seconds", "gauge", "When the server was started.",

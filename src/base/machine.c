@@ -124,9 +124,17 @@ uint64_t machine_address_bytes(void) {
     return limit.rlim_cur > kib * 1024 ? limit.rlim_cur - kib * 1024 : 0;
 }
 
-uint64_t machine_private_bytes(pid_t pid) {
+static uint64_t process_bytes(pid_t pid, const char *word) {
     char path[64];
     uint64_t kib;
     snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    return find_number(path, "RssAnon:", &kib) ? kib * 1024 : 0;
+    return find_number(path, word, &kib) ? kib * 1024 : 0;
+}
+
+uint64_t machine_private_bytes(pid_t pid) {
+    return process_bytes(pid, "RssAnon:");
+}
+
+uint64_t machine_resident_bytes(pid_t pid) {
+    return process_bytes(pid, "VmRSS:");
 }

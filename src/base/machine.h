@@ -20,4 +20,7 @@ uint64_t machine_address_bytes(void);
 /* machine_private_bytes: what a process has in memory that is no file's, which is what machine_available_bytes has gone down by; 0: unknown. */
 uint64_t machine_private_bytes(pid_t pid);
 
+/* machine_resident_bytes: all that a process has in memory; 0: unknown. */
+uint64_t machine_resident_bytes(pid_t pid);
+
 #endif

@@ -1,13 +1,11 @@
 #include "engine/engine.h"
 
 #include "base/clock.h"
+#include "base/machine.h"
 #include "base/mem.h"
 #include "engine/engine_internal.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 struct engine *engine_start(const struct engine_options *options) {
     struct engine *engine = mem_alloc(sizeof *engine);
@@ -18,6 +16,7 @@ struct engine *engine_start(const struct engine_options *options) {
     engine->options.program = mem_copy_string(options->program);
     engine->options.log_level = mem_copy_string(options->log_level ? options->log_level : "info");
     engine->options.model_path = mem_copy_string(options->model_path);
+    engine->options.speculation = mem_copy_string(options->speculation);
     engine->options.kv_type = mem_copy_string(options->kv_type);
     engine->options.flash_attention = mem_copy_string(options->flash_attention);
     engine->options.cache_dir = mem_copy_string(options->cache_dir);
@@ -232,16 +231,8 @@ pid_t engine_pid(const struct engine *engine) {
 }
 
 uint64_t engine_memory_bytes(const struct engine *engine) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)engine_pid(engine));
-    FILE *file = engine_pid(engine) ? fopen(path, "re") : NULL;
-    if (file == NULL) {
-        return 0;
-    }
-    unsigned long long total_pages = 0, resident_pages = 0;
-    int n = fscanf(file, "%llu %llu", &total_pages, &resident_pages);
-    fclose(file);
-    return n == 2 ? resident_pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+    pid_t pid = engine_pid(engine);
+    return pid ? machine_resident_bytes(pid) : 0;
 }
 
 size_t engine_running(const struct engine *engine) {

@@ -332,6 +332,7 @@ void life_destroy(struct engine *engine) {
     free((char *)engine->options.program);
     free((char *)engine->options.log_level);
     free((char *)engine->options.model_path);
+    free((char *)engine->options.speculation);
     free((char *)engine->options.kv_type);
     free((char *)engine->options.flash_attention);
     free((char *)engine->options.cache_dir);

@@ -178,8 +178,10 @@ static void open_process(struct inspector *inspector, struct fault *fault) {
 
 /* A process that may read the file, or none with a fault. */
 static void need_process(struct inspector *inspector, const char *path, struct fault *fault) {
-    char link[PATH_MAX];
-    find_link(inspector, path, link);
+    char link[PATH_MAX] = "";
+    if (inspector->is_sandboxed) {
+        find_link(inspector, path, link);
+    }
     bool is_outside = link[0] && strcmp(link, inspector->link) != 0;
     if (inspector->channel && (inspector->is_broken || is_outside)) {
         drop_process(inspector);
