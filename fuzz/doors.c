@@ -32,29 +32,12 @@ const char *net_conn_path(const struct net_conn *conn) {
     return "/api/config";
 }
 
-bool net_conn_is_websocket(const struct net_conn *conn) {
-    (void)conn;
-    return false;
-}
-
 const char *net_conn_header(const struct net_conn *conn, enum net_header header) {
     return header == NET_HEADER_HOST ? conn->host : header == NET_HEADER_ORIGIN ? conn->origin : "";
 }
 
-enum net_query net_conn_query(const struct net_conn *conn, const char *name, char *out, size_t out_bytes) {
-    (void)conn, (void)name, (void)out_bytes;
-    out[0] = '\0';
-    return NET_QUERY_ABSENT;
-}
-
 bool net_conn_is_answered(const struct net_conn *conn) {
     return conn->status != 0;
-}
-
-const char *net_conn_body(const struct net_conn *conn, size_t *n_bytes) {
-    (void)conn;
-    *n_bytes = 0;
-    return "";
 }
 
 void net_reply(struct net_conn *conn, const struct net_reply *reply) {
@@ -85,11 +68,6 @@ bool gate_check(struct api *api, struct net_conn *net, enum scope needed) {
 
 bool chat_is_stopping(const struct chat *chat) {
     (void)chat;
-    return false;
-}
-
-bool router_is_page(const char *path) {
-    (void)path;
     return false;
 }
 

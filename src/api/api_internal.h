@@ -10,7 +10,6 @@
 #include "base/bytes.h"
 #include "base/list.h"
 
-/* Each is a process of its own [W23]. */
 /* Text in one frame: what a slow watcher missed comes in pieces of this size (P7). */
 #define API_FRAME_TEXT_BYTES (32u << 10)
 /* One encoded frame: JSON needs at most six bytes for one of text. A snapshot may be larger than that. */

@@ -45,17 +45,14 @@ static json_t *encode_content(const struct message *message) {
 
 /* What was thought and called, over all generations: it is no part of the content. */
 static void add_others(json_t *generation, const struct message *message) {
-    struct bytes reasoning;
-    bytes_init(&reasoning, 2 * STREAM_TEXT_BYTES_MAX);
-    message_add_reasoning(message, &reasoning);
-    if (reasoning.size > 0) {
-        json_object_set_new(generation, "reasoning", json_stringn(reasoning.data, reasoning.size));
+    json_t *reasoning = message_reasoning(message);
+    if (reasoning) {
+        json_object_set_new(generation, "reasoning", reasoning);
     }
     json_t *calls = message_tool_calls(message);
     if (calls) {
         json_object_set_new(generation, "tool_calls", calls);
     }
-    bytes_deinit(&reasoning);
 }
 
 json_t *encode_message(const struct message *message) {

@@ -48,10 +48,7 @@ static json_t *usage_json(const struct openai_call *self) {
                      "cached_tokens", (json_int_t)usage.n_cached);
 }
 
-static const char *finish_reason(const struct openai_call *self) {
-    json_t *calls = openai_answer_calls(self->attached.events.message);
-    bool has_calls = calls != NULL;
-    json_decref(calls);
+static const char *finish_reason(const struct openai_call *self, bool has_calls) {
     return attached_was_cut(&self->attached) ? "length" : has_calls ? "tool_calls" : "stop";
 }
 
@@ -147,7 +144,9 @@ static void add_end(struct attached *attached, struct bytes *frame) {
     const struct openai_call *self = call_of(attached);
     bytes_add_text(frame, self->head);
     bytes_add_text(frame, "{\"index\":0,\"delta\":{}");
-    add_chunk_end(self, frame, finish_reason(self), NULL);
+    json_t *calls = message_tool_calls(self->attached.events.message);
+    add_chunk_end(self, frame, finish_reason(self, calls != NULL), NULL);
+    json_decref(calls);
     if (self->includes_usage) {
         add_usage(self, frame);
     }
@@ -174,11 +173,9 @@ static void reply_failure(struct attached *attached, const struct attached_failu
 /* Thoughts and calls; an answer that only calls has no content. */
 static void add_others(const struct openai_call *self, json_t *message) {
     const struct message *answer = self->attached.events.message;
-    struct bytes reasoning;
-    bytes_init(&reasoning, 2 * STREAM_TEXT_BYTES_MAX);
-    message_add_reasoning(answer, &reasoning);
-    if (reasoning.size > 0) {
-        json_object_set_new(message, "reasoning_content", json_stringn(reasoning.data, reasoning.size));
+    json_t *reasoning = message_reasoning(answer);
+    if (reasoning) {
+        json_object_set_new(message, "reasoning_content", reasoning);
     }
     json_t *calls = openai_answer_calls(answer);
     if (calls) {
@@ -187,7 +184,6 @@ static void add_others(const struct openai_call *self, json_t *message) {
             json_object_set_new(message, "content", json_null());
         }
     }
-    bytes_deinit(&reasoning);
 }
 
 static void reply_whole(struct attached *attached) {
@@ -201,8 +197,9 @@ static void reply_whole(struct attached *attached) {
                                 content.size ? content.data : "", content.size, "refusal");
     add_others(self, message);
     json_t *logprobs = self->has_logprobs ? openai_answer_logprobs(attached->events.message, NULL, 0) : NULL;
+    bool has_calls = json_object_get(message, "tool_calls") != NULL;
     json_t *choice = json_pack("{s:i, s:o, s:o?, s:s}", "index", 0, "message", message, "logprobs", logprobs,
-                               "finish_reason", finish_reason(self));
+                               "finish_reason", finish_reason(self, has_calls));
     reply_json(net_of(self), 200,
                json_pack("{s:s, s:s, s:I, s:s, s:s, s:[o], s:o}", "id", id, "object", "chat.completion",
                          "created", (json_int_t)self->created_s, "model", self->model, "system_fingerprint",

@@ -121,22 +121,6 @@ static void begin_load(struct api *api, struct net_conn *net, const char *path) 
     on_model_change(load);
 }
 
-void rest_model_load_handle(struct api *api, struct net_conn *net) {
-    json_t *body = request_body(net);
-    const char *given = NULL;
-    char path[PATH_MAX];
-    struct fault fault;
-    if (body == NULL) {
-        return;
-    }
-    if (json_take_string(body, "model_path", &given, &fault) != STATUS_OK) {
-        reply_error(net, 400, fault.text);
-    } else if (resolve(api, net, given, path)) {
-        begin_load(api, net, path);
-    }
-    json_decref(body);
-}
-
 static void reply_unloaded(struct api *api, struct net_conn *net, const char *path) {
     bool was_there = chat_unload_model(api->chat, path);
     reply_json(net, 200,
@@ -145,7 +129,9 @@ static void reply_unloaded(struct api *api, struct net_conn *net, const char *pa
                          models_status(chat_models(api->chat))));
 }
 
-void rest_model_unload_handle(struct api *api, struct net_conn *net) {
+/* The model that "model_path" names; without one the configured one, or all of them: `act` gets NULL. */
+static void on_path(struct api *api, struct net_conn *net, bool takes_all,
+                    void (*act)(struct api *api, struct net_conn *net, const char *path)) {
     json_t *body = request_body(net);
     const char *given = NULL;
     char path[PATH_MAX];
@@ -155,12 +141,20 @@ void rest_model_unload_handle(struct api *api, struct net_conn *net) {
     }
     if (json_take_string(body, "model_path", &given, &fault) != STATUS_OK) {
         reply_error(net, 400, fault.text);
-    } else if (given == NULL) {
-        reply_unloaded(api, net, NULL);
+    } else if (given == NULL && takes_all) {
+        act(api, net, NULL);
     } else if (resolve(api, net, given, path)) {
-        reply_unloaded(api, net, path);
+        act(api, net, path);
     }
     json_decref(body);
+}
+
+void rest_model_load_handle(struct api *api, struct net_conn *net) {
+    on_path(api, net, false, begin_load);
+}
+
+void rest_model_unload_handle(struct api *api, struct net_conn *net) {
+    on_path(api, net, true, reply_unloaded);
 }
 
 void rest_model_pin_handle(struct api *api, struct net_conn *net) {

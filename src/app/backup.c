@@ -1,6 +1,7 @@
 #include "app/backup.h"
 
 #include "app/http.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "store/store_backup.h"
@@ -47,7 +48,7 @@ static enum status move_to(const char *file, struct backup_made *made, struct fa
     }
     free(made->path);
     made->path = mem_copy_string(file);
-    return store_name_sync_folder(file) == 0
+    return file_sync_folder(file) == 0
                ? STATUS_OK
                : fault_set(fault, STATUS_IO, "%s is there, but its name may not last: %s", file,
                            strerror(errno));

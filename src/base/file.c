@@ -61,25 +61,24 @@ static bool make(const char *path, const char *bytes, size_t n_bytes, bool is_du
     return is_made;
 }
 
-/* The name is on the disk when its folder is. */
-static bool sync_folder(const char *path) {
+int file_sync_folder(const char *path) {
     char *copy = mem_copy_string(path);
     int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool is_synced = fd >= 0 && fsync(fd) == 0;
+    int result = fd < 0 ? -1 : fsync(fd);
     int error = errno;
     if (fd >= 0) {
         close(fd);
     }
     free(copy);
     errno = error;
-    return is_synced;
+    return result;
 }
 
 enum status file_replace(const char *path, const char *bytes, size_t n_bytes, bool is_durable,
                          struct fault *fault) {
     char *fresh = mem_format("%s.new", path);
     bool is_done = make(fresh, bytes, n_bytes, is_durable) && rename(fresh, path) == 0 &&
-                   (!is_durable || sync_folder(path));
+                   (!is_durable || file_sync_folder(path) == 0);
     int error = errno;
     if (!is_done) {
         unlink(fresh);

@@ -20,6 +20,9 @@ MUST_CHECK enum status file_read(const char *path, struct bytes *out, struct fau
 MUST_CHECK enum status file_replace(const char *path, const char *bytes, size_t n_bytes, bool is_durable,
                                     struct fault *fault);
 
+/* file_sync_folder makes the names of the folder last in which `path` lies. −1 and errno. */
+MUST_CHECK int file_sync_folder(const char *path);
+
 /* Has a file changed since it was read? Links are followed, so the exchange of a link is a change too. Zeroed: there is no file. */
 struct file_stamp {
     uint64_t device;

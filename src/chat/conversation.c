@@ -158,16 +158,21 @@ enum status message_add_text(const struct message *message, struct bytes *out) {
     return status;
 }
 
-void message_add_reasoning(const struct message *message, struct bytes *out) {
+json_t *message_reasoning(const struct message *message) {
+    struct bytes thought;
+    bytes_init(&thought, 2 * STREAM_TEXT_BYTES_MAX);
     for (const struct stream *stream = message->first; stream; stream = stream->next) {
         for (uint64_t seq = 2; stream->kinds && seq <= stream_last_token_seq(stream); seq++) {
             if (stream_kind(stream, seq) == STORE_EVENT_REASONING) {
                 size_t size;
                 const char *text = stream_read_other(stream, seq, seq, &size);
-                bytes_add(out, text, size);
+                bytes_add(&thought, text, size);
             }
         }
     }
+    json_t *text = thought.size ? json_stringn(thought.data, thought.size) : NULL;
+    bytes_deinit(&thought);
+    return text;
 }
 
 /* A piece of a call: the first one of it makes it. */

@@ -97,9 +97,9 @@ void message_continue(struct message *message, struct stream *stream);
 /* message_add_text appends the whole text of a message: the one way to it. STATUS_FULL: `out` is too small for it. */
 enum status message_add_text(const struct message *message, struct bytes *out);
 size_t message_text_size(const struct message *message);
-/* message_add_reasoning appends what was thought, message_tool_calls is [{id, name, arguments}…] of what was called, a new reference; NULL:
+/* message_reasoning is the text of what was thought, message_tool_calls is [{id, name, arguments}…] of what was called: new references; NULL:
  * nothing. */
-void message_add_reasoning(const struct message *message, struct bytes *out);
+json_t *message_reasoning(const struct message *message);
 json_t *message_tool_calls(const struct message *message);
 /* message_said_size is the size of all that was said, thought or called. */
 size_t message_said_size(const struct message *message);

@@ -85,8 +85,8 @@ static json_t *make_messages(const struct draft *draft, const struct conversatio
 
 /* Asks at once, unless an answer of the conversation is being made; `conversation` NULL: a new one. */
 static void give(struct draft *draft, const struct conversation *conversation) {
-    struct engine *engine = find_engine(draft);
-    if (engine == NULL || (conversation && conversation->turn)) {
+    struct engine *engine = conversation && conversation->turn ? NULL : find_engine(draft);
+    if (engine == NULL) {
         return;
     }
     take_back(draft);
@@ -113,11 +113,14 @@ static void on_opened(void *ctx, enum status status, struct conversation *conver
 
 static void on_timer(void *ctx) {
     struct draft *draft = ctx;
-    if (draft->text == NULL || draft->opening || find_engine(draft) == NULL) {
+    if (draft->text == NULL || draft->opening) {
         return;
     }
     if (draft->conversation[0] == '\0') {
         give(draft, NULL);
+        return;
+    }
+    if (find_engine(draft) == NULL) {
         return;
     }
     struct chat_call *call = chat_open_conversation(draft->chat, draft->conversation, on_opened, draft);

@@ -48,8 +48,11 @@ static uint64_t file_bytes(const char *path) {
 /* A model that was loaded in this life of the server takes what it took then. */
 static uint64_t guess_need(const struct models *models, const char *path) {
     const json_t *known = json_object_get(models->needs, path);
+    if (known) {
+        return (uint64_t)json_integer_value(known);
+    }
     uint64_t n_bytes = file_bytes(path);
-    return known ? (uint64_t)json_integer_value(known) : n_bytes + n_bytes / CONTEXT_DIVISOR + PROCESS_BYTES;
+    return n_bytes + n_bytes / CONTEXT_DIVISOR + PROCESS_BYTES;
 }
 
 static uint64_t need_of(const struct models *models, const struct engine *engine) {
@@ -99,10 +102,12 @@ static size_t count_max(const struct models *models) {
 }
 
 static bool fits(const struct models *models, uint64_t n_more_bytes, size_t n_more) {
+    if (models->n_loaded + n_more > count_max(models)) {
+        return false;
+    }
     uint64_t budget = models_budget_bytes(models);
     uint64_t n_bytes = all_needs(models);
-    return models->n_loaded + n_more <= count_max(models) && n_bytes <= budget &&
-           n_more_bytes <= budget - n_bytes;
+    return n_bytes <= budget && n_more_bytes <= budget - n_bytes;
 }
 
 /* An engine chooses by what it finds free. */
@@ -140,8 +145,7 @@ struct engine *models_find_leaver(const struct models *models, bool even_with_wo
 
 static void drop(struct models *models, struct engine *engine, const char *why) {
     LOG_INFO("model_unload", "why=%s file=%s", why, models_file_name(engine_model_path(engine)));
-    models_let_go(models, engine);
-    models_tell(models);
+    models_unload(models, engine);
 }
 
 static enum models_room refuse(const struct models *models, const char *path, struct fault *fault) {

@@ -267,6 +267,9 @@ void models_cancel_draft(struct models *models, const char *id) {
 
 void models_sweep(struct models *models) {
     size_t n_before = models->n_leaving;
+    if (n_before == 0) {
+        return; /* nobody is held, either */
+    }
     for (size_t i = models->n_leaving; i > 0; i--) {
         if (engine_state(models->leaving[i - 1]) == ENGINE_STOPPED) {
             free_leaving(models, i - 1);

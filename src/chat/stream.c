@@ -10,28 +10,26 @@
 /* Every event takes one entry; an answer without text could otherwise grow without bound. */
 #define STREAM_EVENTS_MAX (16u << 20)
 
+/* Room for one more in an array beside `ends`, which grows last and has the capacity of all. */
+static void *grow(const struct stream *stream, void *array, size_t element_bytes) {
+    size_t capacity = stream->capacity;
+    return mem_grow_array(array, (size_t)stream->last_seq, &capacity, element_bytes, STREAM_EVENTS_MAX + 2);
+}
+
 static void add_event(struct stream *stream, int32_t token, enum store_event_kind kind) {
     size_t n = (size_t)stream->last_seq;
-    size_t capacity = stream->capacity;
     if (stream->kinds) {
-        stream->kinds =
-            mem_grow_array(stream->kinds, n, &capacity, sizeof *stream->kinds, STREAM_EVENTS_MAX + 2);
-        capacity = stream->capacity;
-        stream->other_ends = mem_grow_array(stream->other_ends, n, &capacity, sizeof *stream->other_ends,
-                                            STREAM_EVENTS_MAX + 2);
-        capacity = stream->capacity;
+        stream->kinds = grow(stream, stream->kinds, sizeof *stream->kinds);
+        stream->other_ends = grow(stream, stream->other_ends, sizeof *stream->other_ends);
         stream->kinds[n] = (uint8_t)kind;
         stream->other_ends[n] = (uint32_t)stream->other.size;
     }
     if (stream->probabilities) {
-        stream->probabilities = mem_grow_array(stream->probabilities, n, &capacity,
-                                               sizeof *stream->probabilities, STREAM_EVENTS_MAX + 2);
-        capacity = stream->capacity;
+        stream->probabilities = grow(stream, stream->probabilities, sizeof *stream->probabilities);
         stream->probabilities[n] = NULL;
     }
     if (stream->tokens) {
-        stream->tokens =
-            mem_grow_array(stream->tokens, n, &capacity, sizeof *stream->tokens, STREAM_EVENTS_MAX + 2);
+        stream->tokens = grow(stream, stream->tokens, sizeof *stream->tokens);
         stream->tokens[n] = token;
     }
     stream->ends =

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "chat/models_internal.h"
 #include "chat/turn_internal.h"
 
 #include <stdlib.h>
@@ -44,9 +45,7 @@ static void on_state(void *ctx, struct engine *engine) {
         chat_on_model_ready(chat, engine_model_path(engine));
     }
     turns_advance(chat);
-    if (chat->listener.on_model) {
-        chat->listener.on_model(chat->listener.ctx);
-    }
+    models_tell(chat->models);
 }
 
 static void on_queued(void *ctx, const char *id, uint32_t position) {

@@ -87,7 +87,9 @@ static struct tls_context *context_new(const char *certificate, const char *key,
     }
     /* It would compare the key with the certificate at once, and call the file unreadable. */
     SSL_CTX *alone = SSL_CTX_new(TLS_server_method());
-    SSL_CTX_set_default_passwd_cb(alone, refuse_to_ask);
+    if (alone) {
+        SSL_CTX_set_default_passwd_cb(alone, refuse_to_ask);
+    }
     bool is_key = alone && SSL_CTX_use_PrivateKey_file(alone, key, SSL_FILETYPE_PEM) == 1;
     SSL_CTX_free(alone);
     if (!is_key) {

@@ -1,6 +1,7 @@
 #include "store/store_backup.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/store_file.h"
@@ -34,7 +35,7 @@ char *store_backup_make_path(const char *database_path) {
     *strrchr(real, '/') = '\0';
     char *folder = mem_format("%s/backups", real);
     /* When it cannot be made, neither can the file. */
-    if (mkdir(folder, 0700) == 0 && store_name_sync_folder(folder) != 0) {
+    if (mkdir(folder, 0700) == 0 && file_sync_folder(folder) != 0) {
         LOG_WARN("store_backup", "folder=%s error=%s", folder, strerror(errno));
     }
     clock_format_dashes(clock_wall_ms(), when);
@@ -128,7 +129,7 @@ enum status store_backup_finish(struct store_backup *backup, uint64_t *size_byte
     struct stat info;
     backup->is_named = fsync(backup->fd) == 0 && fstat(backup->fd, &info) == 0 &&
                        store_name_take(backup->part_path, backup->path) == 0;
-    if (!backup->is_named || store_name_sync_folder(backup->path) != 0) {
+    if (!backup->is_named || file_sync_folder(backup->path) != 0) {
         enum status status = fault_set(fault, errno == EEXIST ? STATUS_CONFLICT : STATUS_IO,
                                        "%s cannot be written: %s", backup->path, strerror(errno));
         if (backup->is_named) {

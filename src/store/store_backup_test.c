@@ -45,14 +45,9 @@ static void add_much(struct driver *driver) {
     free(text);
 }
 
-static void say_nothing(void *ctx, const char *line) {
-    (void)ctx;
-    (void)line;
-}
-
 static enum status look(const char *path, struct store_check *check) {
     struct fault fault;
-    *check = (struct store_check){ .say = say_nothing };
+    *check = (struct store_check){ 0 };
     return store_check_file(path, check, &fault);
 }
 

@@ -23,7 +23,9 @@ static void PRINTF_LIKE(2, 3) found(struct store_check *check, const char *forma
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    check->say(check->ctx, line);
+    if (check->say) {
+        check->say(check->ctx, line);
+    }
 }
 
 /* Each row of these is something that is wrong, in words. */

@@ -18,7 +18,7 @@
 #define STORE_CHECK_LINES_MAX 20
 
 struct store_check {
-    /* One line for each thing that is wrong, STORE_CHECK_LINES_MAX at most. */
+    /* One line for each thing that is wrong, STORE_CHECK_LINES_MAX at most. NULL: nobody wants to know. */
     void (*say)(void *ctx, const char *line);
     void *ctx;
     /* What was found: */

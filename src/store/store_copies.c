@@ -44,11 +44,6 @@ static int newest_first(const void *a, const void *b) {
     return (first->made_ms < second->made_ms) - (first->made_ms > second->made_ms);
 }
 
-static void say_nothing(void *ctx, const char *line) {
-    (void)ctx;
-    (void)line;
-}
-
 size_t store_copies_say(const char *directory, void (*say)(void *ctx, const char *line), void *ctx) {
     struct copies copies = { 0 };
     char *backups = mem_format("%s/backups", directory);
@@ -60,7 +55,7 @@ size_t store_copies_say(const char *directory, void (*say)(void *ctx, const char
     }
     size_t n_good = 0;
     for (size_t i = 0; i < copies.n; i++) {
-        struct store_check check = { .say = say_nothing };
+        struct store_check check = { 0 };
         bool is_looked_at = i < STORE_COPIES_LOOKED && n_good < STORE_COPIES_SAID;
         if (is_looked_at && store_check_file(copies.list[i].path, &check, NULL) == STATUS_OK) {
             char line[LINE_BYTES], when[CLOCK_ISO_BYTES];

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -32,17 +31,6 @@ int store_name_take(const char *from, const char *to) {
         return 0;
     }
     return errno == EINVAL || errno == ENOSYS ? take_in_two_steps(from, to) : -1;
-}
-
-int store_name_sync_folder(const char *path) {
-    char *copy = mem_copy_string(path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    free(copy);
-    int result = fd < 0 ? -1 : fsync(fd);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return result;
 }
 
 void store_name_each(const char *folder, const char *pattern, void (*found)(void *ctx, const char *path),

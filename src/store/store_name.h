@@ -1,4 +1,4 @@
-/* store_name.h - names of files: given without writing over anything, and made to last.
+/* store_name.h - names of files: given without writing over anything, and found.
  *
  * Thread  any. Blocks. */
 #ifndef RUNNEL_STORE_STORE_NAME_H
@@ -10,9 +10,6 @@
  * another file system. Needs neither hard links nor renameat2: where the file system has no way to do it in one step, an empty file
  * takes the name first, and only a crash right then leaves it. */
 MUST_CHECK int store_name_take(const char *from, const char *to);
-
-/* store_name_sync_folder makes the names of the folder last in which `path` lies. −1 and errno. */
-MUST_CHECK int store_name_sync_folder(const char *path);
 
 /* store_name_each calls `found` with the path of each file of the folder whose name matches a pattern of fnmatch(3), in no order. A
  * folder that is not there has none. */

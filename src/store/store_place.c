@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/fault_point.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/store_name.h"
@@ -58,7 +59,7 @@ static int move_all(const char *ready, const char *path, const char *damaged) {
         result = move_away(path, damaged);
     }
     if (result == 0) {
-        result = store_name_sync_folder(path);
+        result = file_sync_folder(path);
     }
     FAULT_POINT("salvage.moved");
     if (result == 0) {
@@ -66,7 +67,7 @@ static int move_all(const char *ready, const char *path, const char *damaged) {
     }
     FAULT_POINT("salvage.placed");
     if (result == 0) {
-        result = store_name_sync_folder(path);
+        result = file_sync_folder(path);
     }
     free(log_path);
     free(damaged_log);
@@ -102,7 +103,7 @@ enum status store_place_put(const char *directory, const char *fresh, char **dam
     FAULT_POINT("salvage.ready");
     enum status status = STATUS_OK;
     *damaged = NULL;
-    if (store_name_take(fresh, ready) != 0 || store_name_sync_folder(ready) != 0) {
+    if (store_name_take(fresh, ready) != 0 || file_sync_folder(ready) != 0) {
         status = fault_set(fault, STATUS_IO, "%s cannot be made: %s", ready, strerror(errno));
     }
     free(ready);

@@ -188,14 +188,9 @@ static enum status check_fresh(const struct work *work, struct fault *fault) {
     return status;
 }
 
-static void say_nothing(void *ctx, const char *line) {
-    (void)ctx;
-    (void)line;
-}
-
 /* What is good, is no database of ours, or is of a newer Runnel is left alone. */
 static enum status check_old(const struct work *work, struct fault *fault) {
-    struct store_check check = { .say = say_nothing };
+    struct store_check check = { 0 };
     enum status status = store_check_file(work->path, &check, fault);
     if (status == STATUS_OK) {
         return fault_set(fault, STATUS_CONFLICT,

@@ -2,10 +2,10 @@
 
 #include "base/clock.h"
 #include "base/fault_point.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/store.h"
-#include "store/store_name.h"
 #include "store/store_wal.h"
 
 #include <assert.h>
@@ -128,9 +128,8 @@ static enum status sync_first(const struct store_sync_options *options, int fd) 
     if (status == STATUS_CORRUPT) {
         errno = EIO;
     }
-    return status == STATUS_OK && (fdatasync(fd) != 0 || store_name_sync_folder(options->log_path) != 0)
-               ? STATUS_IO
-               : status;
+    return status == STATUS_OK && (fdatasync(fd) != 0 || file_sync_folder(options->log_path) != 0) ? STATUS_IO
+                                                                                                   : status;
 }
 
 enum status store_sync_new(const struct store_sync_options *options, struct store_sync **out,
