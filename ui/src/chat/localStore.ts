@@ -11,7 +11,7 @@ export interface Outgoing {
     continues?: string /* no message: the generation that shall go on */;
 }
 
-function quietly<T>(otherwise: T, action: () => T): T {
+export function quietly<T>(otherwise: T, action: () => T): T {
     try {
         return action();
     } catch {

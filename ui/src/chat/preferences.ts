@@ -1,5 +1,6 @@
 /* What this browser alone wants, kept in it: nothing of it concerns the server. */
 
+import { quietly } from "./localStore";
 import { Store } from "./store";
 
 export interface Preferences {
@@ -11,7 +12,7 @@ const NAME = "runnel.preferences";
 const DEFAULTS: Preferences = { enterSends: true, notifies: false };
 
 function read(): Preferences {
-    try {
+    return quietly(DEFAULTS, () => {
         const stored: unknown = JSON.parse(localStorage.getItem(NAME) ?? "{}");
         const given = (typeof stored === "object" && stored !== null ? stored : {}) as Record<
             string,
@@ -20,20 +21,14 @@ function read(): Preferences {
         const pick = (name: keyof Preferences) =>
             typeof given[name] === "boolean" ? (given[name] as boolean) : DEFAULTS[name];
         return { enterSends: pick("enterSends"), notifies: pick("notifies") };
-    } catch {
-        return DEFAULTS;
-    }
+    });
 }
 
 export const preferences = new Store<Preferences>(read());
 
 export function setPreference(change: Partial<Preferences>): void {
     preferences.update((value) => ({ ...value, ...change }));
-    try {
-        localStorage.setItem(NAME, JSON.stringify(preferences.get()));
-    } catch {
-        /* Without storage it lasts as long as the page. */
-    }
+    quietly(undefined, () => localStorage.setItem(NAME, JSON.stringify(preferences.get())));
 }
 
 /* followOtherTabs: what is chosen in one tab holds in all. */

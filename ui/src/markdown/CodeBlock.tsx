@@ -1,6 +1,7 @@
 import { Download, WrapText } from "lucide-react";
 import { createContext, memo, useContext, useEffect, useRef, useState } from "react";
 import { CopyButton } from "../ui/CopyButton";
+import { IconButton } from "../ui/IconButton";
 import { highlight, knownRuns, type Run } from "./highlight";
 
 /* Is more to come? Code is coloured once, when it is whole. */
@@ -18,25 +19,19 @@ export const CodeBlock = memo(function CodeBlock({ language, code }: CodeBlockPr
         <div className="code-block" dir="ltr" data-wrap={isWrapped}>
             <div className="code-head">
                 <span>{name}</span>
-                <button
-                    type="button"
+                <IconButton
                     className="tool-button"
+                    label="Wrap long lines"
+                    icon={<WrapText size={15} aria-hidden="true" />}
                     aria-pressed={isWrapped}
-                    aria-label="Wrap long lines"
-                    data-tip="Wrap long lines"
                     onClick={() => setWrapped(!isWrapped)}
-                >
-                    <WrapText size={15} aria-hidden="true" />
-                </button>
-                <button
-                    type="button"
+                />
+                <IconButton
                     className="tool-button"
-                    aria-label="Save as a file"
-                    data-tip="Save as a file"
+                    label="Save as a file"
+                    icon={<Download size={14} aria-hidden="true" />}
                     onClick={() => saveAs(code, language)}
-                >
-                    <Download size={14} aria-hidden="true" />
-                </button>
+                />
                 <CopyButton text={() => code} label="Copy code" showLabel />
             </div>
             {/* biome-ignore lint/a11y/noNoninteractiveTabindex: long lines scroll, also with the keyboard */}

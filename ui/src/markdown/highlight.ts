@@ -50,6 +50,13 @@ function startWorker(): Worker {
         waiting.get(data.id)?.(data.lines);
         waiting.delete(data.id);
     };
+    /* Its script cannot be had: what waits stays plain, and the next one tries again. */
+    started.onerror = () => {
+        started.terminate();
+        worker = null;
+        for (const done of waiting.values()) done(null);
+        waiting.clear();
+    };
     return started;
 }
 

@@ -4,6 +4,8 @@
  * A single dollar opens a formula by pandoc's rule, so that prices stay prices: no space behind the first dollar, none before the second,
  * no digit or letter behind that. */
 
+import { findCodeEnd, runAt } from "./mendTail";
+
 export const INLINE = "\uE000";
 export const DISPLAY = "\uE001";
 
@@ -57,9 +59,8 @@ function readMark(text: string, at: number, open: boolean): Step | null {
 
 /* Code is stepped over: a fence to its end, a span to its own run of marks. */
 function readCode(text: string, at: number): Step {
-    let end = at;
-    while (text[end] === text[at]) end += 1;
-    const run = text.slice(at, end);
+    const run = runAt(text, at);
+    const end = at + run.length;
     if (run.length >= 3 && isLineStart(text, at)) {
         const lines = text.slice(end).split("\n");
         let length = (lines[0] ?? "").length + 1;
@@ -70,9 +71,7 @@ function readCode(text: string, at: number): Step {
         const stop = Math.min(text.length, end + length);
         return { shown: text.slice(at, stop), end: stop };
     }
-    let close = text.indexOf(run, end);
-    while (close >= 0 && (text[close + run.length] === run[0] || text[close - 1] === run[0]))
-        close = text.indexOf(run, close + run.length + 1);
+    const close = findCodeEnd(text, end, run);
     const stop = close < 0 ? end : close + run.length;
     return { shown: text.slice(at, stop), end: stop };
 }

@@ -96,13 +96,14 @@ function closeInline(text: string): string {
     return seal(text, open);
 }
 
-function runAt(text: string, at: number): string {
+/* runAt is the run of one mark that stands there, findCodeEnd where a run of backticks of the same length is. */
+export function runAt(text: string, at: number): string {
     let end = at;
     while (text[end] === text[at]) end += 1;
     return text.slice(at, end);
 }
 
-function findCodeEnd(text: string, from: number, run: string): number {
+export function findCodeEnd(text: string, from: number, run: string): number {
     let at = text.indexOf(run, from);
     while (at >= 0) {
         const found = runAt(text, at);

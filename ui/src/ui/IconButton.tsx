@@ -7,15 +7,9 @@ interface IconButtonProps extends Omit<ComponentProps<"button">, "children"> {
 }
 
 /* A button that is only a picture: its label is its name, and is shown as a tooltip. */
-export function IconButton({ label, icon, className = "", ...rest }: IconButtonProps) {
+export function IconButton({ label, icon, className = "icon-button", ...rest }: IconButtonProps) {
     return (
-        <button
-            type="button"
-            aria-label={label}
-            data-tip={label}
-            className={`icon-button ${className}`}
-            {...rest}
-        >
+        <button type="button" aria-label={label} data-tip={label} className={className} {...rest}>
             {icon}
         </button>
     );

@@ -1,6 +1,7 @@
 import { X } from "lucide-react";
 import type { ConversationStore } from "../../chat/conversationStore";
 import type { Waiting } from "../../chat/waiting";
+import { IconButton } from "../../ui/IconButton";
 import { useClient, useStore } from "../useClient";
 
 /* What was sent while an answer runs, in the order in which it will be answered. */
@@ -43,17 +44,14 @@ function WaitingEntry({ entry, place, onCancel }: WaitingEntryProps) {
             <span className="waiting-text" dir="auto" title={entry.content}>
                 {entry.content}
             </span>
-            <button
-                type="button"
+            <IconButton
                 className="waiting-cancel"
                 data-testid="queued-cancel"
-                aria-label="Do not send this message"
-                data-tip="Do not send this message"
+                label="Do not send this message"
+                icon={<X size={15} aria-hidden="true" />}
                 disabled={entry.isCancelled}
                 onClick={onCancel}
-            >
-                <X size={15} aria-hidden="true" />
-            </button>
+            />
         </li>
     );
 }

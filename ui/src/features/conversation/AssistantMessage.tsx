@@ -15,6 +15,7 @@ import { Blocks } from "../../markdown/Blocks";
 import { splitWhole } from "../../markdown/splitBlocks";
 import type { Ending } from "../../protocol/frames";
 import { CopyButton } from "../../ui/CopyButton";
+import { IconButton } from "../../ui/IconButton";
 import { Progress } from "../../ui/Progress";
 import { useClient, useStore } from "../useClient";
 import { Thoughts, ToolCalls } from "./Aside";
@@ -97,16 +98,13 @@ export const AssistantMessage = memo(function AssistantMessage({ item, onContinu
                             label="Copy as plain text"
                             icon={Type}
                         />
-                        <button
-                            type="button"
+                        <IconButton
                             className="tool-button"
+                            label="Show the source"
+                            icon={<CodeXml size={15} aria-hidden="true" />}
                             aria-pressed={isSource}
-                            aria-label="Show the source"
-                            data-tip="Show the source"
                             onClick={() => setSource(!isSource)}
-                        >
-                            <CodeXml size={15} aria-hidden="true" />
-                        </button>
+                        />
                     </span>
                 )}
                 {wentOn && <WentOnMark />}

@@ -43,7 +43,7 @@ export const ConversationItem = memo(function ConversationItem(props: Conversati
             <IconButton
                 label={`Delete “${title}”`}
                 icon={<Trash2 size={15} />}
-                className="conversation-delete"
+                className="icon-button conversation-delete"
                 onClick={() => onDelete(item)}
             />
         </li>
