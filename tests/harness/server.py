@@ -10,6 +10,8 @@ from pathlib import Path
 
 import httpx
 
+from harness.wait import wait_until
+
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60
 STOP_S = 5
@@ -126,6 +128,12 @@ class Server:
 
     def stderr(self):
         return self.stderr_path.read_text(errors="replace") if self.stderr_path.exists() else ""
+
+    def wait_log(self, pattern, n=1):
+        """What the pattern has found in the log, once it is there n times."""
+        found = lambda: re.findall(pattern, self.stderr())  # noqa: E731
+        wait_until(lambda: len(found()) >= n, why=lambda: f"{pattern} is not in\n{self.stderr()[-3000:]}")
+        return found()
 
     def check_stderr(self):
         for line in self.stderr().splitlines():

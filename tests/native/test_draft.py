@@ -6,20 +6,11 @@ import time
 import pytest
 
 from harness.clients import Native
-
-WAIT_S = 60
+from harness.wait import wait_until
 
 
 def lines(server, pattern):
     return re.findall(pattern, server.stderr())
-
-
-def wait_for(server, pattern, n=1):
-    until = time.monotonic() + WAIT_S
-    while len(found := lines(server, pattern)) < n:
-        assert time.monotonic() < until, f"{pattern} is not in\n{server.stderr()[-3000:]}"
-        time.sleep(0.02)
-    return found
 
 
 GIVEN = r"fake_draft id=(\w+) key=(\S*) messages=(\d+) words=(\d+)"
@@ -39,7 +30,7 @@ def typing(serve, script):
 def test_a_draft_is_the_conversation_and_what_is_typed(typing):
     server, client, name = typing
     client.send(type="draft", conversation=name, text="And this one too?")
-    [(_, key, n_messages, n_words)] = wait_for(server, GIVEN)
+    [(_, key, n_messages, n_words)] = server.wait_log(GIVEN)
     assert key == name and n_messages == "3" and n_words == str(2 + 3 + 4)
 
 
@@ -47,7 +38,7 @@ def test_a_new_conversation_has_a_draft_too(typing):
     server, client, _ = typing
     server.post("/api/config", {"system_prompt": "You are brief."})
     client.send(type="draft", text="Hello you")
-    [(_, key, n_messages, n_words)] = wait_for(server, GIVEN)
+    [(_, key, n_messages, n_words)] = server.wait_log(GIVEN)
     assert key.startswith("draft-") and n_messages == "2" and n_words == "5"
 
 
@@ -57,22 +48,20 @@ def test_a_newer_draft_takes_the_place_of_the_older(typing):
     words = "one two three four five six seven eight nine ten".split()
     for n in range(1, len(words) + 1):
         client.send(type="draft", conversation=name, text=" ".join(words[:n]))
-    until = time.monotonic() + WAIT_S
-    while (given := lines(server, GIVEN)) == [] or given[-1][3] != "15":
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    wait_until(lambda: [line[3] for line in lines(server, GIVEN)][-1:] == ["15"])
+    given = lines(server, GIVEN)
     assert len(given) <= 4
-    ended = wait_for(server, ENDED, len(given) - 1)
+    ended = server.wait_log(ENDED, len(given) - 1)
     assert {reason for _, reason in ended} <= {"cancelled"} and {id for id, _ in ended} == {id for id, *_ in given[:-1]}
 
 
 def test_sending_ends_the_draft_and_finds_it_in_the_cache(typing):
     server, client, name = typing
     client.send(type="draft", conversation=name, text="And this one too?")
-    wait_for(server, GIVEN)
+    server.wait_log(GIVEN)
     client.begin("And this one too?", conversation=name)
     end = client.until("end")
-    wait_for(server, ENDED)
+    server.wait_log(ENDED)
     assert end["usage"]["cached_tokens"] == end["usage"]["prompt_tokens"] - 1
     assert len(lines(server, GIVEN)) == 1
 
@@ -84,7 +73,7 @@ def test_nobody_sees_a_draft(typing):
         other.until("snapshot")
         before = len(other.frames)
         client.send(type="draft", conversation=name, text="And this one too?")
-        wait_for(server, GIVEN)
+        server.wait_log(GIVEN)
         [row] = server.get("/api/conversations").json()["conversations"]
         assert row["running"] is False
         assert len(server.conversation(name)["messages"]) == 2
@@ -98,16 +87,16 @@ def test_a_socket_that_goes_takes_its_draft_along(typing):
     server, _, name = typing
     with Native(server) as other:
         other.send(type="draft", conversation=name, text="And this one too?")
-        wait_for(server, GIVEN)
-    assert wait_for(server, ENDED)[0][1] == "cancelled"
+        server.wait_log(GIVEN)
+    assert server.wait_log(ENDED)[0][1] == "cancelled"
 
 
 def test_a_text_that_is_taken_back_ends_the_draft(typing):
     server, client, name = typing
     client.send(type="draft", conversation=name, text="And this one too?")
-    wait_for(server, GIVEN)
+    server.wait_log(GIVEN)
     client.send(type="draft", conversation=name, text="")
-    assert wait_for(server, ENDED)[0][1] == "cancelled"
+    assert server.wait_log(ENDED)[0][1] == "cancelled"
 
 
 def test_what_is_typed_during_an_answer_waits_for_its_end(serve, script):
@@ -123,7 +112,7 @@ def test_what_is_typed_during_an_answer_waits_for_its_end(serve, script):
         assert lines(server, GIVEN) == []
         tale.open(2)
         client.until("end")
-        [(_, _, n_messages, _)] = wait_for(server, GIVEN)
+        [(_, _, n_messages, _)] = server.wait_log(GIVEN)
         assert n_messages == "3"
 
 

@@ -5,16 +5,6 @@ import time
 
 from harness.clients import Native
 
-WAIT_S = 60
-
-
-def wait_for(server, pattern, n=1):
-    until = time.monotonic() + WAIT_S
-    while len(found := re.findall(pattern, server.stderr())) < n:
-        assert time.monotonic() < until, f"{pattern} is not in\n{server.stderr()[-3000:]}"
-        time.sleep(0.02)
-    return found
-
 
 def begin(server, text="Go"):
     with Native(server) as client:
@@ -31,7 +21,7 @@ def test_a_loaded_engine_is_told(serve, script):
     server = serve(script(tokens=["a"]))
     name = begin(server)
     delete(server, name)
-    assert wait_for(server, r"fake_forget known=(\d) key=(\S+)") == [("1", name)]
+    assert server.wait_log(r"fake_forget known=(\d) key=(\S+)") == [("1", name)]
 
 
 def test_without_an_engine_a_process_of_its_own_clears_the_folder(serve, script):
@@ -41,7 +31,7 @@ def test_without_an_engine_a_process_of_its_own_clears_the_folder(serve, script)
     (server.data / "kv").mkdir()
     for name in names:
         delete(server, name)
-    told = wait_for(server, r"fake_forget known=0 key=(\S+)", 3)
+    told = server.wait_log(r"fake_forget known=0 key=(\S+)", 3)
     assert sorted(told) == sorted(names)
     assert server.status()["state"] == "none"
 
@@ -62,7 +52,7 @@ def test_an_engine_that_is_on_its_way_out_is_waited_for(serve, script):
     (server.data / "kv").mkdir()
     server.post("/api/model/unload")
     delete(server, name)
-    wait_for(server, r"fake_forget known=0 key=(\S+)")
+    server.wait_log(r"fake_forget known=0 key=(\S+)")
     text = server.stderr()
     assert text.index("engine_exit") < text.index("fake_forget")
 

@@ -13,6 +13,7 @@ from harness.clients import Native
 from harness.keys import add_key, bearer, revoke_key
 from harness.raw import Raw
 from harness.server import ROOT
+from harness.wait import wait_until
 
 WAIT_S = 30
 BOARD = ROOT / "docs" / "grafana.json"
@@ -117,9 +118,7 @@ def test_an_engine_that_dies_is_counted(serve, script):
     server = serve(script().at(2, "crash"))
     server.expects_crash = True
     server.post("/api/chat", {"message": "Hello"})
-    limit = time.monotonic() + WAIT_S
-    while value(read(server), "runnel_engine_restarts_total") < 1:
-        assert time.monotonic() < limit
+    wait_until(lambda: value(read(server), "runnel_engine_restarts_total") >= 1)
 
 
 # ---- The board ----
@@ -233,10 +232,7 @@ def test_a_log_that_is_turned_over_is_begun_again(serve, script, log):
     assert lines_of(log, 1)[0]["route"] == "/health"
     old = log.with_suffix(".1")
     log.rename(old)
-    limit = time.monotonic() + WAIT_S
-    while not log.exists():
-        assert time.monotonic() < limit
-        time.sleep(0.05)
+    wait_until(log.exists)
     server.get("/health")
     assert lines_of(log, 1)
     assert [json.loads(line)["route"] for line in old.read_text().splitlines()] == ["/health"]

@@ -10,8 +10,7 @@ import pytest
 
 from harness.clients import Native
 from harness.server import build_folder
-
-WAIT_S = 30
+from harness.wait import wait_until
 
 # ThreadSanitizer keeps a shadow of several times what a process writes to.
 measures_memory = pytest.mark.skipif(build_folder().name == "tsan", reason="what is taken is mostly the sanitizer's")
@@ -30,13 +29,6 @@ def said(answer):
 def loaded(server):
     """Name → what the status says of it, the one that was used last first."""
     return {item["model_path"].rpartition("/")[2].removesuffix(".json"): item for item in server.status()["models"]}
-
-
-def wait_until(is_so):
-    limit = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < limit
-        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from harness.clients import Native
 from harness.oracle import Mirror
+from harness.wait import wait_until
 
 
 def wait_gone(pid):
@@ -180,10 +181,8 @@ def test_a_model_that_is_gone_is_named(new_server, script):
     tale.path.unlink()
     script(name="other")
     server.start()
-    until = time.monotonic() + 30
-    while (generation := server.answer_of(ack["conversation"])["generation"])["reason"] is None:
-        assert time.monotonic() < until, generation
-        time.sleep(0.05)
+    wait_until(lambda: server.answer_of(ack["conversation"])["generation"]["reason"])
+    generation = server.answer_of(ack["conversation"])["generation"]
     assert generation["reason"] == "error" and "fake.json" in generation["error"]["text"]
     assert generation["error"]["code"] == "model" and generation["continues"] == ack["generation"]
 

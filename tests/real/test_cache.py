@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.clients import Native
+from harness.wait import wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
@@ -41,13 +42,6 @@ def files(server):
     return sorted((server.data / "kv").glob("*/*.kv"))
 
 
-def wait_until(is_done, what):
-    until = time.monotonic() + 60
-    while not is_done():
-        assert time.monotonic() < until, what
-        time.sleep(0.05)
-
-
 def cpu_ticks(pid):
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return int(fields[11]) + int(fields[12])
@@ -79,7 +73,7 @@ def test_a_turn_after_a_restart_pays_for_what_is_new(real):
     _, usage, _ = say(real, "And mill 7?", name)
     assert computed(usage) < 40
     n_files = len(files(real))
-    wait_until(lambda: len(files(real)) > n_files, "nothing was saved while it was idle")
+    wait_until(lambda: len(files(real)) > n_files, why="nothing was saved while it was idle")
     real.kill()
     real.start()
     _, usage, _ = say(real, "And mill 9?", name)
@@ -96,7 +90,7 @@ def test_a_deleted_conversation_leaves_nothing_behind(real):
     real.restart()
     assert files(real)
     assert real.http("DELETE", f"/api/conversations/{name}").json() == {"success": True}
-    wait_until(lambda: not files(real), "the states are still there")
+    wait_until(lambda: not files(real), why="the states are still there")
     configure(real, kv_disk_mb=0)
     real.restart()
     say(real, DOCUMENT)

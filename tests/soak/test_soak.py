@@ -17,6 +17,7 @@ from harness import proof
 from harness.followers import LOST, NativeFollower, WatchFollower
 from harness.proxy import Plan
 from harness.trace import Trace
+from harness.wait import wait_until
 
 N_CONVERSATIONS = 6
 N_READERS = 18
@@ -200,10 +201,3 @@ def test_f37_soak(serve, script, proxy, seed, is_long, request, tmp_path):
     except proof.Broken:
         soak.trace.save(tmp_path / "trace.jsonl")
         raise
-
-
-def wait_until(is_true, seconds=30):
-    until = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < until
-        time.sleep(0.1)

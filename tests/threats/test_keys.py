@@ -15,6 +15,7 @@ from harness.command import run
 from harness.keys import SCOPES, add_key, bearer, revoke_key, sign_in, write_key
 from harness.raw import OPENING, Raw
 from harness.server import ROOT, Server
+from harness.wait import wait_until
 
 RANK = {scope: rank for rank, scope in enumerate(["public", *SCOPES])}
 TOKEN = "a token of a person"
@@ -394,9 +395,8 @@ def test_a_request_that_waits_is_cut_off_with_its_key(new_server, gated):
         body = b'{"message":"Hello"}'
         head = f"POST /api/chat HTTP/1.1\r\nHost: localhost:{server.port}\r\nX-Api-Key: {key}\r\nContent-Type: application/json\r\n"
         raw.send(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-        limit = time.monotonic() + WAIT_S
-        while not any(row["running"] for row in server.get("/api/conversations", headers=bearer(other)).json()["conversations"]):
-            assert time.monotonic() < limit
+        rows = lambda: server.get("/api/conversations", headers=bearer(other)).json()["conversations"]  # noqa: E731
+        wait_until(lambda: any(row["running"] for row in rows()))
         revoke_key(server, "mine")
         assert raw.is_closed(WAIT_S) and raw.got == b""
     gated.open(2)

@@ -13,6 +13,7 @@ import pytest
 from harness.certificate import Certificate
 from harness.clients import Native
 from harness.raw import Raw, split_responses
+from harness.wait import wait_until
 
 GET = b"GET /health HTTP/1.1\r\nHost: localhost:%d\r\nConnection: close\r\n\r\n"
 WAIT_S = 30
@@ -359,10 +360,7 @@ def test_who_leaves_without_a_word_is_gone(server):
     for _ in range(20):
         sock = secured(server)
         sock.close()
-    limit = time.monotonic() + WAIT_S
-    while server.n_descriptors() > before:
-        assert time.monotonic() < limit
-        time.sleep(0.05)
+    wait_until(lambda: server.n_descriptors() <= before)
 
 
 def test_an_answer_ends_with_a_word_and_is_whole(server):
@@ -439,13 +437,6 @@ def presented(server):
     return ssl.get_server_certificate(("127.0.0.1", server.port))
 
 
-def wait_for(condition):
-    limit = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.05)
-
-
 def pem(certificate):
     return re.sub(r"\s", "", certificate.cert.read_text())
 
@@ -455,7 +446,7 @@ def test_a_new_certificate_is_taken_up_and_old_connections_live_on(serve, script
     server = serve(script(), certificate=mine)
     with Native(server) as before:
         mine.become(next_one)
-        wait_for(lambda: re.sub(r"\s", "", presented(server)) == pem(next_one))
+        wait_until(lambda: re.sub(r"\s", "", presented(server)) == pem(next_one))
         before.begin("Still there?")
         assert before.until("end")["reason"] == "stop"
     assert "tls_reloaded" in server.stderr()
@@ -467,14 +458,14 @@ def test_a_broken_certificate_changes_nothing_but_the_log(serve, script, tmp_pat
     server = serve(script(), certificate=mine)
     shown = presented(server)
     mine.cert.write_text("no certificate")
-    wait_for(lambda: "tls_not_reloaded" in server.stderr())
+    wait_until(lambda: "tls_not_reloaded" in server.stderr())
     assert str(mine.cert) in server.stderr()
     assert presented(server) == shown
     mine.cert.unlink()
-    wait_for(lambda: server.stderr().count("tls_not_reloaded") == 2)
+    wait_until(lambda: server.stderr().count("tls_not_reloaded") == 2)
     assert presented(server) == shown
     mine.cert.write_bytes(good)
-    wait_for(lambda: "tls_reloaded" in server.stderr())
+    wait_until(lambda: "tls_reloaded" in server.stderr())
     assert server.get("/health").status_code == 200
     assert server.stderr().count("tls_not_reloaded") == 2, "once for each change"
 
