@@ -179,7 +179,7 @@ def test_forget_removes_what_only_this_conversation_has(tiny, folder):
     with Life(tiny, folder) as life:
         life.engine.send({"op": "forget", "cache_key": "chat_a"})
         assert life.say("b", [system, {"role": "user", "content": text_of("b", 60)}], key="chat_b")[0] > 120
-    assert 0 < len(files(folder)) < n_files or n_files == 2
+    assert 0 < len(files(folder)) < n_files
     with Engine("llama") as engine:
         engine.send({"op": "forget", "cache_key": "chat_b", "cache_dir": str(folder)}, {"op": "ping", "n": 1})
         engine.until_ev("pong")
