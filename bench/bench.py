@@ -7,6 +7,7 @@ Without a scenario: all of them.
   solo      tokens/s of one stream at the client: raw libllama, Runnel and the peer in turn
   streams   tokens/s of 1, 2, 4, 8, 16 and 32 streams together
   mixed     three streams go on when a long prompt arrives: their longest gap, the prompt's time to the first token
+  turns     time to the first token of the turns of a conversation, also after six others and after a restart
   cancel    the client leaves, while decoding and in the middle of a prompt of 6,000 tokens: time until the engine is idle
   busy      another program comes, keeps one core busy, and goes
   two       two servers on one machine, each with a stream
@@ -14,6 +15,7 @@ Without a scenario: all of them.
   start     from nothing to listening and to the first token; resident memory
   depth     milliseconds per token against the length of the conversation
   speculation  answers that quote, edit and repeat code, and prose: with guesses where they pay, everywhere, and without
+  watchers  when each of 1, 10, 100 and 1,000 watchers has a token, also with one that never reads; memory of those who wait
 
 Every figure is printed as min / median / max over the rounds; ratios are taken round by round. --q4_0 measures the model's weights in
 Q4_0, which many processors compute faster. --save keeps the rows in a JSON file, beside those of other scenarios and models.
@@ -84,7 +86,9 @@ def parse(arguments=None):
         p.error(problem)
     a.prompt, a.long_prompt, a.phase_s = 1534, 6000, 6
     a.streams, a.depths = [1, 2, 4, 8, 16, 32], [0, 1000, 2000, 4000, 7500]
+    a.watchers, a.idle = [1, 10, 100, 1000], 4000
     if a.quick:
+        a.watchers, a.idle = [1, 3], 20
         a.rounds, a.tokens, a.threads, a.prompt, a.long_prompt, a.phase_s = 1, 8, 1, 200, 1500, 0.6
         a.streams, a.depths = [1, 3], [0, 200]
     a.peer_threads = a.threads or os.cpu_count()

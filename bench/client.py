@@ -5,27 +5,32 @@ import selectors
 import socket
 import time
 import urllib.parse
+import urllib.request
 
-TOKEN = re.compile(rb'"content":"(?!")')
+TOKEN = re.compile(rb'"(?:content|token)":"(?!")')
 USAGE = re.compile(rb'"(completion_tokens|prompt_tokens)":(\d+)')
 
 
-class Answer:
-    """One request, until its connection is closed."""
+def post(base, path, body):
+    """The answer to a request, whose status is 200."""
+    return urllib.request.urlopen(urllib.request.Request(base + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"))
 
-    def __init__(self, base, text, n_tokens):
+
+class Request:
+    """One request whose answer is streamed, until its connection is closed."""
+
+    def __init__(self, base, path, body):
         url = urllib.parse.urlparse(base)
-        body = json.dumps({"model": "default", "messages": [{"role": "user", "content": text}], "stream": True, "max_tokens": n_tokens,
-                           "temperature": 0, "ignore_eos": True, "stream_options": {"include_usage": True}}).encode()
+        data = json.dumps(body).encode()
         self.at_s = []  # arrival of each token
         self.status = 0
         self.usage = {}
         self.is_open = True
-        self.pending = b""
+        self.pending, self.lines = b"", []
         self.start_s = time.perf_counter()
         self.socket = socket.create_connection((url.hostname, url.port))
-        self.socket.sendall((f"POST /v1/chat/completions HTTP/1.1\r\nHost: {url.hostname}:{url.port}\r\nContent-Type: application/json\r\n"
-                             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n").encode() + body)
+        self.socket.sendall((f"POST {path} HTTP/1.1\r\nHost: {url.hostname}:{url.port}\r\nContent-Type: application/json\r\n"
+                             f"Content-Length: {len(data)}\r\nConnection: close\r\n\r\n").encode() + data)
 
     def take(self):
         try:
@@ -38,6 +43,7 @@ class Answer:
         elif not self.status:
             self.status = int(data.split(b" ", 2)[1])
         whole, newline, self.pending = (self.pending + data).rpartition(b"\n")
+        self.lines.append(whole)
         self.at_s += [now_s] * len(TOKEN.findall(whole))
         self.usage.update((name.decode(), int(number)) for name, number in USAGE.findall(whole))
 
@@ -61,6 +67,20 @@ class Answer:
     def longest_gap_ms(self, from_s, to_s):
         times = [at for at in self.at_s if from_s - 1 <= at <= to_s + 1]
         return max((b - a for a, b in zip(times, times[1:]) if b >= from_s and a <= to_s), default=0) * 1e3
+
+
+class Answer(Request):
+    """A chat completion; `messages` may be one text."""
+
+    def __init__(self, base, messages, n_tokens):
+        messages = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+        super().__init__(base, "/v1/chat/completions", {"model": "default", "messages": messages, "stream": True, "max_tokens": n_tokens,
+                                                       "temperature": 0, "ignore_eos": True, "stream_options": {"include_usage": True}})
+
+    @property
+    def text(self):
+        events = [json.loads(line[6:]) for line in b"\n".join(self.lines).split(b"\n") if line.startswith(b"data: {")]
+        return "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
 
 
 def read(answers, until=lambda: False, timeout_s=300):

@@ -1,5 +1,5 @@
 """The scenarios of bench.py. Each measures raw libllama, Runnel and the peer in turn, round after round, because the machine's speed
-drifts: only the ratios of a round count. A scenario returns {row: [one figure per round]}."""
+drifts: only the ratios of a round count."""
 import contextlib
 import pathlib
 import re
@@ -9,26 +9,10 @@ import time
 
 import client
 import servers
-
-STORY = "Tell me a story about a river."
-LINE_TOKENS = 12.4  # of one line of long_text, in the default model's vocabulary
-
-
-def long_text(n_tokens, begin="Read this."):
-    """A text of about so many tokens; a longer one begins with the shorter one."""
-    lines = (f"Line {number}: the river passes {number * 7 % 10} mills." for number in range(round(n_tokens / LINE_TOKENS)))
-    return " ".join([begin, *lines])
-
-
-class Rows(dict):
-    def add(self, **figures):
-        for name, figure in figures.items():
-            self.setdefault(name, []).append(figure)
-
-    def ratio(self, above, below, name=None):
-        """Of the last round, of two rows that have a figure in it."""
-        if above in self and below in self and self[below][-1]:
-            self.setdefault(name or f"{above} / {below}", []).append(self[above][-1] / self[below][-1])
+from rows import Rows
+from texts import STORY, TEXTS, long_text
+from turns import turns
+from watchers import watchers
 
 
 def sides(a):
@@ -50,7 +34,7 @@ def solo(a):
     rows = Rows()
     for _ in range(a.rounds):
         rows.add(raw=servers.raw_speed(a.model, a.tokens, a.peer_threads))
-        for name, start in sides(a):
+        for name, start in [*sides(a), ("no guesses", lambda: servers.runnel(a.model, a.threads, options=("--speculation", "off")))]:
             with started(start) as server:
                 before_s = servers.cpu_s(server.process.pid)
                 answer = client.complete(server.base, STORY, a.tokens)
@@ -280,16 +264,6 @@ def depth(a):
     return rows
 
 
-PARAGRAPH = ("The river runs from the hills to the sea, past mills and meadows, and nobody knows its name. In spring the water is high and brown, in "
-             "summer it is low and clear, and children look for crayfish under the stones. ")
-TEXTS = {"quote": f"Repeat the following text word for word.\n\n{PARAGRAPH * 2}",
-         "edit": f"Write the following text again, and write lake in the place of river.\n\n{PARAGRAPH * 2}",
-         "code": "Write this Python file again and change nothing:\n\n" + "\n".join(
-             f"def area_{n}(width, height):\n    if width < 0 or height < 0:\n        raise ValueError('negative')\n    return width * height * {n}\n"
-             for n in range(1, 9)),
-         "prose": STORY}
-
-
 def speculation(a):
     """Answers that repeat what they were given, and one that does not: with guesses where they pay, with guesses everywhere, and without."""
     rows = Rows()
@@ -304,4 +278,4 @@ def speculation(a):
     return rows
 
 
-ALL = {scenario.__name__: scenario for scenario in (solo, streams, mixed, cancel, busy, two, delay, start, depth, speculation)}
+ALL = {scenario.__name__: scenario for scenario in (solo, streams, mixed, turns, cancel, busy, two, delay, start, depth, speculation, watchers)}

@@ -13,15 +13,17 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 # A row of each scenario that compares, or that the rest hangs on.
 ROWS = {
-    "solo": ["raw", "runnel", "runnel ttft ms", "runnel / raw"],
+    "solo": ["raw", "runnel", "runnel ttft ms", "runnel / raw", "no guesses / raw"],
     "streams": ["1: runnel / 1: raw", "3: raw, a cache for each", "3: runnel / 3: raw", "3: runnel worst ttft ms"],
     "mixed": ["runnel longest gap ms", "runnel ttft ms"],
+    "turns": ["1st turn: runnel ttft ms", "after a restart: runnel ttft ms"],
     "cancel": ["decode: runnel ms until idle", "prefill: runnel ms until idle"],
     "busy": ["quiet: raw, 1 threads", "busy: runnel / busy: best of raw", "quiet again: runnel"],
     "two": ["runnel alone", "runnel both"],
     "delay": ["saturated: to committed p50", "one core free: to sent p99"],
     "start": ["runnel: listening ms", "runnel: first token ms", "runnel: server MB", "runnel: engine MB"],
     "speculation": ["quote: auto / quote: off", "prose: always / prose: off"],
+    "watchers": ["3: p99 ms", "3, one more stalled: tokens/s", "kB of each who waits"],
     "depth": ["0: runnel ms / 0: raw ms", "200: runnel ms"],
 }
 
