@@ -20,6 +20,7 @@ struct chat_format {
     common_chat_templates_ptr templates;
     bool is_own;
     bool knows_tools;
+    bool is_plain;
 };
 
 namespace {
@@ -197,6 +198,7 @@ common_chat_params apply(const struct chat_format *format, const struct generate
         return apply_schema(format, generate);
     }
     common_chat_templates_inputs inputs = inputs_of(generate);
+    inputs.force_pure_content = format->is_plain;
     if (!format->knows_tools) {
         write_out_tools(inputs.messages, "");
     }
@@ -222,6 +224,28 @@ struct chat_parser *parser_of(const common_chat_params &params, const struct gen
     return chat_parser_new(parser_params);
 }
 
+/* Does the library, when it knows all about the template, add nothing to a conversation without tools? To find out what it knows it
+   renders the template some forty times for each prompt (measured: 8 to 15 ms on an idle machine), which a plain one can do without. */
+bool find_plain(const common_chat_templates *templates) {
+    try {
+        common_chat_templates_inputs inputs;
+        for (const char *role : { "system", "user", "assistant", "user" }) {
+            common_chat_msg message;
+            message.role = role;
+            message.content = role;
+            inputs.messages.push_back(message);
+        }
+        inputs.reasoning_format = COMMON_REASONING_FORMAT_AUTO;
+        common_chat_params all = common_chat_templates_apply(templates, inputs);
+        inputs.force_pure_content = true;
+        common_chat_params pure = common_chat_templates_apply(templates, inputs);
+        return !all.supports_thinking && all.additional_stops.empty() && all.preserved_tokens.empty() &&
+               all.grammar.empty() && all.prompt == pure.prompt;
+    } catch (...) {
+        return false;
+    }
+}
+
 void take(char **texts, size_t &n, size_t n_max, const std::vector<std::string> &from, size_t bytes_max) {
     for (const std::string &text : from) {
         if (n < n_max && !text.empty() && text.size() <= bytes_max) {
@@ -241,7 +265,8 @@ struct chat_format *chat_format_new(const struct llama_model *model, struct faul
         }
         auto caps = common_chat_templates_get_caps(templates.get());
         bool knows_tools = caps["supports_tools"] && caps["supports_tool_calls"];
-        return new chat_format{ std::move(templates), is_own, knows_tools };
+        bool is_plain = find_plain(templates.get());
+        return new chat_format{ std::move(templates), is_own, knows_tools, is_plain };
     } catch (...) {
         explain(fault, STATUS_INVALID, "the chat template of the model cannot be used");
         return nullptr;

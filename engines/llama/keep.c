@@ -34,7 +34,7 @@ struct kv_id keep_owner(const char *cache_key) {
 }
 
 static bool is_waiting(const struct slot *slot) {
-    return !slot->is_busy && !slot->is_kept && slot->cache_key && slot->n_tokens > 0;
+    return !slot->is_busy && !slot->is_kept && slot->cache_key && slot->n_tokens > 0 && slot->parked == NULL;
 }
 
 /* The library's bytes for the tokens [from, to), with room for the head of a file before them. NULL: they cannot be had. */

@@ -2,6 +2,7 @@
 
 #include "admission.h"
 #include "fetch.h"
+#include "parking.h"
 #include "sharing.h"
 #include "step.h"
 
@@ -26,6 +27,7 @@ void scheduler_init(struct scheduler *scheduler, const struct model *model, stru
                     bool (*must_stop)(void *ctx), void *ctx) {
     *scheduler = (struct scheduler){ .model = model, .events = events };
     slots_init(&scheduler->slots, model);
+    parking_init(&scheduler->slots);
     compute_init(&scheduler->compute, model, must_stop, ctx);
     for (int kind = 0; kind < STEP_KINDS_MAX; kind++) {
         cost_init(&scheduler->costs[kind], model->step_ms, PAIR_SLOWNESS * pair_share(model));

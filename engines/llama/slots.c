@@ -1,5 +1,7 @@
 #include "slots.h"
 
+#include "parking.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -22,6 +24,7 @@ void slots_deinit(struct slots *slots) {
         free(slots->list[i].cache_key);
         free(slots->list[i].tokens);
         free(slots->list[i].cells);
+        free(slots->list[i].parked);
     }
     free(slots->list);
     cells_deinit(&slots->cells);
@@ -68,8 +71,23 @@ static void drop(struct slot *slot, int n) {
 }
 
 void slots_forget(struct slots *slots, struct slot *slot) {
+    parking_drop(slots, slot);
     llama_memory_seq_rm(slots->model->memory, slot->id, -1, -1);
     drop(slot, 0);
+}
+
+void slots_leave_cache(struct slots *slots, struct slot *slot) {
+    int n = slot->n_tokens;
+    llama_memory_seq_rm(slots->model->memory, slot->id, -1, -1);
+    drop(slot, 0);
+    slot->n_tokens = n;
+}
+
+void slots_enter_cache(struct slot *slot, int n_tokens) {
+    for (int i = 0; i < n_tokens; i++) {
+        slot->cells[i] = cells_take(slot->users);
+    }
+    slot->n_tokens = n_tokens;
 }
 
 void slots_cut(struct slots *slots, struct slot *slot) {
@@ -114,7 +132,7 @@ static int count_usable(const struct slots *slots, const struct slot *slot, cons
     return is_whole || (slots->model->can_cut && has_window(slots, slot, n)) ? n : 0;
 }
 
-/* The slot but `except`, busy or not, whose beginning serves the prompt best. */
+/* The slot but `except`, busy or not, whose beginning serves the prompt best. One in the cache goes before one that is parked. */
 static struct slot *find_prefix(const struct slots *slots, const struct slot *except,
                                 const llama_token *prompt, int n_prompt, int *n_usable) {
     struct slot *best = NULL;
@@ -122,10 +140,21 @@ static struct slot *find_prefix(const struct slots *slots, const struct slot *ex
     for (int i = 0; i < slots->n_slots; i++) {
         struct slot *slot = &slots->list[i];
         int n = slot != except ? count_usable(slots, slot, prompt, n_prompt) : 0;
-        if (n > *n_usable) {
+        bool is_nearer = n == *n_usable && best && best->parked && slot->parked == NULL;
+        if (n > *n_usable || is_nearer) {
             best = slot;
             *n_usable = n;
         }
+    }
+    return best;
+}
+
+/* The same, and it is in the cache. */
+static struct slot *bring_prefix(struct slots *slots, const llama_token *prompt, int n_prompt,
+                                 int *n_usable) {
+    struct slot *best = find_prefix(slots, NULL, prompt, n_prompt, n_usable);
+    while (best && best->parked && !parking_return(slots, best)) {
+        best = find_prefix(slots, NULL, prompt, n_prompt, n_usable);
     }
     return best;
 }
@@ -177,11 +206,13 @@ static int min(int a, int b) {
 
 struct slot *slots_take(struct slots *slots, const char *cache_key, const llama_token *prompt, int n_prompt) {
     int n_usable;
-    struct slot *source = find_prefix(slots, NULL, prompt, n_prompt, &n_usable);
-    struct slot *slot = choose(slots, source, n_usable, cache_key);
-    if (slot == NULL) {
+    if (!slots_has_free(slots)) {
         return NULL;
     }
+    parking_clear_way(slots);
+    struct slot *source = bring_prefix(slots, prompt, n_prompt, &n_usable);
+    struct slot *slot = choose(slots, source, n_usable, cache_key);
+    parking_drop(slots, slot);
     int n_kept = count_usable(slots, slot, prompt, n_prompt);
     if (n_kept < slot->n_tokens && slots->on_evict) {
         slots->on_evict(slots->ctx, slot);
@@ -206,7 +237,7 @@ int slots_extend(struct slots *slots, struct slot *slot, const llama_token *prom
     int n_usable;
     const struct slot *source = find_prefix(slots, slot, prompt, n_prompt, &n_usable);
     int n_gained = n_usable - slot->n_tokens;
-    if (source == NULL || !slots->model->can_cut || n_gained < SLOTS_SHARED_TOKENS_MIN) {
+    if (source == NULL || source->parked || !slots->model->can_cut || n_gained < SLOTS_SHARED_TOKENS_MIN) {
         return 0;
     }
     share(slots, slot, source, n_usable);
@@ -265,7 +296,8 @@ static struct slot *oldest_idle(struct slots *slots) {
     struct slot *oldest = NULL;
     for (int i = 0; i < slots->n_slots; i++) {
         struct slot *slot = &slots->list[i];
-        if (!slot->is_busy && slot->n_tokens > 0 && (oldest == NULL || slot->last_used < oldest->last_used)) {
+        if (!slot->is_busy && slot->n_tokens > 0 && slot->parked == NULL &&
+            (oldest == NULL || slot->last_used < oldest->last_used)) {
             oldest = slot;
         }
     }

@@ -6,7 +6,7 @@
  * are given up for room least recently used first.
  *
  * Invariants: slot->tokens[0 … n_tokens) is exactly what the cache holds for that sequence; slot->cells[i] names the cell of token i, and
- * two slots name the same cell exactly where they share it.
+ * two slots name the same cell exactly where they share it. A slot that is parked (parking.h) has tokens and no cells.
  *
  * Owner   the scheduler.
  * Thread  one.
@@ -32,6 +32,8 @@ struct slot {
     int n_tokens;
     int n_sent; /* of a draft: how many of its first tokens were sent or said, and not only typed */
     size_t capacity;
+    uint8_t *parked; /* its part of the cache, outside of it; NULL: it is in the cache */
+    size_t n_parked_bytes;
     uint64_t last_used;   /* the order of releases */
     uint64_t released_ms; /* and the time */
     struct cells *users;  /* of all slots */
@@ -43,7 +45,10 @@ struct slots {
     int n_slots;
     uint64_t clock;
     struct cells cells;
-    /* Told before an idle slot loses tokens, for room or to another prompt: the last moment to save it. NULL: nobody wants to know. */
+    uint64_t parked_bytes;
+    uint64_t parked_bytes_max; /* 0: nothing is parked */
+    int parking_cells_min;
+    /* Told before an idle slot loses tokens, for room or to another prompt, or is parked: the last moment to save it. NULL: nobody wants to know. */
     void (*on_evict)(void *ctx, struct slot *slot);
     void *ctx;
 };
@@ -78,6 +83,10 @@ void slots_forget(struct slots *slots, struct slot *slot);
 
 /* slots_forget_key empties the idle slots of a conversation; a busy one is nobody's from now on. */
 void slots_forget_key(struct slots *slots, const char *cache_key);
+
+/* slots_leave_cache: the slot's cells are free, its tokens stay. slots_enter_cache: the cache has n tokens of it again. */
+void slots_leave_cache(struct slots *slots, struct slot *slot);
+void slots_enter_cache(struct slot *slot, int n_tokens);
 
 /* slots_cut removes from the cache all that is beyond the tokens that the slot knows: after a decode that failed. */
 void slots_cut(struct slots *slots, struct slot *slot);

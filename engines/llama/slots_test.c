@@ -36,6 +36,7 @@ struct world {
     struct slots slots;
     struct llama_batch batch;
     struct plain plain[N_SLOTS];
+    bool is_told[N_SLOTS]; /* that it may lose its tokens, since it was busy */
 };
 
 static struct llama_context *open_context(struct llama_model *weights) {
@@ -50,7 +51,17 @@ static struct llama_context *open_context(struct llama_model *weights) {
 
 static void on_evict(void *ctx, struct slot *slot) {
     struct world *world = ctx;
-    world->plain[slot->id].n_tokens = 0;
+    world->is_told[slot->id] = true;
+}
+
+/* Whatever an idle slot has lost, it was said before. */
+static void take_losses(struct world *world) {
+    for (int i = 0; i < N_SLOTS; i++) {
+        if (world->slots.list[i].n_tokens == 0 && world->plain[i].n_tokens > 0) {
+            assert_true(world->is_told[i]);
+            world->plain[i].n_tokens = 0;
+        }
+    }
 }
 
 static void begin(struct world *world) {
@@ -119,11 +130,22 @@ static int count_common(const struct plain *plain, const llama_token *prompt, in
     return n;
 }
 
-/* What the best of them could give. */
-static int count_best(const struct world *world, const llama_token *prompt, int n_prompt) {
+/* What the best of them could give. `is_sure`: of those that have room in the cache, if they are not in it. */
+static int count_best(const struct world *world, const llama_token *prompt, int n_prompt, bool is_sure) {
+    int n_room = N_CELLS - slots_count_busy_cells(&world->slots);
     int best = 0;
     for (int i = 0; i < N_SLOTS; i++) {
         int n = count_common(&world->plain[i], prompt, n_prompt - 1);
+        bool is_there = world->slots.list[i].is_busy || world->plain[i].n_tokens <= n_room;
+        best = n > best && (is_there || !is_sure) ? n : best;
+    }
+    return best;
+}
+
+static int count_in_cache(const struct world *world, const llama_token *prompt, int n_prompt) {
+    int best = 0;
+    for (int i = 0; i < N_SLOTS; i++) {
+        int n = world->slots.list[i].parked ? 0 : count_common(&world->plain[i], prompt, n_prompt - 1);
         best = n > best ? n : best;
     }
     return best;
@@ -138,9 +160,9 @@ static bool has_free_slot(const struct world *world) {
     return false;
 }
 
-static void check_reuse(int n_reused, int n_best) {
+static void check_reuse(int n_reused, int n_sure, int n_best) {
     assert_true(n_reused <= n_best);
-    assert_true(n_best - n_reused < SLOTS_SHARED_TOKENS_MIN);
+    assert_true(n_sure - n_reused < SLOTS_SHARED_TOKENS_MIN);
 }
 
 /* Takes a slot for a prompt and computes some of it, or all. */
@@ -148,7 +170,8 @@ static void take(struct world *world) {
     llama_token prompt[PROMPT_MAX];
     char key[2] = { (char)('A' + rand() % 4), '\0' };
     int n_prompt = random_prompt(world, prompt);
-    int n_best = count_best(world, prompt, n_prompt);
+    int n_best = count_best(world, prompt, n_prompt, false);
+    int n_sure = count_best(world, prompt, n_prompt, true);
     bool may = has_free_slot(world);
     struct slot *slot = slots_take(&world->slots, rand() % 4 ? key : NULL, prompt, n_prompt);
     assert_int_equal(slot != NULL, may);
@@ -156,7 +179,8 @@ static void take(struct world *world) {
         return;
     }
     struct plain *plain = &world->plain[slot->id];
-    check_reuse(slot->n_tokens, n_best);
+    world->is_told[slot->id] = false;
+    check_reuse(slot->n_tokens, n_sure, n_best);
     memcpy(plain->tokens, prompt, sizeof prompt);
     plain->n_tokens = slot->n_tokens;
     int n_left = n_prompt - slot->n_tokens;
@@ -200,11 +224,12 @@ static void extend(struct world *world, struct slot *slot) {
         n_prompt = other->n_tokens;
     }
     prompt[n_prompt++] = TOKEN_A;
-    int n_best = count_best(world, prompt, n_prompt);
+    int n_best = count_in_cache(world, prompt, n_prompt);
     int n_gained = slots_extend(&world->slots, slot, prompt, n_prompt);
     memcpy(plain->tokens, prompt, (size_t)(n_prompt - 1) * sizeof *prompt);
     plain->n_tokens += n_gained;
-    check_reuse(plain->n_tokens, n_best > plain->n_tokens ? n_best : plain->n_tokens);
+    n_best = n_best > plain->n_tokens ? n_best : plain->n_tokens;
+    check_reuse(plain->n_tokens, n_best, n_best);
 }
 
 static void forget_key(struct world *world) {
@@ -272,9 +297,10 @@ static void check_slots(const struct world *world) {
         assert_int_equal(slot->n_tokens, plain->n_tokens);
         assert_true(plain->n_tokens == 0 || memcmp(slot->tokens, plain->tokens,
                                                    (size_t)plain->n_tokens * sizeof *plain->tokens) == 0);
-        assert_int_equal(llama_memory_seq_pos_max(world->model.memory, i), plain->n_tokens - 1);
-        assert_int_equal(llama_memory_seq_pos_min(world->model.memory, i), plain->n_tokens > 0 ? 0 : -1);
-        for (int at = 0; at < slot->n_tokens; at++) {
+        int n_in_cache = slot->parked ? 0 : plain->n_tokens;
+        assert_int_equal(llama_memory_seq_pos_max(world->model.memory, i), n_in_cache - 1);
+        assert_int_equal(llama_memory_seq_pos_min(world->model.memory, i), n_in_cache > 0 ? 0 : -1);
+        for (int at = 0; at < n_in_cache; at++) {
             int cell = slot->cells[at];
             n_used += !is_used[cell];
             n_busy += slot->is_busy && !is_busy[cell];
@@ -303,7 +329,8 @@ static void check_words(struct world *world, int index) {
     const struct plain *plain = &world->plain[index];
     llama_token probe = TOKEN_A;
     int n_vocab = llama_vocab_n_tokens(llama_model_get_vocab(world->model.weights));
-    if (plain->n_tokens == 0 || plain->n_tokens == N_CELLS || slots_count_cells(&world->slots) == N_CELLS) {
+    if (world->slots.list[index].parked || plain->n_tokens == 0 || plain->n_tokens == N_CELLS ||
+        slots_count_cells(&world->slots) == N_CELLS) {
         return;
     }
     assert_int_equal(compute(world, world->model.context, index, plain->n_tokens, &probe, 1), 0);
@@ -326,8 +353,11 @@ static void test_the_slots_hold_what_a_plain_model_says(void **state) {
     print_message("RUNNEL_SEED=%u\n", seed);
     srand(seed);
     begin(&world);
+    world.slots.parked_bytes_max = UINT64_MAX;
+    world.slots.parking_cells_min = 30;
     for (int round = 0; round < N_ROUNDS; round++) {
         step(&world);
+        take_losses(&world);
         check_slots(&world);
         if (round % 10 == 0) {
             check_words(&world, rand() % N_SLOTS);
@@ -441,12 +471,58 @@ static void test_a_draft_is_typed_on_in_its_own_slot(void **state) {
     finish(&world);
 }
 
+static struct slot *go_on(struct world *world, const char *key, llama_token letter, int n) {
+    struct slot *slot = use(world, key, letter, n);
+    assert_null(slot->parked);
+    return slot;
+}
+
+/* What is idle leaves the cache to who computes, and comes back for its next turn; one that is alone stays where it is. */
+static void test_idle_slots_make_way(void **state) {
+    (void)state;
+    struct world world;
+    begin(&world);
+    world.slots.parked_bytes_max = UINT64_MAX;
+    world.slots.parking_cells_min = 30;
+    const struct slot *a = use(&world, "a", 'a', 60);
+    const struct slot *b = use(&world, "b", 'b', 60);
+    assert_null(a->parked);
+    assert_int_equal(slots_count_cells(&world.slots), 120);
+    const struct slot *c = use(&world, "c", 'c', 20);
+    assert_true(a->parked && b->parked);
+    assert_int_equal(slots_count_cells(&world.slots), 20);
+    assert_ptr_equal(go_on(&world, "a", 'a', 61), a);
+    assert_int_equal(slots_count_cells(&world.slots), 81);
+    assert_null(c->parked);
+    finish(&world);
+}
+
+static void test_who_was_parked_for_longest_is_forgotten(void **state) {
+    (void)state;
+    struct world world;
+    begin(&world);
+    world.slots.parked_bytes_max = UINT64_MAX;
+    world.slots.parking_cells_min = 30;
+    const struct slot *a = use(&world, "a", 'a', 60);
+    const struct slot *b = use(&world, "b", 'b', 60);
+    world.slots.parked_bytes_max = llama_state_seq_get_size(world.model.context, b->id);
+    use(&world, "c", 'c', 20);
+    assert_int_equal(a->n_tokens, 0);
+    assert_int_equal(b->n_tokens, 60);
+    assert_true(world.slots.parked_bytes <= world.slots.parked_bytes_max);
+    slots_forget_key(&world.slots, "b");
+    assert_int_equal(world.slots.parked_bytes, 0);
+    finish(&world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_room_comes_from_the_slot_that_was_not_used_for_longest),
         cmocka_unit_test(test_a_slot_that_another_conversation_takes_is_told),
         cmocka_unit_test(test_a_branch_leaves_the_other_branch_alone),
         cmocka_unit_test(test_a_draft_is_typed_on_in_its_own_slot),
+        cmocka_unit_test(test_idle_slots_make_way),
+        cmocka_unit_test(test_who_was_parked_for_longest_is_forgotten),
         cmocka_unit_test(test_the_slots_hold_what_a_plain_model_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
