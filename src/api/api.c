@@ -105,6 +105,10 @@ static void on_conversation(void *ctx, const struct conversation *conversation,
     ws_native_broadcast_conversation(ctx, conversation, event);
 }
 
+static void on_reshaped(void *ctx, const struct store_reshaped *reshaped, bool are_hidden) {
+    ws_native_broadcast_reshaped(ctx, reshaped, are_hidden);
+}
+
 static void on_model(void *ctx) {
     struct api *api = ctx;
     metrics_on_model(api->metrics, chat_models(api->chat));
@@ -133,6 +137,7 @@ struct api *api_open(const struct api_options *options) {
     api->metrics = metrics_new();
     api->started_ms = clock_wall_ms();
     chat_listen(api->chat, &(struct chat_listener){ .on_conversation = on_conversation,
+                                                    .on_reshaped = on_reshaped,
                                                     .on_model = on_model,
                                                     .on_storage = on_storage,
                                                     .ctx = api });

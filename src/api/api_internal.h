@@ -145,8 +145,13 @@ json_t *encode_message(const struct message *message);  /* MESSAGE of wire part 
 /* encode_phase and encode_end add the fields of [N5], and of the event `end`, to an object. */
 void encode_phase(json_t *out, const struct phase *phase);
 void encode_end(json_t *out, const struct stream *stream);
-json_t *encode_conversation(const char *name, const char *title, int64_t created_ms, int64_t updated_ms,
-                            bool running);
+/* encode_messages: those that are told to readers, without hidden ones. encode_current: the id of the one down to which they are shown, or null. */
+json_t *encode_messages(const struct conversation *conversation);
+json_t *encode_current(const struct conversation *conversation);
+/* encode_row_own adds what a list shows of what a conversation has of its own [W50], encode_own all of it. */
+void encode_row_own(json_t *out, const struct store_own *own);
+void encode_own(json_t *out, const struct conversation *conversation);
+json_t *encode_row(const struct store_listed *row, bool running); /* of [W17] */
 
 /* Handlers: one file per protocol. WebSocket handlers run in on_head and attach, or answer to refuse. */
 void ws_native_handle(struct api *api, struct net_conn *net); /* GET /ws */
@@ -155,6 +160,7 @@ void ws_watch_handle(struct api *api, struct net_conn *net);  /* GET /ws/convers
 void ws_echo_handle(struct api *api, struct net_conn *net);   /* GET /__echo, with RUNNEL_FAULTS */
 void ws_native_broadcast_conversation(struct api *api, const struct conversation *conversation,
                                       enum conversation_event event);
+void ws_native_broadcast_reshaped(struct api *api, const struct store_reshaped *reshaped, bool are_hidden);
 void ws_native_broadcast_model(struct api *api);
 void ws_native_broadcast_storage(struct api *api);
 
@@ -164,10 +170,18 @@ void rest_chat_cancel_handle(struct api *api, struct net_conn *net);   /* [W16] 
 void rest_chat_continue_handle(struct api *api, struct net_conn *net); /* [W28] */
 void rest_generations_handle(struct api *api, struct net_conn *net);   /* [W26] [W27] */
 void rest_conversations_handle(struct api *api, struct net_conn *net); /* [W17] */
-void rest_conversation_handle(struct api *api, struct net_conn *net);  /* [W18] [W19] [W30] */
-void rest_config_handle(struct api *api, struct net_conn *net);        /* [W20] */
-void rest_model_status_handle(struct api *api, struct net_conn *net);  /* [W21] */
-void rest_model_load_handle(struct api *api, struct net_conn *net);    /* [W22] */
+void rest_conversation_handle(struct api *api, struct net_conn *net);  /* [W18] [W19], and what is below */
+/* What follows the id of a conversation in the address was read: a change of it [W50], its way out of the trash [W51], a fork [W52]. */
+void rest_change_handle(struct api *api, struct net_conn *net, const char *name);
+void rest_restore_handle(struct api *api, struct net_conn *net, const char *name);
+void rest_fork_handle(struct api *api, struct net_conn *net, const char *name);
+void rest_bulk_handle(struct api *api, struct net_conn *net);     /* [W53] */
+void rest_messages_handle(struct api *api, struct net_conn *net); /* [W54] */
+void rest_folders_handle(struct api *api, struct net_conn *net);  /* [W55] */
+void rest_folders_rename_handle(struct api *api, struct net_conn *net);
+void rest_config_handle(struct api *api, struct net_conn *net);       /* [W20] */
+void rest_model_status_handle(struct api *api, struct net_conn *net); /* [W21] */
+void rest_model_load_handle(struct api *api, struct net_conn *net);   /* [W22] */
 void rest_model_unload_handle(struct api *api, struct net_conn *net);
 void rest_model_pin_handle(struct api *api, struct net_conn *net);
 void rest_model_info_handle(struct api *api, struct net_conn *net); /* [W23] */

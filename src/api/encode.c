@@ -101,8 +101,55 @@ void encode_end(json_t *out, const struct stream *stream) {
     }
 }
 
-json_t *encode_conversation(const char *name, const char *title, int64_t created_ms, int64_t updated_ms,
-                            bool running) {
-    return json_pack("{s:s, s:s, s:o, s:o, s:b}", "name", name, "display_name", title ? title : "",
-                     "timestamp", dashes(created_ms), "updated", dashes(updated_ms), "running", running);
+json_t *encode_messages(const struct conversation *conversation) {
+    json_t *messages = json_array();
+    size_t n_shown = conversation_shown(conversation);
+    for (size_t i = 0; i < n_shown; i++) {
+        if (conversation->messages[i]->hidden_ms == 0) {
+            json_array_append_new(messages, encode_message(conversation->messages[i]));
+        }
+    }
+    return messages;
+}
+
+json_t *encode_current(const struct conversation *conversation) {
+    const struct message *current = conversation_current_of(conversation, conversation_shown(conversation));
+    return current ? json_string(current->id) : json_null();
+}
+
+static void add_own(json_t *out, const struct store_own *own, json_t *settings) {
+    static const char *const title_by[] = {
+        [STORE_TITLE_TEXT] = "text", [STORE_TITLE_MODEL] = "model", [STORE_TITLE_PERSON] = "person"
+    };
+    json_object_set_new(out, "title_by", json_string(title_by[own->title_by]));
+    json_object_set_new(out, "pinned", json_boolean(own->is_pinned));
+    json_object_set_new(out, "folder", encode_text(own->folder));
+    json_object_set_new(out, "archived", json_boolean(own->is_archived));
+    json_object_set_new(out, "deleted", own->deleted_ms ? iso(own->deleted_ms) : json_null());
+    json_object_set_new(out, "temporary", json_boolean(own->is_temporary));
+    json_object_set_new(out, "model", shared(json_object_get(settings, "model")));
+}
+
+void encode_row_own(json_t *out, const struct store_own *own) {
+    json_t *settings = own->settings ? json_loads(own->settings, 0, NULL) : NULL;
+    add_own(out, own, settings);
+    json_decref(settings);
+}
+
+void encode_own(json_t *out, const struct conversation *conversation) {
+    add_own(out, &conversation->own, conversation->settings);
+    json_object_set_new(out, "settings", shared(json_object_get(conversation->settings, "settings")));
+    json_object_set_new(out, "detach_seconds",
+                        conversation->has_detach ? json_integer(conversation->detach_seconds) : json_null());
+}
+
+json_t *encode_row(const struct store_listed *row, bool running) {
+    json_t *object = json_pack("{s:s, s:s, s:o, s:o, s:b}", "name", row->name, "display_name",
+                               row->title ? row->title : "", "timestamp", dashes(row->created_ms), "updated",
+                               dashes(row->updated_ms), "running", running);
+    encode_row_own(object, &row->own);
+    if (row->snippet) {
+        json_object_set_new(object, "snippet", json_string(row->snippet));
+    }
+    return object;
 }

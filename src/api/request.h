@@ -14,7 +14,12 @@
 
 /* How an id looks, behind the name of what holds one. */
 #define REQUEST_CONVERSATION_FORM "must be an id of a conversation, as chat_2026-11-22-21-05-10-123.txt"
+#define REQUEST_MESSAGE_FORM      "must be an id of a message: 32 hexadecimal digits"
 #define REQUEST_GENERATION_FORM   "must be an id of a generation: 32 hexadecimal digits"
+
+/* A name of a folder. */
+#define REQUEST_FOLDER_BYTES 201
+#define REQUEST_FOLDER_FORM  "must be a name of 1 to 200 bytes"
 
 /* request_body parses the body as a JSON object; NULL: it has been answered (400, 415). An empty body is {}. A new reference. */
 json_t *request_body(struct net_conn *net);
@@ -26,6 +31,17 @@ MUST_CHECK enum status request_take_conversation(const json_t *object, const cha
                                                  char out[ID_CONVERSATION_BYTES], struct fault *fault);
 MUST_CHECK enum status request_take_generation(const json_t *object, const char *key, char out[ID_HEX_BYTES],
                                                struct fault *fault);
+MUST_CHECK enum status request_need_message(const json_t *object, const char *key, const char **out,
+                                            struct fault *fault);
+/* request_need_folder: a name; request_take_folder: null and "" are none, NULL. */
+MUST_CHECK enum status request_need_folder(const json_t *object, const char *key, const char **out,
+                                           struct fault *fault);
+MUST_CHECK enum status request_take_folder(const json_t *object, const char *key, const char **out,
+                                           struct fault *fault);
+/* request_take_own reads {"model","settings","detach_seconds"}, of those that are there: *out is what a conversation has of them, new; NULL: none of them
+ * is there. null stays null. */
+MUST_CHECK enum status request_take_own(struct chat *chat, const json_t *object, json_t **out,
+                                        struct fault *fault);
 MUST_CHECK enum status request_missing(const char *key, struct fault *fault);
 
 /* request_take_number reads an argument of the query, which leaves *out alone when it is absent. */

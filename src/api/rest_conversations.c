@@ -1,4 +1,4 @@
-/* rest_conversations.c - [W17] [W18] [W19] [W30]: the list, one, its end, and what it has of its own. */
+/* rest_conversations.c - [W17] [W18] [W19]: the list, one, its end. */
 #include "api/api_internal.h"
 #include "api/request.h"
 #include "base/utf8.h"
@@ -59,6 +59,36 @@ static bool parse_time(const char *text, int64_t *wall_ms) {
     return *wall_ms > 0;
 }
 
+static bool take_view(struct net_conn *net, enum store_view *view) {
+    static const char *const names[] = { [STORE_VIEW_USUAL] = "usual",
+                                         [STORE_VIEW_ALL] = "all",
+                                         [STORE_VIEW_ARCHIVED] = "archived",
+                                         [STORE_VIEW_TRASH] = "trash" };
+    char name[16];
+    if (net_conn_query(net, "view", name, sizeof name) == NET_QUERY_ABSENT) {
+        return true;
+    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *view = (enum store_view)i;
+            return true;
+        }
+    }
+    reply_error(net, 400, "\"view\" must be one of usual, all, archived, trash");
+    return false;
+}
+
+static bool take_folder(struct net_conn *net, char folder[REQUEST_FOLDER_BYTES], struct store_list *list) {
+    enum net_query found = net_conn_query(net, "folder", folder, REQUEST_FOLDER_BYTES);
+    list->folder = found == NET_QUERY_FOUND ? folder : NULL;
+    bool is_good =
+        found == NET_QUERY_ABSENT || (found == NET_QUERY_FOUND && utf8_is_valid(folder, strlen(folder)));
+    if (!is_good) {
+        reply_error(net, 400, "\"folder\" " REQUEST_FOLDER_FORM);
+    }
+    return is_good;
+}
+
 static bool take_list(struct net_conn *net, char query[QUERY_BYTES], struct store_list *list) {
     char before[40];
     *list = (struct store_list){ 0 };
@@ -94,21 +124,17 @@ static void on_listed(void *ctx, enum status status, const struct store_listed *
     }
     json_t *list = json_array();
     for (size_t i = 0; i < n_rows; i++) {
-        const struct store_listed *row = &rows[i];
-        json_t *object = encode_conversation(row->name, row->title, row->created_ms, row->updated_ms,
-                                             chat_is_running(self->conn.api->chat, row->name));
-        if (row->snippet) {
-            json_object_set_new(object, "snippet", json_string(row->snippet));
-        }
-        json_array_append_new(list, object);
+        json_array_append_new(list,
+                              encode_row(&rows[i], chat_is_running(self->conn.api->chat, rows[i].name)));
     }
     reply_json(self->conn.net, 200, json_pack("{s:o}", "conversations", list));
 }
 
 void rest_conversations_handle(struct api *api, struct net_conn *net) {
     char query[QUERY_BYTES];
+    char folder[REQUEST_FOLDER_BYTES];
     struct store_list list;
-    if (take_list(net, query, &list)) {
+    if (take_list(net, query, &list) && take_view(net, &list.view) && take_folder(net, folder, &list)) {
         struct api_call *self = api_call_begin(sizeof *self, api, net);
         self->call = chat_list(api->chat, &list, on_listed, self);
     }
@@ -122,15 +148,12 @@ static bool wants_text(const struct net_conn *net) {
 
 static json_t *conversation_json(const struct api *api, const struct conversation *conversation,
                                  const struct bytes *transcript) {
-    json_t *messages = json_array();
-    size_t n_shown = conversation_shown(conversation);
-    for (size_t i = 0; i < n_shown; i++) {
-        json_array_append_new(messages, encode_message(conversation->messages[i]));
-    }
-    return json_pack("{s:s%, s:o, s:s, s:s, s:s, s:o}", "content", transcript->size ? transcript->data : "",
-                     transcript->size, "messages", messages, "id", conversation->name, "title",
-                     conversation->title, "epoch", chat_epoch(api->chat), "detach_seconds",
-                     conversation->has_detach ? json_integer(conversation->detach_seconds) : json_null());
+    json_t *whole = json_pack(
+        "{s:s%, s:o, s:o, s:s, s:s, s:s}", "content", transcript->size ? transcript->data : "",
+        transcript->size, "messages", encode_messages(conversation), "current", encode_current(conversation),
+        "id", conversation->name, "title", conversation->title, "epoch", chat_epoch(api->chat));
+    encode_own(whole, conversation);
+    return whole;
 }
 
 static void on_opened(void *ctx, enum status status, struct conversation *conversation) {
@@ -168,70 +191,78 @@ static void on_deleted(void *ctx, enum status status) {
     reply_json(self->conn.net, 200, json_pack("{s:b}", "success", true));
 }
 
-/* ---- [W30] ---- */
+/* For ever with ?purge=1. False: it was answered. */
+static bool take_purge(struct net_conn *net, bool *is_for_ever) {
+    uint64_t purge = 0;
+    struct fault fault;
+    if (request_take_number(net, "purge", 0, 1, &purge, &fault) != STATUS_OK) {
+        reply_error(net, 400, fault.text);
+        return false;
+    }
+    *is_for_ever = purge == 1;
+    return true;
+}
 
-struct change {
-    struct api_call call;
-    bool has_seconds;
-    int64_t seconds;
+static void delete (struct api *api, struct net_conn *net, const char *name) {
+    bool is_for_ever;
+    if (take_purge(net, &is_for_ever)) {
+        struct api_call *self = api_call_begin(sizeof *self, api, net);
+        self->call = chat_delete(api->chat, name, is_for_ever, on_deleted, self);
+    }
+}
+
+static void get(struct api *api, struct net_conn *net, const char *name) {
+    struct api_call *self = api_call_begin(sizeof *self, api, net);
+    self->call = chat_open_conversation(api->chat, name, on_opened, self);
+}
+
+static void not_allowed(struct api *api, struct net_conn *net, const char *name) {
+    (void)api;
+    (void)name;
+    reply_not_allowed(net, "POST");
+}
+
+/* What follows the id. */
+static const struct {
+    const char *verb;
+    void (*get)(struct api *api, struct net_conn *net, const char *name);
+    void (*post)(struct api *api, struct net_conn *net, const char *name);
+    void (*delete)(struct api *api, struct net_conn *net, const char *name);
+} verbs[] = {
+    { "", get, rest_change_handle, delete },
+    { "/restore", not_allowed, rest_restore_handle, not_allowed },
+    { "/fork", not_allowed, rest_fork_handle, not_allowed },
 };
 
-static void on_changed(void *ctx, enum status status) {
-    struct change *self = ctx;
-    self->call.call = NULL;
-    if (status) {
-        reply_status(self->call.conn.net, status,
-                     status == STATUS_NOT_FOUND ? CHAT_NO_CONVERSATION
-                                                : "it could not be stored: look at the log");
-        return;
+/* The id is what comes before the next slash. */
+static bool take_name(const char *given, size_t n_bytes, char name[ID_CONVERSATION_BYTES]) {
+    char text[ID_CONVERSATION_BYTES];
+    if (n_bytes >= sizeof text) {
+        return false;
     }
-    json_t *seconds = self->has_seconds ? json_integer(self->seconds) : json_null();
-    reply_json(self->call.conn.net, 200, json_pack("{s:b, s:o}", "success", true, "detach_seconds", seconds));
-}
-
-/* null is the setting again. */
-static enum status take_change(const json_t *body, struct change *out, struct fault *fault) {
-    const json_t *value = json_object_get(body, "detach_seconds");
-    out->has_seconds = !json_is_null(value);
-    return value
-               ? json_take_int(body, "detach_seconds", -1, SETTINGS_DETACH_SECONDS_MAX, &out->seconds, fault)
-               : request_missing("detach_seconds", fault);
-}
-
-static void change(struct api *api, struct net_conn *net, const char *name) {
-    json_t *body = request_body(net);
-    struct change asked = { 0 };
-    struct fault fault;
-    if (body == NULL) {
-        return;
-    }
-    if (take_change(body, &asked, &fault) != STATUS_OK) {
-        reply_error(net, 400, fault.text);
-    } else {
-        struct change *self = api_call_begin(sizeof *self, api, net);
-        self->has_seconds = asked.has_seconds;
-        self->seconds = asked.seconds;
-        self->call.call =
-            chat_set_detach(api->chat, name, self->has_seconds ? &self->seconds : NULL, on_changed, self);
-    }
-    json_decref(body);
+    memcpy(text, given, n_bytes);
+    text[n_bytes] = '\0';
+    return id_parse_conversation(text, name);
 }
 
 void rest_conversation_handle(struct api *api, struct net_conn *net) {
     char name[ID_CONVERSATION_BYTES];
-
-    const char *given = strncmp(net_conn_path(net), "/api/conversations/", 19) == 0 ? net_conn_path(net) + 19
-                                                                                    : net_conn_path(net) + 18;
-    if (!id_parse_conversation(given, name)) {
+    const char *path = net_conn_path(net);
+    const char *given = path + (strncmp(path, "/api/conversations/", 19) == 0 ? 19 : 18);
+    const char *verb = strchr(given, '/');
+    verb = verb ? verb : given + strlen(given);
+    if (!take_name(given, (size_t)(verb - given), name)) {
         reply_error(net, 400, "the address " REQUEST_CONVERSATION_FORM);
         return;
     }
-    if (net_conn_method(net) == NET_POST) {
-        change(api, net, name);
-        return;
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (strcmp(verb, verbs[i].verb) == 0) {
+            enum net_method method = net_conn_method(net);
+            (method == NET_POST     ? verbs[i].post
+             : method == NET_DELETE ? verbs[i].delete
+                                    : verbs[i].get)(api, net, name);
+            return;
+        }
     }
-    struct api_call *self = api_call_begin(sizeof *self, api, net);
-    self->call = net_conn_method(net) == NET_DELETE
-                     ? chat_delete(api->chat, name, on_deleted, self)
-                     : chat_open_conversation(api->chat, name, on_opened, self);
+    reply_error(net, 404, REPLY_NOT_FOUND_TEXT);
 }

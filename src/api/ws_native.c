@@ -61,10 +61,17 @@ static const struct {
     enum status (*on_request)(struct native *native, const json_t *request, struct fault *fault);
     enum gate_need needs;
 } requests[] = {
-    { "hello", on_second_hello, GATE_READS },     { "watch", native_on_watch, GATE_READS },
-    { "unwatch", native_on_unwatch, GATE_READS }, { "send", native_on_send, GATE_BEGINS_ANSWER },
-    { "draft", native_on_draft, GATE_CHANGES },   { "continue", native_on_continue, GATE_BEGINS_ANSWER },
-    { "stop", native_on_stop, GATE_CHANGES },     { "ping", on_ping, GATE_READS },
+    { "hello", on_second_hello, GATE_READS },
+    { "watch", native_on_watch, GATE_READS },
+    { "unwatch", native_on_unwatch, GATE_READS },
+    { "send", native_on_send, GATE_BEGINS_ANSWER },
+    { "edit", native_on_edit, GATE_BEGINS_ANSWER },
+    { "regenerate", native_on_regenerate, GATE_BEGINS_ANSWER },
+    { "select", native_on_select, GATE_CHANGES },
+    { "draft", native_on_draft, GATE_CHANGES },
+    { "continue", native_on_continue, GATE_BEGINS_ANSWER },
+    { "stop", native_on_stop, GATE_CHANGES },
+    { "ping", on_ping, GATE_READS },
 };
 
 static void on_request(struct native *native, const json_t *request) {
@@ -177,6 +184,12 @@ void ws_native_broadcast_conversation(struct api *api, const struct conversation
         net_conn_send(CONTAINER_OF(node, struct native, node)->conn.net, text, strlen(text));
     }
     free(text);
+}
+
+void ws_native_broadcast_reshaped(struct api *api, const struct store_reshaped *reshaped, bool are_hidden) {
+    LIST_EACH(node, &api->natives) {
+        native_watch_reshaped(CONTAINER_OF(node, struct native, node), reshaped, are_hidden);
+    }
 }
 
 /* Only the newest state matters: a slow socket gets it when it can take a frame, and not each one before it. */

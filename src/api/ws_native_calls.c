@@ -1,4 +1,5 @@
-/* ws_native_calls.c - what a socket of GET /ws asks and waits for: sends, stops, and wishes to go on; and what is typed before a send. */
+/* ws_native_calls.c - what a socket of GET /ws asks and waits for: sends, edits, other answers, other branches, stops, and wishes to go on; and what
+ * is typed before a send. */
 #include "api/request.h"
 #include "api/ws_frame.h"
 #include "api/ws_native_internal.h"
@@ -12,11 +13,12 @@
 
 #define NATIVE_CALLS_MAX 64
 
-/* A send, a stop or a continue that waits for the disk. */
+/* A request that waits for the disk. */
 struct native_call {
     struct list_node node;
     struct native *native;
     struct chat_call *call;
+    const char *type;              /* what it was */
     char generation[ID_HEX_BYTES]; /* of a continue, or a stop; empty: none */
     char client_msg_id[ID_CLIENT_BYTES_MAX + 1];
     char conversation[ID_CONVERSATION_BYTES]; /* empty: a new one */
@@ -45,7 +47,7 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
     if (sent->status) {
         native_fail(
             native, sent->status, sent->fault,
-            &(struct native_about){ .type = "send",
+            &(struct native_about){ .type = call->type,
                                     .client_msg_id = call->client_msg_id,
                                     .conversation = call->conversation[0] ? call->conversation : NULL });
     } else {
@@ -72,24 +74,19 @@ static enum status take_client_msg_id(const json_t *request, const char **out, s
     return status;
 }
 
-static enum status take_send(const json_t *request, struct chat_send *send, struct fault *fault) {
-    enum status status = take_client_msg_id(request, &send->client_msg_id, fault);
-    status = status ? status : request_need_string(request, "text", &send->text, fault);
-    status = status ? status : json_take_string(request, "parent", &send->parent, fault);
-    if (status) {
-        return status;
+/* Absent: below the current message; null: a new root. */
+static enum status take_parent(const json_t *request, struct chat_send *send, struct fault *fault) {
+    const json_t *parent = json_object_get(request, "parent");
+    if (json_is_null(parent)) {
+        send->message = "";
+        return STATUS_OK;
     }
-    if (send->parent && !id_is_hex(send->parent)) {
-        return fault_set(fault, STATUS_INVALID,
-                         "\"parent\" must be an id of a message: 32 hexadecimal digits");
-    }
-    return STATUS_OK;
+    return parent ? request_need_message(request, "parent", &send->message, fault) : STATUS_OK;
 }
 
-/* The server's settings with what the request changes. */
-static enum status take_settings(struct native *native, const json_t *request, struct settings *settings,
+/* Of the settings what this answer has of its own. */
+static enum status take_sampling(struct native *native, const json_t *request, struct chat_send *send,
                                  struct fault *fault) {
-    settings_copy(settings, chat_settings(native->conn.api->chat));
     const json_t *object = json_object_get(request, "settings");
     if (object == NULL || json_is_null(object)) {
         return STATUS_OK;
@@ -97,7 +94,34 @@ static enum status take_settings(struct native *native, const json_t *request, s
     if (!json_is_object(object)) {
         return fault_set(fault, STATUS_INVALID, "\"settings\" must be an object");
     }
-    return settings_merge(settings, object, SETTINGS_SAMPLING, fault);
+    struct settings checked;
+    settings_copy(&checked, chat_settings(native->conn.api->chat));
+    enum status status = settings_merge(&checked, object, SETTINGS_SAMPLING, fault);
+    settings_deinit(&checked);
+    send->sampling = object;
+    return status;
+}
+
+/* What a new conversation has of its own: for `own`, whose settings are new. */
+static enum status take_own(struct native *native, const json_t *request, bool is_new, struct chat_own *own,
+                            struct fault *fault) {
+    const json_t *object = json_object_get(request, "own");
+    json_t *settings = NULL;
+    enum status status = json_take_bool(request, "temporary", &own->is_temporary, fault);
+    if (status == STATUS_OK && json_is_object(object)) {
+        status = request_take_folder(object, "folder", &own->folder, fault);
+        status = status ? status : request_take_own(native->conn.api->chat, object, &settings, fault);
+    } else if (status == STATUS_OK && object && !json_is_null(object)) {
+        status = fault_set(fault, STATUS_INVALID, "\"own\" must be an object");
+    }
+    own->settings = settings;
+    if (status == STATUS_OK && !is_new && (own->folder || own->settings || own->is_temporary)) {
+        return fault_set(
+            fault, STATUS_INVALID,
+            "\"own\" and \"temporary\" are for a new conversation: change one that is there with POST "
+            "/api/conversation/{id}");
+    }
+    return status;
 }
 
 /* A place for the answer, and for the watch that a new conversation gets. */
@@ -129,28 +153,119 @@ static void end_draft(struct native *native) {
     }
 }
 
+/* `send` is complete: the answer goes to a call. */
+static void post_send(struct native *native, const char *type, const char *conversation,
+                      struct chat_send *send) {
+    end_draft(native);
+    struct native_call *call = add_call(native, conversation);
+    call->type = type;
+    snprintf(call->client_msg_id, sizeof call->client_msg_id, "%s", send->client_msg_id);
+    send->asker = gate_asker(native->conn.api, native->conn.net);
+    send->conversation = conversation[0] ? conversation : NULL;
+    struct chat_call *pending = chat_send(native->conn.api->chat, send, on_sent, call);
+    if (pending) {
+        call->call = pending;
+    }
+}
+
 enum status native_on_send(struct native *native, const json_t *request, struct fault *fault) {
     char conversation[ID_CONVERSATION_BYTES];
-    struct settings settings = { 0 };
-    struct chat_send send = { .asker = gate_asker(native->conn.api, native->conn.net),
-                              .settings = &settings };
+    struct chat_own own = { 0 };
+    struct chat_send send = { .kind = CHAT_SEND_NEW, .own = &own };
     enum status status = request_take_conversation(request, "conversation", conversation, fault);
-    status = status ? status : take_send(request, &send, fault);
-    status = status ? status : check_room(native, conversation[0] == '\0', fault);
-    status = status ? status : take_settings(native, request, &settings, fault);
+    bool is_new = conversation[0] == '\0';
+    status = status ? status : take_client_msg_id(request, &send.client_msg_id, fault);
+    status = status ? status : request_need_string(request, "text", &send.text, fault);
+    status = status ? status : take_parent(request, &send, fault);
+    status = status ? status : check_room(native, is_new, fault);
+    status = status ? status : take_sampling(native, request, &send, fault);
+    status = status ? status : take_own(native, request, is_new, &own, fault);
     if (status == STATUS_OK) {
-        end_draft(native);
-        struct native_call *call = add_call(native, conversation);
-        snprintf(call->client_msg_id, sizeof call->client_msg_id, "%s", send.client_msg_id);
-        send.conversation = conversation[0] ? conversation : NULL;
-        struct chat_call *pending = chat_send(native->conn.api->chat, &send, on_sent, call);
-        if (pending) {
-            call->call = pending;
-        }
+        post_send(native, "send", conversation, &send);
     }
-    settings_deinit(&settings);
+    json_decref((json_t *)(uintptr_t)own.settings);
     return status;
 }
+
+/* ---- Branches ---- */
+
+static enum status need_conversation(const json_t *request, char out[ID_CONVERSATION_BYTES],
+                                     struct fault *fault) {
+    enum status status = request_take_conversation(request, "conversation", out, fault);
+    return status == STATUS_OK && out[0] == '\0' ? request_missing("conversation", fault) : status;
+}
+
+/* [N21] */
+enum status native_on_edit(struct native *native, const json_t *request, struct fault *fault) {
+    char conversation[ID_CONVERSATION_BYTES];
+    struct chat_send send = { .kind = CHAT_SEND_EDIT };
+    enum status status = need_conversation(request, conversation, fault);
+    status = status ? status : take_client_msg_id(request, &send.client_msg_id, fault);
+    status = status ? status : request_need_message(request, "message", &send.message, fault);
+    status = status ? status : request_need_string(request, "text", &send.text, fault);
+    status = status ? status : check_room(native, false, fault);
+    status = status ? status : take_sampling(native, request, &send, fault);
+    if (status == STATUS_OK) {
+        post_send(native, "edit", conversation, &send);
+    }
+    return status;
+}
+
+/* [N22] */
+enum status native_on_regenerate(struct native *native, const json_t *request, struct fault *fault) {
+    char conversation[ID_CONVERSATION_BYTES];
+    char path[PATH_MAX];
+    const char *model = NULL;
+    struct chat_send send = { .kind = CHAT_SEND_AGAIN };
+    enum status status = need_conversation(request, conversation, fault);
+    status = status ? status : take_client_msg_id(request, &send.client_msg_id, fault);
+    status = status ? status : request_need_message(request, "message", &send.message, fault);
+    status = status ? status : json_take_string(request, "model", &model, fault);
+    status = status ? status : check_room(native, false, fault);
+    status = status ? status : take_sampling(native, request, &send, fault);
+    if (status == STATUS_OK && model) {
+        status = models_resolve(chat_models(native->conn.api->chat), model, path, fault);
+        send.model_path = path;
+    }
+    if (status == STATUS_OK) {
+        post_send(native, "regenerate", conversation, &send);
+    }
+    return status;
+}
+
+static void on_selected(void *ctx, enum status status, const struct conversation *conversation) {
+    struct native_call *call = ctx;
+    (void)conversation; /* its watchers are told */
+    call->call = NULL;
+    if (status) {
+        native_fail(call->native, status,
+                    status == STATUS_NOT_FOUND
+                        ? "there is no such message in this conversation: look at its messages"
+                        : "it could not be stored: look at the disk's free space and the log",
+                    &(struct native_about){ .type = "select", .conversation = call->conversation });
+    }
+    remove_call(call);
+}
+
+/* [N23] */
+enum status native_on_select(struct native *native, const json_t *request, struct fault *fault) {
+    char conversation[ID_CONVERSATION_BYTES];
+    struct store_change change = { .name = conversation, .what = STORE_CHANGE_CURRENT };
+    enum status status = need_conversation(request, conversation, fault);
+    status = status ? status : request_need_message(request, "message", &change.current, fault);
+    status = status ? status : check_room(native, false, fault);
+    if (status) {
+        return status;
+    }
+    struct native_call *call = add_call(native, conversation);
+    struct chat_call *pending = chat_change(native->conn.api->chat, &change, on_selected, call);
+    if (pending) {
+        call->call = pending;
+    }
+    return STATUS_OK;
+}
+
+/* ---- Stopping ---- */
 
 static void on_stop_opened(void *ctx, enum status status, struct conversation *conversation) {
     struct native_call *call = ctx;

@@ -84,20 +84,34 @@ json_t *native_frame_reset(const char *conversation, const char *reason) {
 
 json_t *native_frame_snapshot(const struct api *api, const struct conversation *conversation) {
     json_t *snapshot = frame_about("snapshot", conversation->name);
-    json_t *messages = json_array();
-    size_t n_shown = conversation_shown(conversation);
-    for (size_t i = 0; i < n_shown; i++) {
-        json_array_append_new(messages, encode_message(conversation->messages[i]));
-    }
     uint32_t tokens_used;
     uint32_t context_size;
     conversation_usage(conversation, &tokens_used, &context_size);
     set(snapshot, "epoch", json_string(chat_epoch(api->chat)));
     set(snapshot, "title", json_string(conversation->title));
-    set(snapshot, "messages", messages);
+    encode_own(snapshot, conversation);
+    set(snapshot, "current", encode_current(conversation));
+    set(snapshot, "messages", encode_messages(conversation));
     set(snapshot, "tokens_used", json_integer(tokens_used));
     set(snapshot, "max_tokens", json_integer(context_size));
     return snapshot;
+}
+
+json_t *native_frame_current(const struct conversation *conversation, const struct message *current) {
+    json_t *frame = frame_about("current", conversation->name);
+    set(frame, "message", current ? json_string(current->id) : json_null());
+    return frame;
+}
+
+json_t *native_frame_reshaped(const struct store_reshaped *reshaped, bool are_hidden) {
+    json_t *frame = frame_about(are_hidden ? "removed" : "restored", reshaped->conversation);
+    json_t *ids = json_array();
+    for (size_t i = 0; i < reshaped->n_messages; i++) {
+        json_array_append_new(ids, json_string(reshaped->messages[i]));
+    }
+    set(frame, "messages", ids);
+    set(frame, "current", encode_text(reshaped->current));
+    return frame;
 }
 
 /* A person's message waits when its answer has not ended; one that was cancelled meanwhile waits for nothing. */
@@ -127,10 +141,9 @@ json_t *native_frame_queue(const struct conversation *conversation) {
 
 json_t *native_frame_conversation(const struct conversation *conversation, enum conversation_event event) {
     static const char *const names[] = {
-        [CONVERSATION_CREATED] = "created",
-        [CONVERSATION_RENAMED] = "renamed",
-        [CONVERSATION_DELETED] = "deleted",
-        [CONVERSATION_RUNNING] = "running",
+        [CONVERSATION_CREATED] = "created",   [CONVERSATION_RENAMED] = "renamed",
+        [CONVERSATION_CHANGED] = "changed",   [CONVERSATION_DELETED] = "deleted",
+        [CONVERSATION_RESTORED] = "restored", [CONVERSATION_RUNNING] = "running",
     };
     json_t *changed = frame_about("conversation", conversation->name);
     set(changed, "event", json_string(names[event]));
@@ -138,6 +151,7 @@ json_t *native_frame_conversation(const struct conversation *conversation, enum 
     set_time(changed, "timestamp", conversation->created_ms);
     set_time(changed, "updated", conversation->updated_ms);
     set(changed, "running", json_boolean(conversation->turn != NULL));
+    encode_row_own(changed, &conversation->own);
     return changed;
 }
 

@@ -25,6 +25,8 @@ json_t *native_frame_ack(const struct chat_sent *sent, const char *client_msg_id
 json_t *native_frame_resumed(const char *conversation);
 json_t *native_frame_reset(const char *conversation, const char *reason);
 json_t *native_frame_snapshot(const struct api *api, const struct conversation *conversation);
+json_t *native_frame_current(const struct conversation *conversation, const struct message *current);
+json_t *native_frame_reshaped(const struct store_reshaped *reshaped, bool are_hidden);
 /* native_frame_queue tells what waits behind the answer that is being made (N14). */
 json_t *native_frame_queue(const struct conversation *conversation);
 json_t *native_frame_conversation(const struct conversation *conversation, enum conversation_event event);

@@ -26,6 +26,10 @@ void native_fail(struct native *native, enum status status, const char *text,
 MUST_CHECK enum status native_on_watch(struct native *native, const json_t *request, struct fault *fault);
 MUST_CHECK enum status native_on_unwatch(struct native *native, const json_t *request, struct fault *fault);
 MUST_CHECK enum status native_on_send(struct native *native, const json_t *request, struct fault *fault);
+MUST_CHECK enum status native_on_edit(struct native *native, const json_t *request, struct fault *fault);
+MUST_CHECK enum status native_on_regenerate(struct native *native, const json_t *request,
+                                            struct fault *fault);
+MUST_CHECK enum status native_on_select(struct native *native, const json_t *request, struct fault *fault);
 MUST_CHECK enum status native_on_draft(struct native *native, const json_t *request, struct fault *fault);
 MUST_CHECK enum status native_on_stop(struct native *native, const json_t *request, struct fault *fault);
 MUST_CHECK enum status native_on_continue(struct native *native, const json_t *request, struct fault *fault);
@@ -36,6 +40,8 @@ MUST_CHECK enum status native_check_watches(const struct native *native, size_t 
                                             struct fault *fault);
 /* native_watch_new: whoever began a conversation sees it from its first message on (N6). */
 void native_watch_new(struct native *native, const struct chat_sent *sent);
+/* native_watch_reshaped tells that messages were hidden or shown, if the conversation is watched, and then all that is left. */
+void native_watch_reshaped(struct native *native, const struct store_reshaped *reshaped, bool are_hidden);
 /* native_watches_write writes one frame of what is due; false: nothing is. */
 bool native_watches_write(struct native *native);
 bool native_watches_have_more(const struct native *native);

@@ -28,8 +28,10 @@ struct native_watch {
     char conversation[ID_CONVERSATION_BYTES];
     bool has_cursor;
     bool snapshot_due;
-    uint64_t queue_version; /* of the queue that was told last */
-    unsigned n_queue_lag;   /* frames written since the queue changed */
+    bool current_is_known;         /* the reader knows which message is the current one: */
+    const struct message *current; /* this one */
+    uint64_t queue_version;        /* of the queue that was told last */
+    unsigned n_queue_lag;          /* frames written since the queue changed */
 };
 
 static void on_change(void *ctx) {
@@ -80,6 +82,35 @@ static bool is_queue_due(const struct native_watch *watch) {
     return conversation && !conversation->is_gone && conversation->queue_version != watch->queue_version;
 }
 
+/* Of a conversation without branches everybody knows. */
+static bool has_branches(const struct conversation *conversation, const struct message *current) {
+    size_t n_path = 0;
+    for (const struct message *at = current; at; at = at->above) {
+        n_path++;
+    }
+    return n_path != conversation_shown(conversation);
+}
+
+static void begin_current(struct native_watch *watch) {
+    const struct conversation *conversation = watch->watcher.conversation;
+    watch->current = conversation_current_of(conversation, conversation_shown(conversation));
+    watch->current_is_known = !has_branches(conversation, watch->current);
+}
+
+/* The message that the reader would be told is the current one: not before it was given that. What waits for its turn says so by its `start`. */
+static const struct message *current_of(const struct native_watch *watch) {
+    return conversation_current_of(watch->watcher.conversation, watcher_n_given(&watch->watcher));
+}
+
+static bool is_current_due(const struct native_watch *watch) {
+    const struct conversation *conversation = watch->watcher.conversation;
+    if (conversation == NULL || conversation->is_gone || watch->snapshot_due) {
+        return false;
+    }
+    const struct message *current = current_of(watch);
+    return !watch->current_is_known || (current == conversation->current && current != watch->current);
+}
+
 /* Where a watch begins: after its cursor, or with everything there is (N4). */
 static void begin_watch(struct native_watch *watch, struct conversation *conversation) {
     struct native *native = watch->native;
@@ -87,10 +118,13 @@ static void begin_watch(struct native_watch *watch, struct conversation *convers
     const char *reset = NULL;
     if (watch->has_cursor) {
         reset = watcher_seek(&watch->watcher, &watch->cursor, chat_epoch(native->conn.api->chat));
+        /* What its reader has may be deleted, and what it had not may be there again. */
+        reset = reset == NULL && conversation->is_reshaped ? "removed" : reset;
         ws_frame_send(&native->conn, reset ? native_frame_reset(watch->conversation, reset)
                                            : native_frame_resumed(watch->conversation));
     }
     watch->snapshot_due = !watch->has_cursor || reset;
+    begin_current(watch);
     begin_queue(watch);
     net_conn_want_write(native->conn.net);
 }
@@ -195,8 +229,18 @@ void native_watch_new(struct native *native, const struct chat_sent *sent) {
     struct native_watch *watch = add_watch(native, sent->conversation->name);
     watcher_init(&watch->watcher, sent->conversation, on_change, native);
     watcher_seek_message(&watch->watcher, sent->answer_index - 1);
+    begin_current(watch);
     begin_queue(watch);
     net_conn_want_write(native->conn.net);
+}
+
+void native_watch_reshaped(struct native *native, const struct store_reshaped *reshaped, bool are_hidden) {
+    struct native_watch *watch = find_watch(native, reshaped->conversation);
+    if (watch && watch->watcher.conversation) {
+        ws_frame_send(&native->conn, native_frame_reshaped(reshaped, are_hidden));
+        watch->snapshot_due = true;
+        net_conn_want_write(native->conn.net);
+    }
 }
 
 /* ---- Writing ---- */
@@ -209,6 +253,8 @@ static void write_snapshot(struct native_watch *watch) {
     watcher_init(&watch->watcher, conversation, on_change, native);
     conversation_unref(conversation);
     watch->snapshot_due = false;
+    watch->current = conversation_current_of(conversation, conversation_shown(conversation));
+    watch->current_is_known = true;
     begin_queue(watch);
     enum status status = ws_frame_write(&native->conn, native_frame_snapshot(native->conn.api, conversation));
     if (status) {
@@ -238,6 +284,13 @@ static bool write_queue(struct native_watch *watch) {
     return ws_frame_write(&watch->native->conn, native_frame_queue(conversation)) == STATUS_OK;
 }
 
+static bool write_current(struct native_watch *watch) {
+    watch->current = current_of(watch);
+    watch->current_is_known = true;
+    return ws_frame_write(&watch->native->conn,
+                          native_frame_current(watch->watcher.conversation, watch->current)) == STATUS_OK;
+}
+
 /* True: a frame was written. The watch may be gone after it. */
 static bool write_watch(struct native_watch *watch) {
     struct native *native = watch->native;
@@ -248,6 +301,9 @@ static bool write_watch(struct native_watch *watch) {
     if (watch->snapshot_due && !conversation->is_gone) {
         write_snapshot(watch);
         return true;
+    }
+    if (is_current_due(watch)) {
+        return write_current(watch);
     }
     if (is_queue_due(watch) && watch->n_queue_lag >= NATIVE_QUEUE_LAG_MAX) {
         return write_queue(watch);
@@ -265,6 +321,9 @@ static bool write_watch(struct native_watch *watch) {
         write_tokens(native, conversation, &item);
         return true;
     default:
+        if (item.kind == WATCH_START && item.stream == item.message->first) {
+            watch->current = item.message; /* a `start` says so [N20] */
+        }
         if (ws_frame_write(&native->conn, native_frame_item(conversation, &item)) != STATUS_OK) {
             ws_frame_close_too_large(&native->conn);
         }
@@ -276,7 +335,7 @@ bool native_watches_have_more(const struct native *native) {
     bool more = false;
     LIST_EACH(node, &native->watches) {
         const struct native_watch *watch = CONTAINER_OF(node, struct native_watch, node);
-        more = more || watch->snapshot_due || is_queue_due(watch) ||
+        more = more || watch->snapshot_due || is_current_due(watch) || is_queue_due(watch) ||
                (watch->watcher.conversation && watcher_has_more(&watch->watcher));
     }
     return more;

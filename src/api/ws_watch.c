@@ -41,6 +41,7 @@ struct watch_socket {
     struct watcher watcher;
     struct loop_timer *timer;
     uint64_t updated_ms;
+    const struct message *current; /* whose path the last update had */
     struct bytes transcript;
 };
 
@@ -95,6 +96,17 @@ static void on_open(struct api_conn *conn) {
 
 /* ---- The whole ---- */
 
+static const struct message *current_of(const struct watch_socket *socket) {
+    return conversation_current_of(socket->watcher.conversation, watcher_n_given(&socket->watcher));
+}
+
+/* Another branch is shown, and nothing else has happened. */
+static bool has_switched(const struct watch_socket *socket) {
+    const struct message *current = current_of(socket);
+    return socket->updates != UPDATES_DELTA && !socket->has_grown && current != socket->current &&
+           current == socket->watcher.conversation->current;
+}
+
 /* What the watcher has given out up to now: the text, and where it stands. */
 static void write_update(struct watch_socket *socket) {
     struct watch_place place = watcher_place(&socket->watcher);
@@ -115,6 +127,7 @@ static void write_update(struct watch_socket *socket) {
                      (unsigned long long)place.seq);
     ws_frame_write_bytes(&socket->conn, &frame);
     bytes_deinit(&frame);
+    socket->current = current_of(socket);
     socket->updated_ms = clock_now_ms();
     socket->has_grown = false;
     socket->has_ended = false;
@@ -237,6 +250,8 @@ static void on_writable(struct api_conn *conn) {
         net_conn_want_write(conn->net);
     } else if (write_next(socket)) {
         net_conn_want_write(conn->net);
+    } else if (has_switched(socket)) {
+        write_update(socket);
     } else {
         write_due_update(socket);
     }

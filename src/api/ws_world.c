@@ -200,6 +200,29 @@ const char *chat_epoch(const struct chat *chat) {
     return WORLD_EPOCH;
 }
 
+struct chat_call *chat_change(struct chat *chat, const struct store_change *change, chat_on_changed callback,
+                              void *ctx) {
+    (void)chat;
+    struct message *message = conversation_find_message(world->conversation, change->current);
+    if (message) {
+        conversation_select(world->conversation, message);
+    }
+    callback(ctx, message ? STATUS_OK : STATUS_NOT_FOUND, message ? world->conversation : NULL);
+    return NULL;
+}
+
+enum status models_resolve(const struct models *models, const char *id_or_path, char out[PATH_MAX],
+                           struct fault *fault) {
+    (void)models;
+    (void)fault;
+    snprintf(out, PATH_MAX, "%s", id_or_path);
+    return STATUS_OK;
+}
+
+const char *models_file_name(const char *path) {
+    return path;
+}
+
 struct models *chat_models(struct chat *chat) {
     (void)chat;
     return NULL;
@@ -305,7 +328,8 @@ struct chat_call *chat_send(struct chat *chat, const struct chat_send *send, cha
     snprintf(world->sent_conversation, sizeof world->sent_conversation, "%s",
              send->conversation ? send->conversation : "");
     world->sent_asker = send->asker.number;
-    world->sent_temperature = send->settings ? send->settings->temperature : -1;
+    const json_t *temperature = json_object_get(send->sampling, "temperature");
+    world->sent_temperature = temperature ? json_number_value(temperature) : -1;
     return ask(call);
 }
 

@@ -31,6 +31,7 @@ struct chat *chat_open(const struct chat_options *options) {
     list_init(&chat->loads);
     list_init(&chat->drafts);
     leave_open(chat);
+    purge_open(chat);
     load_settings(chat);
     chat->models = models_open(chat, options);
     return chat;
@@ -46,6 +47,7 @@ void chat_close(struct chat *chat) {
     }
     assert(chat_is_idle(chat));
     leave_close(chat);
+    purge_close(chat);
     forget_close(chat);
     models_close(chat->models);
     settings_deinit(&chat->settings);
@@ -239,6 +241,19 @@ void chat_tell(struct chat *chat, const struct conversation *conversation, enum 
     if (chat->listener.on_conversation && conversation->name[0]) {
         chat->listener.on_conversation(chat->listener.ctx, conversation, event);
     }
+}
+
+enum status chat_choose_model(const struct chat *chat, const json_t *settings, char out[PATH_MAX],
+                              struct fault *fault) {
+    const char *own = json_string_value(json_object_get(settings, "model"));
+    if (own == NULL) {
+        return models_resolve(chat->models, NULL, out, fault);
+    }
+    return models_find(chat->models, own, out)
+               ? STATUS_OK
+               : fault_set(fault, STATUS_NOT_FOUND,
+                           "the model %.100s of this conversation is not there any more: choose another one",
+                           own);
 }
 
 /* ---- What runs ---- */

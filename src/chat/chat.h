@@ -33,7 +33,9 @@ struct chat_call;
 enum conversation_event {
     CONVERSATION_CREATED,
     CONVERSATION_RENAMED,
-    CONVERSATION_DELETED,
+    CONVERSATION_CHANGED,  /* what it has of its own */
+    CONVERSATION_DELETED,  /* into the trash, or for ever */
+    CONVERSATION_RESTORED, /* out of it */
     CONVERSATION_RUNNING
 };
 
@@ -41,6 +43,8 @@ struct chat_listener {
     /* For side bars: something about a conversation changed. */
     void (*on_conversation)(void *ctx, const struct conversation *conversation,
                             enum conversation_event event);
+    /* Messages of it were hidden, or are shown again; `conversation` is its name, whether it is in memory or not. */
+    void (*on_reshaped)(void *ctx, const struct store_reshaped *reshaped, bool are_hidden);
     /* The model's state or load progress changed. */
     void (*on_model)(void *ctx);
     /* What is wrong with the disk changed: chat_storage. */
@@ -131,13 +135,32 @@ struct chat_call *chat_list(struct chat *chat, const struct store_list *list, ch
                             void *ctx);
 bool chat_is_running(const struct chat *chat, const char *conversation);
 
-/* chat_set_detach: for this conversation only, the setting detach_seconds; NULL: the setting again. (D2) */
-typedef void (*chat_on_done)(void *ctx, enum status status);
-struct chat_call *chat_set_detach(struct chat *chat, const char *name, const int64_t *seconds,
-                                  chat_on_done callback, void *ctx);
+/* chat_change changes what it has of its own (D2); `current` is any message of the branch, down to whose newest leaf it is shown then. The conversation
+ * of the callback has nothing but that, unless it is in memory; NULL unless STATUS_OK. As store_change_conversation; to take one out of the trash is
+ * a change too, to put it there is chat_delete. */
+typedef void (*chat_on_changed)(void *ctx, enum status status, const struct conversation *conversation);
+struct chat_call *chat_change(struct chat *chat, const struct store_change *change, chat_on_changed callback,
+                              void *ctx);
 
-/* chat_delete cancels what runs, waits or is about to begin, then deletes. */
-struct chat_call *chat_delete(struct chat *chat, const char *name, chat_on_done callback, void *ctx);
+/* chat_delete cancels what runs, waits or is about to begin, then puts it into the trash, where it is kept for CHAT_TRASH_DAYS, or deletes it for
+ * ever. */
+#define CHAT_TRASH_DAYS 30
+typedef void (*chat_on_done)(void *ctx, enum status status);
+struct chat_call *chat_delete(struct chat *chat, const char *name, bool is_for_ever, chat_on_done callback,
+                              void *ctx);
+
+/* chat_fork makes a conversation of the path down to a message of another one: as store_fork. */
+struct chat_call *chat_fork(struct chat *chat, const char *name, const char *message,
+                            chat_on_changed callback, void *ctx);
+
+/* chat_hide deletes a message and all below it, for CHAT_TRASH_DAYS so that chat_show brings them back: as store_hide and store_show. */
+struct chat_call *chat_hide(struct chat *chat, const char *message, store_on_reshaped callback, void *ctx);
+struct chat_call *chat_show(struct chat *chat, const char *message, store_on_reshaped callback, void *ctx);
+
+/* As store_list_folders and store_rename_folder. */
+struct chat_call *chat_list_folders(struct chat *chat, store_on_folders callback, void *ctx);
+struct chat_call *chat_rename_folder(struct chat *chat, const char *from, const char *to,
+                                     chat_on_done callback, void *ctx);
 
 /* chat_backup makes a copy of the whole database (store_backup). One that was abandoned is made all the same. */
 struct chat_call *chat_backup(struct chat *chat, store_on_backed_up callback, void *ctx);
@@ -162,13 +185,30 @@ struct chat_asker {
     uint32_t n_max;  /* 0: no limit */
 };
 
+enum chat_send_kind {
+    CHAT_SEND_NEW,  /* a person's message, below `message`; NULL: below the current one; "": a new root */
+    CHAT_SEND_EDIT, /* beside `message`, a person's: another text in its place */
+    CHAT_SEND_AGAIN, /* no message, only another answer: beside `message`, an answer, or below it, a person's */
+};
+
 struct chat_send {
     struct chat_asker asker;
-    const char *conversation;  /* NULL: a new one */
-    const char *parent;        /* NULL: the newest message */
+    enum chat_send_kind kind;
+    const char *conversation; /* NULL: a new one */
+    const char *message;
     const char *client_msg_id; /* NULL: not idempotent */
-    const char *text;
-    const struct settings *settings; /* NULL: the server's */
+    const char *text;          /* NULL for CHAT_SEND_AGAIN */
+    const char *model_path; /* as models_resolve gave it; NULL: the conversation's, else the configured one */
+    const json_t *
+        sampling; /* what of the settings is another for this answer, good for SETTINGS_SAMPLING; NULL: nothing */
+    const struct chat_own *own; /* of a new conversation; NULL: nothing */
+};
+
+/* What a conversation has of its own from its first message on. */
+struct chat_own {
+    const char *folder;     /* NULL: none */
+    const json_t *settings; /* {"model","settings"}, good ones; NULL: none */
+    bool is_temporary;      /* it is in no list, and is deleted when nobody has used it for an hour */
 };
 
 struct chat_sent {
@@ -176,8 +216,9 @@ struct chat_sent {
     const char *fault;  /* a sentence; "" when OK */
     bool duplicate;
     struct conversation *conversation; /* keep with conversation_ref */
-    const char *
-        message_id; /* that was asked for: a person's, of a chat_continue the answer's; "": of a chat_complete */
+    const char
+        *message_id; /* that was asked for: a person's, of a CHAT_SEND_AGAIN or chat_continue the answer's;
+                               "": of a chat_complete */
     const char *generation_id;
     size_t answer_index; /* of the answer in the conversation */
 };

@@ -23,6 +23,7 @@ struct chat {
     struct settings settings;
     struct chat_listener listener;
     struct loop_timer *leave_timer;
+    struct loop_timer *purge_timer;
     size_t n_calls; /* store jobs whose answers are needed before chat_close */
     bool is_stopping;
     bool is_advancing; /* inside turns_advance: a turn that ends there must not begin it again */
@@ -84,6 +85,10 @@ struct begin *begin_of_node(struct list_node *node);
 
 /* ---- open.c ---- open_deletes: what waits for a conversation to be read; NULL: it is not being read. */
 struct list_node *open_deletes(const struct chat *chat, const char *name);
+
+/* ---- change.c ---- change_take_row is the conversation of a row of the store, with what it has of its own: the one in memory, or one that is nowhere
+ * else and has no messages. A new reference. */
+struct conversation *change_take_row(struct chat *chat, const struct store_listed *row);
 
 /* ---- delete.c ---- deletes_go_on: what they waited for is over. */
 void deletes_go_on(struct list_node *deletes);
@@ -170,6 +175,15 @@ void resume_conversation(struct chat *chat, struct conversation *conversation);
 
 /* chat.c: a model is loaded; if a person asked for it, it is the configured one from now on. */
 void chat_on_model_ready(struct chat *chat, const char *path);
+
+/* chat.c: the model of a conversation: its own, as `settings` says (what it has of its own), else the configured one. STATUS_NOT_FOUND. */
+MUST_CHECK enum status chat_choose_model(const struct chat *chat, const json_t *settings, char out[PATH_MAX],
+                                         struct fault *fault);
+
+/* purge.c: what is kept no longer: now and then. */
+void purge_open(struct chat *chat);
+void purge_start(struct chat *chat);
+void purge_close(struct chat *chat);
 
 /* chat.c: what a side bar shows of it changed. */
 void chat_tell(struct chat *chat, const struct conversation *conversation, enum conversation_event event);

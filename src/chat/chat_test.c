@@ -50,6 +50,11 @@ static void on_done(void *ctx, enum status status) {
     note(ctx, status, NULL);
 }
 
+static void on_changed(void *ctx, enum status status, const struct conversation *conversation) {
+    (void)conversation;
+    note(ctx, status, NULL);
+}
+
 static void on_opened_cancel(void *ctx, enum status status, struct conversation *conversation) {
     note(ctx, status, conversation);
     assert_true(chat_cancel(world->chat, conversation));
@@ -76,7 +81,7 @@ static void test_a_delete_waits_for_a_new_conversation_that_only_the_store_knows
     struct seen *sent = seen_new();
     struct seen *deleted = seen_new();
     send_to(NULL, sent);
-    chat_delete(world->chat, WORLD_NEW, on_done, deleted);
+    chat_delete(world->chat, WORLD_NEW, true, on_done, deleted);
     world_deleted(STATUS_BUSY); /* it is committed, and its reply has not ended */
     assert_int_equal(deleted->status, NOT_CALLED);
     world_loaded(world_asked(JOB_SEND), NULL, NULL);
@@ -93,7 +98,7 @@ static void test_a_delete_waits_for_a_new_conversation_that_only_the_store_knows
 static void test_a_delete_that_nothing_explains_is_busy(void **state) {
     (void)state;
     struct seen *deleted = seen_new();
-    chat_delete(world->chat, WORLD_NAME, on_done, deleted);
+    chat_delete(world->chat, WORLD_NAME, true, on_done, deleted);
     world_deleted(STATUS_BUSY);
     world_loaded(WORLD_GENERATION, NULL, NULL);
     assert_int_equal(deleted->status, STATUS_BUSY);
@@ -105,7 +110,7 @@ static void test_a_delete_waits_for_a_message_whose_conversation_is_being_read(v
     struct seen *sent = seen_new();
     struct seen *deleted = seen_new();
     send_to(WORLD_NAME, sent);
-    chat_delete(world->chat, WORLD_NAME, on_done, deleted);
+    chat_delete(world->chat, WORLD_NAME, true, on_done, deleted);
     assert_int_equal(world_waits(JOB_DELETE), 0);
     world_loaded(WORLD_GENERATION, "stop", NULL);
     assert_int_equal(world_waits(JOB_DELETE), 0);
@@ -214,7 +219,7 @@ static void test_a_delete_waits_for_an_answer_that_is_about_to_go_on(void **stat
     (void)state;
     struct seen *deleted = seen_new();
     start_with_one_left();
-    chat_delete(world->chat, WORLD_NAME, on_done, deleted);
+    chat_delete(world->chat, WORLD_NAME, true, on_done, deleted);
     assert_int_equal(world_waits(JOB_DELETE), 0);
     world_loaded(WORLD_GENERATION, NULL, NULL);
     world_ended();
@@ -225,22 +230,25 @@ static void test_a_delete_waits_for_an_answer_that_is_about_to_go_on(void **stat
 
 /* ---- What a conversation has of its own ---- */
 
-static void test_a_change_waits_for_its_conversation_to_be_read(void **state) {
+static struct chat_call *change_detach(struct seen *seen, const char *settings) {
+    struct store_change change = { .name = WORLD_NAME, .what = STORE_CHANGE_SETTINGS, .settings = settings };
+    return chat_change(world->chat, &change, on_changed, seen);
+}
+
+static void test_a_change_is_what_whoever_has_it_in_memory_sees(void **state) {
     (void)state;
     struct seen *opened = seen_new();
     struct seen *changed = seen_new();
-    int64_t seconds = 7;
     chat_open_conversation(world->chat, WORLD_NAME, on_opened, opened);
-    chat_set_detach(world->chat, WORLD_NAME, &seconds, on_done, changed);
-    assert_int_equal(world_waits(JOB_SET_SETTINGS), 0);
+    change_detach(changed, "{\"detach_seconds\":7}");
     world_loaded(WORLD_GENERATION, "stop", "{\"detach_seconds\":3}");
     assert_int_equal(opened->conversation->detach_seconds, 3);
-    world_set(STATUS_OK);
+    world_changed(STATUS_OK);
     assert_int_equal(changed->status, STATUS_OK);
     assert_int_equal(opened->conversation->detach_seconds, 7);
-    struct chat_call *call = chat_set_detach(world->chat, WORLD_NAME, NULL, on_done, changed);
+    struct chat_call *call = change_detach(changed, NULL);
     chat_abandon(call); /* it is stored all the same */
-    world_set(STATUS_OK);
+    world_changed(STATUS_OK);
     assert_false(opened->conversation->has_detach);
     seen_free(opened);
     seen_free(changed);
@@ -249,8 +257,8 @@ static void test_a_change_waits_for_its_conversation_to_be_read(void **state) {
 static void test_a_change_of_what_is_not_there_is_not_found(void **state) {
     (void)state;
     struct seen *changed = seen_new();
-    chat_set_detach(world->chat, WORLD_NAME, NULL, on_done, changed);
-    world_not_loaded(STATUS_NOT_FOUND);
+    change_detach(changed, NULL);
+    world_changed(STATUS_NOT_FOUND);
     assert_int_equal(changed->status, STATUS_NOT_FOUND);
     seen_free(changed);
 }
@@ -336,7 +344,7 @@ int main(void) {
         TEST(test_a_stop_reaches_a_wish_to_go_on_by_the_generation_before),
         TEST(test_a_stop_of_an_ended_generation_reaches_nothing),
         TEST(test_a_delete_waits_for_an_answer_that_is_about_to_go_on),
-        TEST(test_a_change_waits_for_its_conversation_to_be_read),
+        TEST(test_a_change_is_what_whoever_has_it_in_memory_sees),
         TEST(test_a_change_of_what_is_not_there_is_not_found),
         TEST(test_a_model_that_is_unloaded_is_not_loaded_for_what_was_asked_before),
         TEST(test_an_asker_has_no_more_answers_under_way_than_he_may),

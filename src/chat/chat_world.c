@@ -22,6 +22,7 @@ union callback {
     store_on_loaded loaded;
     store_on_found found;
     store_on_done done;
+    store_on_changed changed;
 };
 
 struct job {
@@ -33,6 +34,7 @@ struct job {
     char generation_id[ID_HEX_BYTES]; /* of JOB_END: of what goes on with it */
     char user_message_id[ID_HEX_BYTES];
     char assistant_message_id[ID_HEX_BYTES];
+    char *settings; /* of JOB_CHANGE */
 };
 
 struct engine {
@@ -116,11 +118,77 @@ enum status store_delete_conversation(struct store *store, const char *name, sto
     return post_named(JOB_DELETE, name, (union callback){ .done = callback }, ctx);
 }
 
-enum status store_set_conversation_settings(struct store *store, const char *name, const char *json,
-                                            store_on_done callback, void *ctx) {
+enum status store_change_conversation(struct store *store, const struct store_change *change,
+                                      store_on_changed callback, void *ctx) {
     (void)store;
-    (void)json;
-    return post_named(JOB_SET_SETTINGS, name, (union callback){ .done = callback }, ctx);
+    struct job *job = post(JOB_CHANGE, (union callback){ .changed = callback }, ctx);
+    id_copy(job->conversation, ID_CONVERSATION_BYTES, change->name);
+    job->settings = mem_copy_string(change->settings);
+    return STATUS_OK;
+}
+
+enum status store_fork(struct store *store, const char *name, const char *message, int64_t wall_ms,
+                       store_on_changed callback, void *ctx) {
+    (void)store;
+    (void)name;
+    (void)message;
+    (void)wall_ms;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
+}
+
+enum status store_hide(struct store *store, const char *message, int64_t wall_ms, store_on_reshaped callback,
+                       void *ctx) {
+    (void)store;
+    (void)message;
+    (void)wall_ms;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
+}
+
+enum status store_show(struct store *store, const char *message, store_on_reshaped callback, void *ctx) {
+    (void)store;
+    (void)message;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
+}
+
+enum status store_list_folders(struct store *store, store_on_folders callback, void *ctx) {
+    (void)store;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
+}
+
+enum status store_rename_folder(struct store *store, const char *from, const char *to, store_on_done callback,
+                                void *ctx) {
+    (void)store;
+    (void)from;
+    (void)to;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
+}
+
+enum status store_list_due(struct store *store, int64_t trash_ms, int64_t temporary_ms, store_on_due callback,
+                           void *ctx) {
+    (void)store;
+    (void)trash_ms;
+    (void)temporary_ms;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
+}
+
+enum status store_purge_messages(struct store *store, int64_t before_ms, store_on_done callback, void *ctx) {
+    (void)store;
+    (void)before_ms;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
 }
 
 enum status store_put_setting(struct store *store, const char *name, const char *json, store_on_done callback,
@@ -224,7 +292,7 @@ void store_conversation_free(struct store_conversation *conversation) {
     }
     free(conversation->messages);
     free(conversation->title);
-    free(conversation->settings);
+    store_own_deinit(&conversation->own);
     free(conversation);
 }
 
@@ -312,8 +380,13 @@ void world_deleted(enum status status) {
     answer_done(JOB_DELETE, status);
 }
 
-void world_set(enum status status) {
-    answer_done(JOB_SET_SETTINGS, status);
+void world_changed(enum status status) {
+    struct job *job = take_job(JOB_CHANGE);
+    struct store_listed row = { .title = "", .own.settings = job->settings };
+    id_copy(row.name, sizeof row.name, job->conversation);
+    job->callback.changed(job->ctx, status, status ? NULL : &row);
+    free(job->settings);
+    free(job);
 }
 
 static void make_answer(struct store_message *message, const char *generation_id, const char *reason) {
@@ -334,7 +407,7 @@ void world_loaded(const char *generation_id, const char *reason, const char *set
     struct store_conversation *found = mem_alloc(sizeof *found);
     id_copy(found->name, sizeof found->name, job->conversation);
     found->title = mem_copy_string("Rivers");
-    found->settings = mem_copy_string(settings);
+    found->own.settings = mem_copy_string(settings);
     found->n_messages = 2;
     found->messages = mem_alloc(2 * sizeof found->messages[0]);
     for (size_t i = 0; i < 2; i++) {
@@ -596,8 +669,8 @@ static void answer_rest(void) {
         case JOB_DELETE:
             world_deleted(STATUS_IO);
             break;
-        case JOB_SET_SETTINGS:
-            world_set(STATUS_IO);
+        case JOB_CHANGE:
+            world_changed(STATUS_IO);
             break;
         case JOB_PUT_SETTING:
             answer_done(JOB_PUT_SETTING, STATUS_OK);

@@ -24,7 +24,7 @@ enum job_kind {
     JOB_LOAD,
     JOB_FIND,
     JOB_DELETE,
-    JOB_SET_SETTINGS,
+    JOB_CHANGE,
     JOB_PUT_SETTING,
 };
 
@@ -57,7 +57,7 @@ void world_begun(enum status status);
 void world_ended(void);
 void world_found(void);
 void world_deleted(enum status status);
-void world_set(enum status status);
+void world_changed(enum status status);
 /* WORLD_NAME: a question, and an answer whose generation is open or has ended as `reason`; `settings` is what it has of its own. */
 void world_loaded(const char *generation_id, const char *reason, const char *settings);
 void world_not_loaded(enum status status);

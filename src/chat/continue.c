@@ -113,7 +113,14 @@ static bool go_on_in(struct begin *begin, struct conversation *conversation) {
         return false;
     }
     begin->opened = conversation_ref(conversation);
-    enum status status = check(conversation, message_find_generation(message, begin->continues), index);
+    struct fault fault;
+    enum status status =
+        chat_choose_model(begin->call.chat, conversation->settings, begin->model_path, &fault);
+    if (status) {
+        begin_refuse(begin, status, fault.text);
+        return false;
+    }
+    status = check(conversation, message_find_generation(message, begin->continues), index);
     status = status ? status : store(begin, message);
     if (status) {
         refuse(begin, status);
@@ -139,9 +146,6 @@ struct chat_call *chat_continue(struct chat *chat, const char *generation_id, co
     id_copy(begin->continues, sizeof begin->continues, generation_id);
     struct fault fault;
     enum status status = begin_check_room(begin, &fault);
-    if (status == STATUS_OK) {
-        status = models_resolve(chat->models, NULL, begin->model_path, &fault);
-    }
     if (status) {
         begin_refuse(begin, status, fault.text);
         return NULL;

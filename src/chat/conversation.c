@@ -18,6 +18,7 @@ struct conversation *conversation_new(struct hub *hub, const char *name, const c
     conversation->created_ms = created_ms;
     conversation->updated_ms = created_ms;
     list_init(&conversation->watchers);
+    conversation->own = (struct store_own){ 0 };
     if (hub) {
         list_append(&hub->conversations, &conversation->node);
     }
@@ -30,6 +31,9 @@ static struct message *add(struct conversation *conversation, const char *id, co
     snprintf(message->id, sizeof message->id, "%s", id);
     snprintf(message->parent, sizeof message->parent, "%s", parent ? parent : "");
     message->created_ms = created_ms;
+    message->above = message->parent[0] ? conversation_find_message(conversation, message->parent) : NULL;
+    message->index = conversation->n_messages;
+    conversation->current = message;
     conversation->messages =
         mem_grow_array(conversation->messages, conversation->n_messages, &conversation->capacity,
                        sizeof(struct message *), CONVERSATION_MESSAGES_MAX);
@@ -53,23 +57,73 @@ static void restore_answer(struct message *message, const struct store_message *
     }
 }
 
-void conversation_set_settings(struct conversation *conversation, const char *text) {
-    json_t *settings = text ? json_loads(text, 0, NULL) : NULL;
-    const json_t *detach = json_object_get(settings, "detach_seconds");
+void conversation_set_own(struct conversation *conversation, const struct store_own *own) {
+    struct store_own copy;
+    store_own_copy(&copy, own);
+    store_own_deinit(&conversation->own);
+    conversation->own = copy;
+    json_decref(conversation->settings);
+    conversation->settings = copy.settings ? json_loads(copy.settings, 0, NULL) : NULL;
+    const json_t *detach = json_object_get(conversation->settings, "detach_seconds");
     conversation->has_detach = json_is_integer(detach);
     conversation->detach_seconds = json_integer_value(detach);
-    json_decref(settings);
+}
+
+void conversation_set_title(struct conversation *conversation, const char *title) {
+    char *copy = mem_copy_string(title);
+    free(conversation->title);
+    conversation->title = copy;
+}
+
+/* ---- The tree ---- */
+
+void conversation_select(struct conversation *conversation, struct message *message) {
+    conversation->current = message;
+    conversation_notify(conversation);
+}
+
+const struct message *conversation_current_of(const struct conversation *conversation, size_t n) {
+    const struct message *message = conversation->current;
+    while (message && message->index >= n) {
+        message = message->above;
+    }
+    return message;
+}
+
+/* Whoever is below stands behind it: one walk finds them all. */
+struct message *conversation_newest_below(const struct conversation *conversation, struct message *message) {
+    size_t n_shown = conversation_shown(conversation);
+    bool *is_below = mem_alloc(n_shown * sizeof *is_below + 1);
+    struct message *newest = message;
+    for (size_t i = message->index; i < n_shown; i++) {
+        struct message *at = conversation->messages[i];
+        const struct message *above = at->above;
+        is_below[i] = at == message || (above && above->index >= message->index && is_below[above->index]);
+        newest = is_below[i] && at->hidden_ms == 0 ? at : newest;
+    }
+    free(is_below);
+    return newest;
+}
+
+static void restore_current(struct conversation *conversation, const char *id) {
+    struct message *current = id[0] ? conversation_find_message(conversation, id) : NULL;
+    for (size_t i = conversation->n_messages; i-- > 0 && (current == NULL || current->hidden_ms);) {
+        current = conversation->messages[i];
+    }
+    conversation->current = current && current->hidden_ms == 0 ? current : NULL;
 }
 
 struct conversation *conversation_restore(struct hub *hub, const struct store_conversation *stored) {
     struct conversation *conversation =
         conversation_new(hub, stored->name, stored->title, stored->created_ms);
     conversation->updated_ms = stored->updated_ms;
-    conversation_set_settings(conversation, stored->settings);
+    conversation->is_reshaped = stored->is_reshaped;
+    conversation_set_own(conversation, &stored->own);
     for (size_t i = 0; i < stored->n_messages; i++) {
         const struct store_message *from = &stored->messages[i];
         struct message *message = add(conversation, from->id, from->parent, from->created_ms);
         message->role = from->role;
+        message->hidden_ms = from->deleted_ms;
         if (from->n_generations) {
             restore_answer(message, from);
         } else {
@@ -77,6 +131,7 @@ struct conversation *conversation_restore(struct hub *hub, const struct store_co
             message->content_size = from->content_size;
         }
     }
+    restore_current(conversation, stored->current);
     return conversation;
 }
 
@@ -105,6 +160,8 @@ void conversation_unref(struct conversation *conversation) {
     }
     free(conversation->messages);
     free(conversation->title);
+    store_own_deinit(&conversation->own);
+    json_decref(conversation->settings);
     free(conversation);
 }
 
@@ -302,8 +359,8 @@ void conversation_usage(const struct conversation *conversation, uint32_t *token
                         uint32_t *context_size) {
     *tokens_used = 0;
     *context_size = 0;
-    for (size_t i = conversation->n_messages; i-- > 0;) {
-        const struct stream *stream = conversation->messages[i]->stream;
+    for (const struct message *at = conversation->current; at; at = at->above) {
+        const struct stream *stream = at->stream;
         if (stream && stream->context_size) {
             *tokens_used = stream_tokens_used(stream, stream->last_seq);
             *context_size = stream->context_size;

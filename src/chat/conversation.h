@@ -1,6 +1,9 @@
 /* conversation.h - a conversation in memory, and the watchers that read it.
  *
- * Messages are only ever added, in the order they were made; an assistant's message has the streams of its generations, a chain
+ * It is a tree: a message stands below the one that it follows, its siblings are other branches. What is shown, read by the model and
+ * put into a transcript is the path from a root down to `current`.
+ *
+ * Messages are only ever added, in the order they were made, whatever branch they are of; an assistant's message has the streams of its generations, a chain
  * that only grows at its end. So a watcher is a place in that order: a message, a stream of it, and the seq inside. It pulls
  * (watcher_next) and can be as slow as it likes: nothing is queued for it (P7). Replay and live are the same walk (P2).
  *
@@ -27,6 +30,9 @@ struct hub;
 struct message {
     char id[ID_HEX_BYTES];
     char parent[ID_HEX_BYTES]; /* empty: a root */
+    struct message *above;     /* the parent; NULL: a root */
+    size_t index;              /* in the order they were made */
+    int64_t hidden_ms;         /* deleted since, with all below it; 0: it is not */
     enum store_role role;
     char *content; /* NULL for an assistant: its text is the streams': message_add_text */
     size_t content_size;
@@ -53,8 +59,13 @@ struct conversation {
     size_t n_refs;
     char name[ID_CONVERSATION_BYTES]; /* empty: detached */
     char *title;
+    struct store_own own;
+    json_t *settings; /* own.settings, an object; NULL: none */
     int64_t created_ms;
     int64_t updated_ms;
+    struct message *current; /* down to which it is shown: never a hidden one; NULL: there is none */
+    bool is_reshaped;        /* a message was hidden or shown again, in this life of the program or before */
+    uint64_t shape_version;  /* rises when one is */
     struct message **messages;
     size_t n_messages;
     size_t capacity;
@@ -79,10 +90,20 @@ struct conversation *conversation_ref(struct conversation *conversation);
 /* conversation_unref frees it with the last reference. NULL is fine. */
 void conversation_unref(struct conversation *conversation);
 
-/* conversation_set_settings takes what the conversation has of its own: JSON, NULL: nothing. */
-void conversation_set_settings(struct conversation *conversation, const char *text);
+/* conversation_set_own takes a copy of what the conversation has of its own, conversation_set_title one of its title. */
+void conversation_set_own(struct conversation *conversation, const struct store_own *own);
+void conversation_set_title(struct conversation *conversation, const char *title);
 
-/* conversation_add_text and conversation_add_answer add a message and tell the watchers. The stream becomes the message's. */
+/* conversation_select makes it the current one, and tells the watchers. */
+void conversation_select(struct conversation *conversation, struct message *message);
+
+/* conversation_current_of: down to which message a reader sees it that has been given the first n. NULL: none. */
+const struct message *conversation_current_of(const struct conversation *conversation, size_t n);
+
+/* conversation_newest_below: of those at or below it that are shown and not hidden, the one that was made last: a leaf. */
+struct message *conversation_newest_below(const struct conversation *conversation, struct message *message);
+
+/* conversation_add_text and conversation_add_answer add a message, which is the current one then, and tell the watchers. The stream becomes the message's. */
 struct message *conversation_add_text(struct conversation *conversation, const char *id, const char *parent,
                                       enum store_role role, const char *text, int64_t created_ms);
 struct message *conversation_add_answer(struct conversation *conversation, const char *id, const char *parent,
@@ -109,7 +130,7 @@ uint64_t message_token_count(const struct message *message);
 /* The generation of a message by its id; NULL: it has none such. */
 struct stream *message_find_generation(const struct message *message, const char *generation_id);
 
-/* How many messages are shown: all up to the first answer that has not ended. What comes after it waits: a person's message and
+/* How many messages are told to readers: all up to the first answer that has not ended. What comes after it waits: a person's message and
  * its answer, in turn, the answers without an event but `start`, or cancelled. */
 size_t conversation_shown(const struct conversation *conversation);
 
@@ -124,7 +145,7 @@ void conversation_set_phase(struct conversation *conversation, const struct phas
 /* conversation_notify tells every watcher that there is something to read. */
 void conversation_notify(struct conversation *conversation);
 
-/* Prompt and answer tokens after the newest answer, and the context they fill; 0 while unknown. */
+/* Prompt and answer tokens after the newest answer above the current message, and the context they fill; 0 while unknown. */
 void conversation_usage(const struct conversation *conversation, uint32_t *tokens_used,
                         uint32_t *context_size);
 
@@ -183,9 +204,12 @@ const char *watcher_seek(struct watcher *watcher, const struct cursor *cursor, c
 /* watcher_seek_message goes to the beginning of the message `index`. */
 void watcher_seek_message(struct watcher *watcher, size_t index);
 
-/* watcher_next gives the next thing and moves on; at most n_tokens_max tokens and about bytes_max bytes of text in one item. */
+/* watcher_next gives the next thing and moves on, past hidden messages that it has not begun; at most n_tokens_max tokens and about bytes_max bytes of text in one item. */
 enum watch_kind watcher_next(struct watcher *watcher, uint32_t n_tokens_max, size_t bytes_max,
                              struct watch_item *item /* out */);
+
+/* watcher_n_given: how many messages its reader has been given, one of which only the beginning counts too. */
+size_t watcher_n_given(const struct watcher *watcher);
 
 /* watcher_has_more: watcher_next would give something. */
 bool watcher_has_more(const struct watcher *watcher);
@@ -200,7 +224,7 @@ struct watch_place {
 struct watch_place watcher_place(const struct watcher *watcher);
 
 /* ---- The plain text of wire [W18] ---- (transcript.c) */
-/* conversation_transcript appends all that is shown, watcher_transcript what the watcher's reader has been given. */
+/* conversation_transcript appends the path to the current message, watcher_transcript what the watcher's reader has been given of it. */
 enum status conversation_transcript(const struct conversation *conversation, struct bytes *out);
 enum status watcher_transcript(const struct watcher *watcher, struct bytes *out);
 

@@ -1,4 +1,5 @@
-/* delete.c - the end of a conversation: what runs in it, or is about to, is cancelled first. */
+/* delete.c - the end of a conversation, or its way into the trash: what runs in it, or is about to, is cancelled first. */
+#include "base/clock.h"
 #include "chat/chat_internal.h"
 
 #include <string.h>
@@ -7,6 +8,7 @@ struct deletion {
     struct chat_call call;
     chat_on_done callback;
     char conversation[ID_CONVERSATION_BYTES];
+    bool is_for_ever;      /* else into the trash */
     struct list_node node; /* among the deletes of a turn, a begin or a load, until that is over */
 };
 
@@ -70,6 +72,25 @@ static void on_deleted(void *ctx, enum status status) {
     }
 }
 
+static void on_thrown_away(void *ctx, enum status status, const struct store_listed *row) {
+    (void)row;
+    on_deleted(ctx, status);
+}
+
+static enum status store(struct deletion *deletion) {
+    struct store *store = deletion->call.chat->store;
+    if (store == NULL) {
+        return STATUS_CLOSED;
+    }
+    if (deletion->is_for_ever) {
+        return store_delete_conversation(store, deletion->conversation, on_deleted, deletion);
+    }
+    struct store_change change = { .name = deletion->conversation,
+                                   .what = STORE_CHANGE_TRASH,
+                                   .deleted_ms = clock_wall_ms() };
+    return store_change_conversation(store, &change, on_thrown_away, deletion);
+}
+
 /* At once, or after what is under way with it. False: it was answered. */
 static bool delete_when_idle(struct deletion *deletion) {
     struct chat *chat = deletion->call.chat;
@@ -83,17 +104,17 @@ static bool delete_when_idle(struct deletion *deletion) {
         return true;
     }
     forget_conversation(chat, deletion->conversation);
-    enum status status =
-        chat->store ? store_delete_conversation(chat->store, deletion->conversation, on_deleted, deletion)
-                    : STATUS_CLOSED;
+    enum status status = store(deletion);
     if (status) {
         answer(deletion, status);
     }
     return status == STATUS_OK;
 }
 
-struct chat_call *chat_delete(struct chat *chat, const char *name, chat_on_done callback, void *ctx) {
+struct chat_call *chat_delete(struct chat *chat, const char *name, bool is_for_ever, chat_on_done callback,
+                              void *ctx) {
     struct deletion *deletion = call_new(sizeof *deletion, chat, ctx);
+    deletion->is_for_ever = is_for_ever;
     deletion->callback = callback;
     id_copy(deletion->conversation, sizeof deletion->conversation, name);
     return delete_when_idle(deletion) ? &deletion->call : NULL;

@@ -62,10 +62,11 @@ void draft_free(struct draft *draft) {
     free(draft);
 }
 
-/* The engine with the configured model, if it is there: nothing is loaded for a draft. */
-static struct engine *find_engine(const struct draft *draft) {
+/* The engine with the model that would answer, if it is there: nothing is loaded for a draft. */
+static struct engine *find_engine(const struct draft *draft, const struct conversation *conversation) {
     char path[PATH_MAX];
-    if (models_resolve(draft->chat->models, NULL, path, NULL) != STATUS_OK) {
+    const json_t *own = conversation ? conversation->settings : NULL;
+    if (chat_choose_model(draft->chat, own, path, NULL) != STATUS_OK) {
         return NULL;
     }
     struct engine *engine = models_find_engine(draft->chat->models, path);
@@ -74,8 +75,7 @@ static struct engine *find_engine(const struct draft *draft) {
 
 static json_t *make_messages(const struct draft *draft, const struct conversation *conversation) {
     const char *system = draft->chat->settings.system_prompt;
-    json_t *messages =
-        conversation ? prompt_messages(conversation, conversation_last(conversation)) : json_array();
+    json_t *messages = conversation ? prompt_messages(conversation, conversation->current) : json_array();
     if (json_array_size(messages) == 0 && system) {
         json_array_append_new(messages, json_pack("{s:s, s:s}", "role", "system", "content", system));
     }
@@ -85,7 +85,7 @@ static json_t *make_messages(const struct draft *draft, const struct conversatio
 
 /* Asks at once, unless an answer of the conversation is being made; `conversation` NULL: a new one. */
 static void give(struct draft *draft, const struct conversation *conversation) {
-    struct engine *engine = conversation && conversation->turn ? NULL : find_engine(draft);
+    struct engine *engine = conversation && conversation->turn ? NULL : find_engine(draft, conversation);
     if (engine == NULL) {
         return;
     }
@@ -118,9 +118,6 @@ static void on_timer(void *ctx) {
     }
     if (draft->conversation[0] == '\0') {
         give(draft, NULL);
-        return;
-    }
-    if (find_engine(draft) == NULL) {
         return;
     }
     struct chat_call *call = chat_open_conversation(draft->chat, draft->conversation, on_opened, draft);

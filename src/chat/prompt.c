@@ -19,12 +19,19 @@ static json_t *message_json(const struct message *message) {
 }
 
 json_t *prompt_messages(const struct conversation *conversation, const struct message *last) {
+    /* A system prompt of its own takes the place of the one that it began with. */
+    json_t *settings = json_object_get(conversation->settings, "settings");
+    const char *system = json_string_value(json_object_get(settings, "system_prompt"));
     json_t *messages = json_array();
-    for (const struct message *at = last; at; at = conversation_find_message(conversation, at->parent)) {
+    for (const struct message *at = last; at; at = at->above) {
         /* An answer that was cancelled before its first token says nothing, and templates dislike empty turns. */
-        if (at->first == NULL || message_text_size(at) > 0) {
+        bool is_empty = at->first && message_text_size(at) == 0;
+        if (!is_empty && (system == NULL || at->role != STORE_ROLE_SYSTEM)) {
             json_array_insert_new(messages, 0, message_json(at));
         }
+    }
+    if (system && system[0]) {
+        json_array_insert_new(messages, 0, json_pack("{s:s, s:s}", "role", "system", "content", system));
     }
     return messages;
 }

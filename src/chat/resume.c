@@ -75,5 +75,8 @@ enum status chat_start(struct chat *chat, struct fault *fault) {
     for (size_t i = 0; i < n; i++) {
         chat_open_conversation(chat, waiting[i].conversation, on_resumed, NULL);
     }
+    if (status == STATUS_OK) {
+        purge_start(chat);
+    }
     return status;
 }

@@ -1,6 +1,6 @@
 /* send.c - a person's message: checked, stored, acknowledged, answered.
  *
- *   chat_send → (the conversation is opened) → store_send (D2) → on_stored: the messages are added, the turn begins, the callback
+ *   chat_send → (the conversation is opened) → its place in the tree → store_send (D2) → on_stored: the messages are added, the turn begins, the callback
  *
  * The store decides about duplicates (P10) and about a reply that still runs (one transaction, no race).
  */
@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "chat/chat_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,16 @@ struct send {
     char *text;
     char *client_msg_id;
     char *title;
+    char *model_path;  /* that was asked for; NULL: the conversation's, or the configured one */
+    json_t *sampling;  /* of this answer; NULL: nothing of its own */
+    json_t *own;       /* of a new conversation, {"model","settings"}; NULL: nothing */
+    char *folder;      /* likewise */
+    bool is_temporary; /* likewise */
+    enum chat_send_kind kind;
+    char message[ID_HEX_BYTES]; /* where it was asked to be; empty: at the current one, or a new root */
     char parent[ID_HEX_BYTES];
+    bool has_parent;               /* else the store chooses it */
+    char message_id[ID_HEX_BYTES]; /* that the sender is told */
     char user_message_id[ID_HEX_BYTES];
     char assistant_message_id[ID_HEX_BYTES];
     char system_message_id[ID_HEX_BYTES];
@@ -28,13 +38,18 @@ static void deinit(struct begin *begin) {
     free(send->text);
     free(send->client_msg_id);
     free(send->title);
+    free(send->model_path);
+    json_decref(send->sampling);
+    json_decref(send->own);
+    free(send->folder);
 }
 
 static const char *explain(enum status status, const char *parent) {
     switch (status) {
     case STATUS_NOT_FOUND:
-        return parent[0] ? "the conversation, or the \"parent\" in it, is not there: look at its messages"
-                         : CHAT_NO_CONVERSATION;
+        return parent[0]
+                   ? "the conversation, or the \"parent\" in it, is not there: look at its messages"
+                   : CHAT_NO_CONVERSATION;
     case STATUS_CONFLICT:
         return "this client_msg_id was used with another text: choose a new one";
     default:
@@ -51,7 +66,7 @@ static void reply(struct send *send, struct conversation *conversation, size_t i
                                                    .fault = "",
                                                    .duplicate = is_duplicate,
                                                    .conversation = conversation,
-                                                   .message_id = send->user_message_id,
+                                                   .message_id = send->message_id,
                                                    .generation_id = send->begin.generation_id,
                                                    .answer_index = index });
 }
@@ -62,8 +77,16 @@ static void reply(struct send *send, struct conversation *conversation, size_t i
 static struct conversation *find_or_new(struct send *send, const struct store_sent *sent) {
     struct hub *hub = &send->begin.call.chat->hub;
     struct conversation *conversation = hub_find(hub, sent->conversation);
-    return conversation ? conversation_ref(conversation)
-                        : conversation_new(hub, sent->conversation, send->title, send->wall_ms);
+    if (conversation) {
+        return conversation_ref(conversation);
+    }
+    char *settings = send->own ? json_text(send->own) : NULL;
+    conversation = conversation_new(hub, sent->conversation, send->title, send->wall_ms);
+    conversation_set_own(conversation, &(struct store_own){ .folder = send->folder,
+                                                            .settings = settings,
+                                                            .is_temporary = send->is_temporary });
+    free(settings);
+    return conversation;
 }
 
 static size_t add_messages(struct send *send, const struct store_sent *sent,
@@ -77,13 +100,15 @@ static size_t add_messages(struct send *send, const struct store_sent *sent,
         conversation_add_text(conversation, send->system_message_id, NULL, STORE_ROLE_SYSTEM,
                               settings->system_prompt, send->wall_ms);
     }
-    conversation_add_text(conversation, sent->user_message_id, sent->parent_id, STORE_ROLE_USER, send->text,
-                          send->wall_ms);
+    if (send->text) {
+        conversation_add_text(conversation, sent->user_message_id, sent->parent_id, STORE_ROLE_USER,
+                              send->text, send->wall_ms);
+    }
     struct stream *stream =
         stream_new(sent->generation_id, sent->generation_key, models_file_name(send->begin.model_path));
     stream->settings = settings_turn_text(settings);
-    conversation_add_answer(conversation, sent->assistant_message_id, sent->user_message_id, stream,
-                            send->wall_ms);
+    conversation_add_answer(conversation, sent->assistant_message_id,
+                            send->text ? sent->user_message_id : sent->parent_id, stream, send->wall_ms);
     return conversation->n_messages - 1;
 }
 
@@ -129,7 +154,8 @@ static void on_stored(void *ctx, const struct store_sent *sent) {
         refuse(send, sent->status);
         return;
     }
-    id_copy(send->user_message_id, sizeof send->user_message_id, sent->user_message_id);
+    id_copy(send->message_id, sizeof send->message_id,
+            send->text ? sent->user_message_id : sent->assistant_message_id);
     id_copy(send->begin.generation_id, sizeof send->begin.generation_id, sent->generation_id);
     if (sent->duplicate) {
         chat_open_conversation(send->begin.call.chat, sent->conversation, on_duplicate_opened, send);
@@ -140,10 +166,58 @@ static void on_stored(void *ctx, const struct store_sent *sent) {
 
 /* ---- Asking it ---- */
 
+static enum status no_message(struct fault *fault) {
+    return fault_set(fault, STATUS_NOT_FOUND,
+                     "there is no such message in this conversation: look at its messages");
+}
+
+/* Below which message it stands. */
+static enum status find_place(struct send *send, struct fault *fault) {
+    send->has_parent = send->kind != CHAT_SEND_NEW || send->has_parent;
+    if (send->kind == CHAT_SEND_NEW) {
+        id_copy(send->parent, sizeof send->parent, send->message);
+        return STATUS_OK;
+    }
+    const struct message *message = conversation_find_message(send->begin.opened, send->message);
+    if (message == NULL || message->hidden_ms) {
+        return no_message(fault);
+    }
+    if (message->role == STORE_ROLE_SYSTEM ||
+        (send->kind == CHAT_SEND_EDIT && message->role != STORE_ROLE_USER)) {
+        return fault_set(fault, STATUS_INVALID, "this is no message of a person%s: choose another one",
+                         send->kind == CHAT_SEND_EDIT ? "" : ", and no answer");
+    }
+    bool is_beside = send->kind == CHAT_SEND_EDIT || message->role == STORE_ROLE_ASSISTANT;
+    id_copy(send->parent, sizeof send->parent, is_beside ? message->parent : message->id);
+    return STATUS_OK;
+}
+
+/* The server's, what the conversation has of its own, what this answer has; the narrower goes before. */
+static enum status take_settings(struct send *send, struct fault *fault) {
+    struct begin *begin = &send->begin;
+    const json_t *own = begin->opened ? begin->opened->settings : send->own;
+    settings_copy(&begin->settings, &begin->call.chat->settings);
+    settings_merge_known(&begin->settings, json_object_get(own, "settings"), SETTINGS_OWN);
+    settings_merge_known(&begin->settings, send->sampling, SETTINGS_SAMPLING);
+    if (send->model_path) {
+        snprintf(begin->model_path, sizeof begin->model_path, "%s", send->model_path);
+        return STATUS_OK;
+    }
+    return chat_choose_model(begin->call.chat, own, begin->model_path, fault);
+}
+
 static enum status store(struct send *send) {
     struct begin *begin = &send->begin;
+    struct fault fault;
+    enum status wrong = find_place(send, &fault);
+    wrong = wrong ? wrong : take_settings(send, &fault);
+    if (wrong) {
+        begin_refuse(begin, wrong, fault.text);
+        return wrong;
+    }
     char *settings = settings_turn_text(&begin->settings);
-    bool queues = begin->call.chat->settings.when_busy == WHEN_BUSY_QUEUE;
+    char *own = send->own ? json_text(send->own) : NULL;
+    bool queues = begin->call.chat->settings.when_busy == WHEN_BUSY_QUEUE && send->text;
     bool is_new = begin->conversation[0] == '\0';
     enum status status = store_send(begin->call.chat->store,
                                     &(struct store_send){
@@ -151,7 +225,10 @@ static enum status store(struct send *send) {
                                         .title = is_new ? send->title : NULL,
                                         .system_text = is_new ? begin->settings.system_prompt : NULL,
                                         .system_message_id = send->system_message_id,
-                                        .parent = send->parent[0] ? send->parent : NULL,
+                                        .folder = send->folder,
+                                        .own_settings = own,
+                                        .is_temporary = send->is_temporary,
+                                        .parent = send->has_parent ? send->parent : NULL,
                                         .client_msg_id = send->client_msg_id,
                                         .text = send->text,
                                         .user_message_id = send->user_message_id,
@@ -164,6 +241,7 @@ static enum status store(struct send *send) {
                                     },
                                     on_stored, send);
     free(settings);
+    free(own);
     if (status) {
         refuse(send, status);
     } else {
@@ -195,14 +273,20 @@ static bool is_blank(const char *text) {
 
 /* What can be said before anything is stored. */
 static enum status check(struct begin *begin, const struct chat_send *asked, struct fault *fault) {
-    if (is_blank(asked->text)) {
+    bool has_text = asked->kind != CHAT_SEND_AGAIN;
+    if (has_text && is_blank(asked->text)) {
         return fault_set(fault, STATUS_INVALID, "the message is empty: write something");
     }
-    if (strlen(asked->text) > CHAT_TEXT_BYTES_MAX) {
+    if (has_text && strlen(asked->text) > CHAT_TEXT_BYTES_MAX) {
         return fault_set(fault, STATUS_TOO_LARGE, "the message is larger than 1 MiB: send it in parts");
     }
-    enum status status = begin_check_room(begin, fault);
-    return status ? status : models_resolve(begin->call.chat->models, NULL, begin->model_path, fault);
+    return begin_check_room(begin, fault);
+}
+
+static void take_own(struct send *send, const struct chat_own *own) {
+    send->own = json_incref((json_t *)(uintptr_t)own->settings);
+    send->folder = mem_copy_string(own->folder);
+    send->is_temporary = own->is_temporary;
 }
 
 static void prepare(struct send *send, const struct chat_send *asked) {
@@ -210,11 +294,17 @@ static void prepare(struct send *send, const struct chat_send *asked) {
     begin->deinit = deinit;
     send->text = mem_copy_string(asked->text);
     send->client_msg_id = mem_copy_string(asked->client_msg_id);
-    send->title = prompt_title(asked->text);
+    send->kind = asked->kind;
+    send->title = asked->text ? prompt_title(asked->text) : NULL;
+    send->model_path = mem_copy_string(asked->model_path);
+    send->sampling = json_incref((json_t *)(uintptr_t)asked->sampling);
+    if (asked->own) {
+        take_own(send, asked->own);
+    }
     send->wall_ms = clock_wall_ms();
-    id_copy(send->parent, sizeof send->parent, asked->parent ? asked->parent : "");
+    send->has_parent = asked->message != NULL;
+    id_copy(send->message, sizeof send->message, asked->message ? asked->message : "");
     id_copy(begin->conversation, sizeof begin->conversation, asked->conversation ? asked->conversation : "");
-    settings_copy(&begin->settings, asked->settings ? asked->settings : &begin->call.chat->settings);
     id_make_hex(send->user_message_id);
     id_make_hex(send->assistant_message_id);
     id_make_hex(send->system_message_id);

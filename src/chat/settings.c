@@ -12,7 +12,7 @@ enum kind { KIND_DOUBLE, KIND_INT, KIND_CHOICE, KIND_STOPS, KIND_TEXT, KIND_PATH
 struct field {
     const char *name;
     enum kind kind;
-    enum settings_scope scope; /* SETTINGS_SAMPLING: known in both */
+    enum settings_scope scope; /* the narrowest in which it is known */
     size_t offset;
     double min;
     double max;
@@ -45,7 +45,7 @@ static const struct field fields[] = {
     { "max_tokens", KIND_INT, SETTINGS_SAMPLING, offsetof(struct settings, n_tokens_max), -1, 1000000, NULL },
     { "stop_tokens", KIND_STOPS, SETTINGS_SAMPLING, 0, 0, 0, NULL },
     { "overflow", KIND_CHOICE, SETTINGS_SAMPLING, offsetof(struct settings, overflow), 0, 0, overflow_names },
-    { "system_prompt", KIND_TEXT, SETTINGS_ALL, offsetof(struct settings, system_prompt), 0,
+    { "system_prompt", KIND_TEXT, SETTINGS_OWN, offsetof(struct settings, system_prompt), 0,
       SETTINGS_SYSTEM_PROMPT_BYTES_MAX, NULL },
     { "context_size", KIND_INT, SETTINGS_ALL, offsetof(struct settings, context_size), 0, 1048576, NULL },
     { "gpu_layers", KIND_INT, SETTINGS_ALL, offsetof(struct settings, n_gpu_layers), -1, 1000, NULL },
@@ -197,7 +197,7 @@ static enum status merge_field(struct settings *settings, const struct field *fi
 
 static const struct field *find_field(const char *name, enum settings_scope scope) {
     for (size_t i = 0; i < N_FIELDS; i++) {
-        if (strcmp(fields[i].name, name) == 0 && (scope == SETTINGS_ALL || fields[i].scope == scope)) {
+        if (strcmp(fields[i].name, name) == 0 && scope <= fields[i].scope) {
             return &fields[i];
         }
     }
@@ -229,7 +229,9 @@ enum status settings_merge(struct settings *settings, const json_t *object, enum
         status = field ? merge_field(&merged, field, object, fault)
                        : fault_set(fault, STATUS_INVALID,
                                    "\"%.64s\" is no setting%s: look at the list of settings", name,
-                                   scope == SETTINGS_SAMPLING ? " of one answer" : "");
+                                   scope == SETTINGS_SAMPLING ? " of one answer"
+                                   : scope == SETTINGS_OWN    ? " of one conversation"
+                                                              : "");
         if (status) {
             settings_deinit(&merged);
             return status;
@@ -294,19 +296,22 @@ char *settings_turn_text(const struct settings *settings) {
     return text;
 }
 
-/* A name at a time, so that one that is damaged does not take the others with it. The stop strings of a call may be longer than those
- * of the settings. */
-void settings_read_turn(struct settings *settings, const char *text) {
-    json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+void settings_merge_known(struct settings *settings, const json_t *object, enum settings_scope scope) {
     const char *name;
     json_t *value;
-    json_object_foreach(object, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
         json_t *one = json_pack("{s:O}", name, value);
-        if (settings_merge(settings, one, SETTINGS_SAMPLING, NULL) != STATUS_OK) {
-            LOG_DEBUG("settings_turn", "ignored=%s", name);
+        if (settings_merge(settings, one, scope, NULL) != STATUS_OK) {
+            LOG_DEBUG("settings_known", "ignored=%s", name);
         }
         json_decref(one);
     }
+}
+
+/* One that is damaged does not take the others with it. The stop strings of a call may be longer than those of the settings. */
+void settings_read_turn(struct settings *settings, const char *text) {
+    json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+    settings_merge_known(settings, object, SETTINGS_SAMPLING);
     settings->ignore_eos = json_is_true(json_object_get(object, "ignore_eos"));
     const json_t *stop = json_object_get(object, "stop");
     for (size_t i = 0; i < json_array_size(stop) && settings->n_stops < SETTINGS_STOPS_MAX; i++) {

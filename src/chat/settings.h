@@ -76,12 +76,15 @@ void settings_deinit(struct settings *settings);
 void settings_clear_stops(struct settings *settings);
 void settings_copy(struct settings *to, const struct settings *from);
 
-enum settings_scope { SETTINGS_ALL, SETTINGS_SAMPLING };
+enum settings_scope { SETTINGS_ALL, SETTINGS_OWN, SETTINGS_SAMPLING };
 
 /* settings_merge changes what `object` names. On failure nothing is changed and the fault names the field: unknown names too.
- * SETTINGS_SAMPLING knows only what one answer can have of its own. model_history is accepted and ignored. */
+ * SETTINGS_SAMPLING knows only what one answer can have of its own, SETTINGS_OWN what a conversation can besides. model_history is accepted and ignored. */
 MUST_CHECK enum status settings_merge(struct settings *settings, const json_t *object,
                                       enum settings_scope scope, struct fault *fault);
+
+/* settings_merge_known does so name by name, and leaves alone what it does not know or take. */
+void settings_merge_known(struct settings *settings, const json_t *object, enum settings_scope scope);
 
 /* settings_json is the whole list, a new reference; settings_sampling_json what the engine protocol calls `sampling`. */
 json_t *settings_json(const struct settings *settings);

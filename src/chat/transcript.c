@@ -1,5 +1,8 @@
 /* transcript.c - a conversation as plain text [W18]. */
+#include "base/mem.h"
 #include "chat/conversation.h"
+
+#include <stdlib.h>
 
 static void add_head(const struct message *message, struct bytes *out) {
     static const char *const heads[] = { [STORE_ROLE_SYSTEM] = "SYSTEM:\n",
@@ -8,12 +11,24 @@ static void add_head(const struct message *message, struct bytes *out) {
     bytes_add_text(out, heads[message->role]);
 }
 
-static void add_messages(const struct conversation *conversation, size_t n, struct bytes *out) {
-    for (size_t i = 0; i < n; i++) {
-        add_head(conversation->messages[i], out);
-        message_add_text(conversation->messages[i], out);
-        bytes_add_text(out, "\n\n");
+static void add_message(const struct message *message, struct bytes *out) {
+    add_head(message, out);
+    message_add_text(message, out);
+    bytes_add_text(out, "\n\n");
+}
+
+/* The path from the root down to `last`, the root first. The caller frees it. */
+static const struct message **find_path(const struct message *last, size_t *n) {
+    *n = 0;
+    for (const struct message *at = last; at; at = at->above) {
+        ++*n;
     }
+    const struct message **path = mem_alloc(*n * sizeof *path + 1);
+    size_t i = *n;
+    for (const struct message *at = last; at; at = at->above) {
+        path[--i] = at;
+    }
+    return path;
 }
 
 /* Up to the event `seq` of one of its generations. */
@@ -32,15 +47,28 @@ static enum status status_of(const struct bytes *out) {
 }
 
 enum status conversation_transcript(const struct conversation *conversation, struct bytes *out) {
-    add_messages(conversation, conversation_shown(conversation), out);
+    size_t n;
+    const struct message **path =
+        find_path(conversation_current_of(conversation, conversation_shown(conversation)), &n);
+    for (size_t i = 0; i < n; i++) {
+        add_message(path[i], out);
+    }
+    free(path);
     return status_of(out);
 }
 
 enum status watcher_transcript(const struct watcher *watcher, struct bytes *out) {
     const struct conversation *conversation = watcher->conversation;
-    add_messages(conversation, watcher->index, out);
-    if (watcher->stream && watcher->seq > 0) {
-        add_beginning(conversation->messages[watcher->index], watcher->stream, watcher->seq, out);
+    size_t n;
+    const struct message **path =
+        find_path(conversation_current_of(conversation, watcher_n_given(watcher)), &n);
+    for (size_t i = 0; i < n; i++) {
+        if (path[i]->index == watcher->index) {
+            add_beginning(path[i], watcher->stream, watcher->seq, out);
+        } else {
+            add_message(path[i], out);
+        }
     }
+    free(path);
     return status_of(out);
 }

@@ -172,7 +172,13 @@ enum watch_kind watcher_next(struct watcher *watcher, uint32_t n_tokens_max, siz
         watcher->gone_told = true;
         return item->kind;
     }
-    if (!step_on(watcher)) {
+    bool is_there = step_on(watcher);
+    while (is_there && watcher->seq == 0 && conversation->messages[watcher->index]->hidden_ms) {
+        watcher->index++;
+        watcher->stream = NULL;
+        is_there = watcher->index < conversation->n_messages;
+    }
+    if (!is_there) {
         return WATCH_NONE;
     }
     item->message = conversation->messages[watcher->index];
@@ -183,6 +189,10 @@ enum watch_kind watcher_next(struct watcher *watcher, uint32_t n_tokens_max, siz
     watcher->stream = NULL;
     watcher->seq = 0;
     return item->kind = WATCH_MESSAGE;
+}
+
+size_t watcher_n_given(const struct watcher *watcher) {
+    return watcher->index + (watcher->stream && watcher->seq > 0);
 }
 
 bool watcher_has_more(const struct watcher *watcher) {

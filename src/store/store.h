@@ -78,14 +78,35 @@ struct store_message {
     char *content; /* of an answer: the texts of its generations, one behind the other */
     size_t content_size;
     int64_t created_ms;
+    int64_t deleted_ms;                   /* since when it is hidden; 0: it is not */
     struct store_generation *generations; /* each continues the one before; all but the last have ended */
     size_t n_generations;                 /* 0: no answer */
 };
 
+enum store_title_by { STORE_TITLE_TEXT, STORE_TITLE_MODEL, STORE_TITLE_PERSON };
+
+/* What a conversation has of its own, beside its title. */
+struct store_own {
+    enum store_title_by title_by;
+    bool is_pinned;
+    bool is_archived;
+    bool is_temporary;  /* in no list */
+    int64_t deleted_ms; /* since when it is in the trash; 0: it is not */
+    char *folder;       /* NULL: in none */
+    char *settings;     /* JSON; NULL: none */
+};
+
+/* store_own_deinit frees what it holds, store_own_copy makes copies of it. Any thread. */
+void store_own_deinit(struct store_own *own);
+void store_own_copy(struct store_own *to, const struct store_own *from);
+
 struct store_conversation {
     char name[ID_CONVERSATION_BYTES];
     char *title;
-    char *settings; /* JSON; NULL: none */
+    struct store_own own;
+    char
+        current[ID_HEX_BYTES]; /* the message down to which it is shown; empty: not known, or there is none */
+    bool is_reshaped;          /* a message of it was hidden, or shown again */
     int64_t created_ms;
     int64_t updated_ms;
     struct store_message *messages; /* in the order they were made */
@@ -170,12 +191,15 @@ struct store_send {
     /* NULL: make one, named after wall_ms. The same client_msg_id and text again find the one that was made
      * (P10). */
     const char *conversation;
-    const char *title;       /* of a new conversation */
-    const char *system_text; /* of a new conversation: its first message; NULL: none */
+    const char *title;        /* of a new conversation */
+    const char *folder;       /* of a new conversation; NULL: none */
+    const char *own_settings; /* likewise, JSON; NULL: none */
+    bool is_temporary;        /* likewise */
+    const char *system_text;  /* of a new conversation: its first message; NULL: none */
     const char *system_message_id;
-    const char *parent;        /* NULL: the newest message; "": a new root */
+    const char *parent;        /* NULL: the message down to which it is shown; "": a new root */
     const char *client_msg_id; /* NULL: not idempotent */
-    const char *text;
+    const char *text;          /* NULL: no message of a person: another answer, below `parent` */
     const char *user_message_id;
     const char *assistant_message_id;
     const char *generation_id;
@@ -186,15 +210,15 @@ struct store_send {
 };
 
 struct store_sent {
-    /* STATUS_OK; STATUS_NOT_FOUND: no such conversation or parent; STATUS_BUSY: a generation of it has not
+    /* STATUS_OK; STATUS_NOT_FOUND: no such conversation or parent, or it is deleted; STATUS_BUSY: a generation of it has not
      * ended; STATUS_FULL: STORE_QUEUE_MAX of them have not (`queues`); STATUS_CONFLICT: client_msg_id with another text, or an id that exists; STATUS_IO: with
      * generation_key != 0 it is committed, only not safe on disk: the generation exists and, unless `duplicate` is set,
      * must be ended. */
     enum status status;
     bool duplicate; /* the ids are those of the first time; nothing was stored */
     char conversation[ID_CONVERSATION_BYTES];
-    char user_message_id[ID_HEX_BYTES];
-    char parent_id[ID_HEX_BYTES]; /* of the user's message; empty: a root */
+    char user_message_id[ID_HEX_BYTES]; /* empty without a text */
+    char parent_id[ID_HEX_BYTES]; /* of the user's message, or without one of the answer; empty: a root */
     char assistant_message_id[ID_HEX_BYTES];
     char generation_id[ID_HEX_BYTES];
     int64_t generation_key;
@@ -291,23 +315,33 @@ typedef void (*store_on_loaded)(void *ctx, enum status status, struct store_conv
 MUST_CHECK enum status store_load_conversation(struct store *store, const char *name,
                                                store_on_loaded callback, void *ctx);
 
+enum store_view {
+    STORE_VIEW_USUAL,    /* neither archived nor in the trash */
+    STORE_VIEW_ALL,      /* archived ones too */
+    STORE_VIEW_ARCHIVED, /* those alone */
+    STORE_VIEW_TRASH
+};
+
 struct store_list {
     /* NULL or "": all. Else words, all of them in one message or title, the last may be a beginning if it has two letters; without
      * a word: none. Answers that have not ended are found by what is committed of them. */
     const char *query;
     int64_t before_ms; /* 0: from the newest; else those made before it */
-    uint32_t n_max;    /* 1 to STORE_LIST_MAX */
+    enum store_view view;
+    const char *folder; /* NULL: any */
+    uint32_t n_max;     /* 1 to STORE_LIST_MAX */
 };
 
 struct store_listed {
     char name[ID_CONVERSATION_BYTES];
     char *title;
+    struct store_own own;
     char *snippet; /* of the newest message that matches, or the title, plain text; NULL without a query */
     int64_t created_ms;
     int64_t updated_ms;
 };
 
-/* Newest first; created_ms of two conversations is never the same. The rows are valid during the callback. */
+/* They are of conversations that are neither in the trash nor temporary. Newest first; created_ms of two conversations is never the same. The rows are valid during the callback. */
 typedef void (*store_on_listed)(void *ctx, enum status status, const struct store_listed *rows,
                                 size_t n_rows);
 MUST_CHECK enum status store_list_conversations(struct store *store, const struct store_list *list,
@@ -323,9 +357,79 @@ MUST_CHECK enum status store_find_generation(struct store *store, const char *ge
 MUST_CHECK enum status store_delete_conversation(struct store *store, const char *name,
                                                  store_on_done callback, void *ctx);
 
-/* What a conversation has of its own: JSON, NULL for nothing. STATUS_NOT_FOUND. */
-MUST_CHECK enum status store_set_conversation_settings(struct store *store, const char *name,
-                                                       const char *json, store_on_done callback, void *ctx);
+/* `what` says which of the others counts. STATUS_NOT_FOUND: there is no such conversation or message, or it is in the trash and this does not take
+ * it out; STATUS_BUSY: it cannot go there, a generation of it has not ended; STATUS_CONFLICT: a model does not change the title that a person chose. */
+enum store_change_what {
+    STORE_CHANGE_TITLE = 1,
+    STORE_CHANGE_PINNED = 2,
+    STORE_CHANGE_ARCHIVED = 4,
+    STORE_CHANGE_FOLDER = 8,
+    STORE_CHANGE_SETTINGS = 16,
+    STORE_CHANGE_TRASH = 32,
+    STORE_CHANGE_CURRENT = 64,
+};
+
+struct store_change {
+    const char *name;
+    unsigned what;
+    const char *title;
+    enum store_title_by title_by;
+    bool is_pinned;
+    bool is_archived;
+    const char *folder;   /* NULL: none */
+    const char *settings; /* a JSON object that is merged into them (RFC 7396): null takes a member away */
+    int64_t deleted_ms;   /* 0: out of the trash */
+    const char *current;  /* a message */
+};
+
+/* `row` is what it is now, valid during the callback; NULL unless STATUS_OK. */
+typedef void (*store_on_changed)(void *ctx, enum status status, const struct store_listed *row);
+MUST_CHECK enum status store_change_conversation(struct store *store, const struct store_change *change,
+                                                 store_on_changed callback, void *ctx);
+
+/* store_fork makes a conversation of the path down to a message of another one: its messages and its answers, with ids of their own. STATUS_NOT_FOUND;
+ * STATUS_BUSY: an answer on it has not ended. */
+MUST_CHECK enum status store_fork(struct store *store, const char *name, const char *message, int64_t wall_ms,
+                                  store_on_changed callback, void *ctx);
+
+/* store_hide hides a message and all below it, store_show shows again what was hidden with it. One that is hidden, or shown, already: OK, of no
+ * message. The current message is one that is shown. STATUS_NOT_FOUND; STATUS_BUSY: a generation of the conversation has not ended; STATUS_CONFLICT:
+ * the message above is hidden. */
+struct store_reshaped {
+    enum status status;
+    char conversation[ID_CONVERSATION_BYTES];
+    char (*messages)[ID_HEX_BYTES]; /* hidden, or shown again; valid during the callback */
+    size_t n_messages;
+    int64_t deleted_ms; /* of them, from now on */
+    char current[ID_HEX_BYTES];
+};
+typedef void (*store_on_reshaped)(void *ctx, const struct store_reshaped *reshaped);
+MUST_CHECK enum status store_hide(struct store *store, const char *message, int64_t wall_ms,
+                                  store_on_reshaped callback, void *ctx);
+MUST_CHECK enum status store_show(struct store *store, const char *message, store_on_reshaped callback,
+                                  void *ctx);
+
+/* ---- Folders ---- They are where a conversation is in them. The rows are valid during the callback. */
+struct store_folder {
+    char *name;
+    int64_t n_conversations; /* without those in the trash */
+};
+#define STORE_FOLDERS_MAX 1000
+typedef void (*store_on_folders)(void *ctx, enum status status, const struct store_folder *rows,
+                                 size_t n_rows);
+MUST_CHECK enum status store_list_folders(struct store *store, store_on_folders callback, void *ctx);
+/* (D2) STATUS_NOT_FOUND: nothing is in it. */
+MUST_CHECK enum status store_rename_folder(struct store *store, const char *from, const char *to,
+                                           store_on_done callback, void *ctx);
+
+/* ---- What is kept no longer ---- store_list_due names conversations that came into the trash before trash_ms, and temporary ones of which nothing
+ * changed since temporary_ms, STORE_LIST_MAX at most. store_purge_messages removes what was hidden before, and says by its status whether there was
+ * any: STATUS_NOT_FOUND. */
+typedef void (*store_on_due)(void *ctx, enum status status, char (*names)[ID_CONVERSATION_BYTES], size_t n);
+MUST_CHECK enum status store_list_due(struct store *store, int64_t trash_ms, int64_t temporary_ms,
+                                      store_on_due callback, void *ctx);
+MUST_CHECK enum status store_purge_messages(struct store *store, int64_t before_ms, store_on_done callback,
+                                            void *ctx);
 
 /* A setting is a JSON text by name. The value at open is read with store_setting, which returns NULL or new
  * memory; it does not see later writes. */

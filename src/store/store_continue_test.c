@@ -483,35 +483,6 @@ static void test_the_words_are_those_of_the_whole_text(void **state) {
     assert_int_equal(driver_number(driver, "SELECT count(*) FROM generation"), 0);
 }
 
-/* ---- What a conversation has of its own ---- */
-
-static enum status set_settings(struct driver *driver, const char *name, const char *json) {
-    struct driver_answer answer = { 0 };
-    assert_int_equal(store_set_conversation_settings(driver->store, name, json, driver_on_done, &answer),
-                     STATUS_OK);
-    driver_wait(driver, &answer.is_done);
-    return answer.status;
-}
-
-static void test_a_conversation_has_settings_of_its_own(void **state) {
-    struct driver *driver = *state;
-    struct store_sent one = driver_send(driver, (struct store_send){ 0 });
-    struct store_sent two = driver_send(driver, (struct store_send){ 0 });
-    assert_int_equal(set_settings(driver, one.conversation, "{\"detach_seconds\":5}"), STATUS_OK);
-    assert_int_equal(set_settings(driver, "chat_2020-01-01-00-00-00-000.txt", "{}"), STATUS_NOT_FOUND);
-    driver_reopen(driver);
-    struct store_conversation *found = driver_load(driver, one.conversation, NULL);
-    assert_string_equal(found->settings, "{\"detach_seconds\":5}");
-    store_conversation_free(found);
-    found = driver_load(driver, two.conversation, NULL);
-    assert_null(found->settings);
-    store_conversation_free(found);
-    assert_int_equal(set_settings(driver, one.conversation, NULL), STATUS_OK);
-    found = driver_load(driver, one.conversation, NULL);
-    assert_null(found->settings);
-    store_conversation_free(found);
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, driver_setup, driver_teardown)
 
 int main(void) {
@@ -532,7 +503,6 @@ int main(void) {
         TEST(test_sends_wait_behind_an_answer_up_to_their_maximum),
         TEST(test_an_answer_goes_on_before_those_that_wait),
         TEST(test_the_words_are_those_of_the_whole_text),
-        TEST(test_a_conversation_has_settings_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,17 @@
 #define FREE_PAGES_KEPT 256
 #define FREE_PAGES_STEP "64"
 
+/* What store_row_read_own reads. */
+#define OWN_COLUMNS "title_by, pinned, archived, temporary, folder, settings, deleted_ms"
+/* Whether a conversation is in a view, ?3, and in a folder, ?4, unless it is NULL. */
+#define IN_VIEW                                                                                              \
+    "(deleted_ms IS NOT NULL) = (?3 = 3) AND (?3 IN (1, 3) OR archived = (?3 = 2)) AND temporary = 0 AND "   \
+    "(?4 IS NULL OR folder = ?4)"
+/* A message and all below it of which deleted_ms is the same, ?2. Its key rises from the parent to the child. */
+#define BELOW                                                                                                \
+    "WITH RECURSIVE below (key) AS (SELECT ?1 UNION ALL SELECT m.key FROM below b CROSS JOIN message m "     \
+    "ON m.parent_key = b.key WHERE m.deleted_ms IS ?2) "
+
 static const char *const sql_texts[SQL_N] = {
     [SQL_BEGIN] = "BEGIN",
     [SQL_COMMIT] = "COMMIT",
@@ -32,25 +43,75 @@ static const char *const sql_texts[SQL_N] = {
     [SQL_ROLLBACK_TO] = "ROLLBACK TO job",
 
     [SQL_CONVERSATION_FIND] = "SELECT key FROM conversation WHERE name = ?1",
-    [SQL_CONVERSATION_FIND_MADE_BY] = "SELECT c.key, c.name FROM conversation c JOIN message m ON "
-                                      "m.conversation_key = c.key AND m.client_msg_id = ?1 "
-                                      "WHERE c.made_by = ?1 AND m.content = ?2 ORDER BY c.key DESC LIMIT 1",
+    [SQL_CONVERSATION_FIND_LIVING] = "SELECT key FROM conversation WHERE name = ?1 AND deleted_ms IS NULL",
+    [SQL_CONVERSATION_FIND_STATE] = "SELECT key, deleted_ms, title_by FROM conversation WHERE name = ?1",
+    [SQL_CONVERSATION_FIND_MADE_BY] =
+        "SELECT c.key, c.name FROM conversation c JOIN message m ON "
+        "m.conversation_key = c.key AND m.client_msg_id = ?1 "
+        "WHERE c.made_by = ?1 AND m.content = ?2 AND c.deleted_ms IS NULL ORDER BY c.key DESC LIMIT 1",
     [SQL_CONVERSATION_CREATED_TAKEN] = "SELECT 1 FROM conversation WHERE created_ms = ?1",
-    [SQL_CONVERSATION_INSERT] =
-        "INSERT INTO conversation (name, title, created_ms, updated_ms, made_by) VALUES (?1, ?2, ?3, ?3, ?4)",
+    [SQL_CONVERSATION_INSERT] = "INSERT INTO conversation (name, title, created_ms, updated_ms, made_by, "
+                                "folder, settings, temporary) "
+                                "VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7)",
     [SQL_CONVERSATION_TOUCH] = "UPDATE conversation SET updated_ms = max(updated_ms, ?2) WHERE key = ?1",
-    [SQL_CONVERSATION_SET_SETTINGS] = "UPDATE conversation SET settings = ?2 WHERE name = ?1",
+    [SQL_CONVERSATION_SET_CURRENT] = "UPDATE conversation SET current_key = ?2 WHERE key = ?1",
+    [SQL_CONVERSATION_SET_RESHAPED] =
+        "UPDATE conversation SET is_reshaped = 1, current_key = ?2 WHERE key = ?1",
+    /* ?2 is enum store_change_what. */
+    [SQL_CONVERSATION_CHANGE] =
+        "UPDATE conversation SET title = iif(?2 & 1, ?3, title), title_by = iif(?2 & 1, ?4, title_by), "
+        "pinned = iif(?2 & 2, ?5, pinned), archived = iif(?2 & 4, ?6, archived), "
+        "folder = iif(?2 & 8, ?7, folder), "
+        "settings = iif(?2 & 16, nullif(json_patch(coalesce(settings, '{}'), ?8), '{}'), settings), "
+        "deleted_ms = iif(?2 & 32, nullif(?9, 0), deleted_ms), current_key = iif(?2 & 64, ?10, current_key) "
+        "WHERE key = ?1",
+    [SQL_CONVERSATION_FORK] =
+        "INSERT INTO conversation (name, title, created_ms, updated_ms, title_by, folder, settings) "
+        "SELECT ?2, title, ?3, ?3, title_by, folder, settings FROM conversation WHERE key = ?1",
+    [SQL_CONVERSATION_LIST_DUE] =
+        "SELECT name FROM conversation WHERE deleted_ms < ?1 UNION SELECT name FROM conversation "
+        "WHERE temporary = 1 AND updated_ms < ?2 LIMIT ?3",
     [SQL_CONVERSATION_DELETE] = "DELETE FROM conversation WHERE key = ?1",
 
-    [SQL_MESSAGE_FIND] = "SELECT key FROM message WHERE conversation_key = ?1 AND id = ?2",
-    [SQL_MESSAGE_FIND_NEWEST] =
-        "SELECT key, id FROM message WHERE conversation_key = ?1 ORDER BY key DESC LIMIT 1",
+    [SQL_MESSAGE_FIND] =
+        "SELECT key FROM message WHERE conversation_key = ?1 AND id = ?2 AND deleted_ms IS NULL",
+    [SQL_MESSAGE_FIND_CURRENT] =
+        "SELECT key, id FROM message WHERE key = coalesce((SELECT m.key FROM conversation c JOIN message m "
+        "ON m.key = c.current_key WHERE c.key = ?1 AND m.conversation_key = ?1 AND m.deleted_ms IS NULL), "
+        "(SELECT key FROM message WHERE conversation_key = ?1 AND deleted_ms IS NULL ORDER BY key DESC LIMIT "
+        "1))",
     /* The answer that was made with the message is its first child, and what was made then its first generation. */
     [SQL_MESSAGE_FIND_CLIENT] =
         "SELECT m.content = ?3, m.id, coalesce(p.id, ''), a.id, g.id, g.key FROM message m "
         "LEFT JOIN message p ON p.key = m.parent_key JOIN message a ON a.parent_key = m.key "
         "JOIN generation g ON g.message_key = a.key "
         "WHERE m.conversation_key = ?1 AND m.client_msg_id = ?2 ORDER BY a.key, g.key LIMIT 1",
+    /* Of an answer that was asked for again. */
+    [SQL_MESSAGE_FIND_ANSWER] =
+        "SELECT p.id IS ?3 AND m.role = 2, coalesce(p.id, ''), m.id, g.id, g.key FROM message m "
+        "LEFT JOIN message p ON p.key = m.parent_key LEFT JOIN generation g ON g.message_key = m.key "
+        "WHERE m.conversation_key = ?1 AND m.client_msg_id = ?2 ORDER BY g.key LIMIT 1",
+    [SQL_MESSAGE_FIND_TO_RESHAPE] =
+        "SELECT m.key, m.conversation_key, c.name, m.deleted_ms, m.parent_key, p.deleted_ms IS NOT NULL "
+        "FROM message m JOIN conversation c ON c.key = m.conversation_key LEFT JOIN message p "
+        "ON p.key = m.parent_key WHERE m.id = ?1 AND c.deleted_ms IS NULL",
+    [SQL_MESSAGE_LAST_DELETED] = "SELECT max(deleted_ms) FROM message WHERE conversation_key = ?1",
+    [SQL_MESSAGE_LIST_BELOW] = BELOW "SELECT b.key, m.id FROM below b CROSS JOIN message m ON m.key = b.key",
+    [SQL_MESSAGE_SET_DELETED] = "UPDATE message SET deleted_ms = ?2 WHERE key = ?1",
+    [SQL_MESSAGE_NEWEST_BELOW] =
+        BELOW "SELECT m.key, m.id FROM below b CROSS JOIN message m ON m.key = b.key "
+              "ORDER BY b.key DESC LIMIT 1",
+    [SQL_MESSAGE_NEWEST] = "SELECT key, id FROM message WHERE conversation_key = ?1 AND deleted_ms IS NULL "
+                           "ORDER BY key DESC LIMIT 1",
+    [SQL_MESSAGE_LIST_ABOVE] =
+        "WITH RECURSIVE above (key, parent_key) AS (SELECT key, parent_key FROM message "
+        "WHERE conversation_key = ?1 AND id = ?2 AND deleted_ms IS NULL UNION ALL "
+        "SELECT m.key, m.parent_key FROM above a CROSS JOIN message m ON m.key = a.parent_key) "
+        "SELECT key FROM above ORDER BY key",
+    [SQL_MESSAGE_COPY] = "INSERT INTO message (id, conversation_key, parent_key, role, content, created_ms) "
+                         "SELECT ?2, ?3, ?4, role, content, created_ms FROM message WHERE key = ?1",
+    [SQL_MESSAGE_LIST_DUE] = "SELECT key FROM message WHERE deleted_ms < ?1 ORDER BY +key DESC LIMIT ?2",
+    [SQL_MESSAGE_DELETE] = "DELETE FROM message WHERE key = ?1",
     [SQL_MESSAGE_INSERT] =
         "INSERT INTO message (id, conversation_key, parent_key, role, content, created_ms, client_msg_id) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -59,12 +120,13 @@ static const char *const sql_texts[SQL_N] = {
     [SQL_MESSAGE_DELETE_ALL] = "DELETE FROM message WHERE conversation_key = ?1",
 
     [SQL_GENERATION_FIND] =
-        "SELECT c.name FROM generation g JOIN conversation c ON c.key = g.conversation_key WHERE g.id = ?1",
+        "SELECT c.name FROM generation g JOIN conversation c ON c.key = g.conversation_key WHERE g.id = ?1 "
+        "AND c.deleted_ms IS NULL",
     [SQL_GENERATION_FIND_TO_CONTINUE] =
         "SELECT g.key, g.conversation_key, c.name, g.message_key, m.id, g.reason, n.key, n.id "
         "FROM generation g JOIN conversation c ON c.key = g.conversation_key "
         "JOIN message m ON m.key = g.message_key LEFT JOIN generation n ON n.continues_key = g.key "
-        "WHERE g.id = ?1",
+        "WHERE g.id = ?1 AND m.deleted_ms IS NULL AND c.deleted_ms IS NULL",
     [SQL_GENERATION_FIND_CONTINUATION] = "SELECT key FROM generation WHERE id = ?1 AND continues_key = ?2",
     [SQL_GENERATION_COUNT_UNENDED] =
         "SELECT count(*) FROM generation WHERE conversation_key = ?1 AND ended = 0",
@@ -101,27 +163,44 @@ static const char *const sql_texts[SQL_N] = {
     [SQL_GENERATION_DELETE] = "DELETE FROM generation WHERE key = ?1",
     [SQL_GENERATION_DELETE_ALL] = "DELETE FROM generation WHERE conversation_key = ?1",
 
+    [SQL_GENERATION_DELETE_OF_MESSAGE] = "DELETE FROM generation WHERE message_key = ?1",
+    [SQL_GENERATION_LIST_OF_MESSAGE] =
+        "SELECT key, ended FROM generation WHERE message_key = ?1 ORDER BY key",
+    [SQL_GENERATION_COPY] =
+        "INSERT INTO generation (id, conversation_key, message_key, continues_key, last_seq, ended, reason, "
+        "error, "
+        "usage, timings, model, settings, n_prompt_tokens, context_size, text_sizes, tokens, others) "
+        "SELECT ?2, ?3, ?4, ?5, last_seq, ended, reason, error, usage, timings, model, settings, "
+        "n_prompt_tokens, context_size, text_sizes, tokens, others FROM generation WHERE key = ?1",
+
     [SQL_EVENT_INSERT] =
         "INSERT INTO event (generation_key, seq, token, text, kind) VALUES (?1, ?2, ?3, ?4, ?5)",
     [SQL_EVENT_READ] = "SELECT seq, text, token, kind FROM event WHERE generation_key = ?1 ORDER BY seq",
     [SQL_EVENT_DELETE_ALL] = "DELETE FROM event WHERE generation_key = ?1",
 
     [SQL_LOAD_CONVERSATION] =
-        "SELECT key, title, created_ms, updated_ms, settings FROM conversation WHERE name = ?1",
+        "SELECT key, title, created_ms, updated_ms, is_reshaped, (SELECT id FROM message WHERE key = "
+        "current_key), " OWN_COLUMNS " FROM conversation WHERE name = ?1 AND deleted_ms IS NULL",
     /* A row for each generation, those of a message together. */
     [SQL_LOAD_MESSAGES] =
         "SELECT m.key, m.id, coalesce(p.id, ''), m.role, m.content, m.created_ms, "
         "g.key, g.id, g.continues_key, g.last_seq, g.ended, g.reason, g.error, g.usage, g.timings, g.model, "
-        "g.settings, g.n_prompt_tokens, g.context_size, g.text_sizes, g.tokens, g.others FROM message m "
+        "g.settings, g.n_prompt_tokens, g.context_size, g.text_sizes, g.tokens, g.others, m.deleted_ms FROM "
+        "message m "
         "LEFT JOIN message p ON p.key = m.parent_key LEFT JOIN generation g ON g.message_key = m.key "
         "WHERE m.conversation_key = ?1 ORDER BY m.key, g.key",
     [SQL_LIST_ALL] =
-        "SELECT name, substr(title, 1, 1000), created_ms, updated_ms FROM conversation "
-        "WHERE created_ms < iif(?1 = 0, 9223372036854775807, ?1) ORDER BY created_ms DESC LIMIT ?2",
-    [SQL_CONVERSATION_ROW] =
-        "SELECT name, substr(title, 1, 1000), created_ms, updated_ms FROM conversation WHERE key = ?1",
-    [SQL_CONVERSATION_CREATED] = "SELECT created_ms FROM conversation WHERE key = ?1",
-    [SQL_MESSAGE_PLACE] = "SELECT conversation_key, created_ms FROM message WHERE key = ?1",
+        "SELECT name, substr(title, 1, 1000), created_ms, updated_ms, " OWN_COLUMNS " FROM conversation "
+        "WHERE created_ms < iif(?1 = 0, 9223372036854775807, ?1) AND " IN_VIEW
+        " ORDER BY created_ms DESC LIMIT ?2",
+    [SQL_CONVERSATION_ROW] = "SELECT name, substr(title, 1, 1000), created_ms, updated_ms, " OWN_COLUMNS
+                             " FROM conversation WHERE key = ?1",
+    [SQL_CONVERSATION_CREATED] = "SELECT created_ms FROM conversation WHERE key = ?1 AND " IN_VIEW,
+    [SQL_FOLDER_LIST] = "SELECT folder, count(*) FROM conversation WHERE folder > '' AND deleted_ms IS NULL "
+                        "GROUP BY folder ORDER BY folder LIMIT ?1",
+    [SQL_FOLDER_RENAME] = "UPDATE conversation SET folder = ?2 WHERE folder = ?1",
+    [SQL_MESSAGE_PLACE] =
+        "SELECT conversation_key, created_ms FROM message WHERE key = ?1 AND deleted_ms IS NULL",
 
     [SQL_SEARCH_MESSAGES] =
         "SELECT rowid FROM message_words WHERE message_words MATCH ?1 ORDER BY rowid DESC",

@@ -1,6 +1,7 @@
 #include "base/mem.h"
 #include "store/store.h"
 #include "store/store_job.h"
+#include "store/store_row.h"
 #include "store/store_search.h"
 #include "store/store_snippet.h"
 
@@ -13,8 +14,7 @@
 struct list_job {
     struct store_job job;
     store_on_listed callback;
-    const char *text;
-    int64_t before_ms;
+    struct store_list list; /* with copies */
     uint32_t n_max;
     struct store_listed *rows;
     size_t n_rows;
@@ -23,32 +23,25 @@ struct list_job {
 static void forget_list(struct store_job *base) {
     struct list_job *job = (struct list_job *)base;
     for (size_t i = 0; i < job->n_rows; i++) {
-        free(job->rows[i].title);
-        free(job->rows[i].snippet);
+        store_row_free(&job->rows[i]);
     }
     free(job->rows);
     job->rows = NULL;
     job->n_rows = 0;
 }
 
-static char *copy_text(sqlite3_stmt *row, int column) {
-    const unsigned char *text = sqlite3_column_text(row, column);
-    return mem_copy_bytes(text, text ? (size_t)sqlite3_column_bytes(row, column) : 0);
-}
-
 static struct store_listed *add_row(sqlite3_stmt *from, struct list_job *job) {
     struct store_listed *row = &job->rows[job->n_rows++];
-    store_db_copy_text(from, 0, row->name, sizeof row->name);
-    row->title = copy_text(from, 1);
-    row->created_ms = sqlite3_column_int64(from, 2);
-    row->updated_ms = sqlite3_column_int64(from, 3);
+    store_row_read(from, row);
     return row;
 }
 
 static int list_all(struct store_db *db, struct list_job *job) {
     sqlite3_stmt *list = store_db_use(db, SQL_LIST_ALL);
-    sqlite3_bind_int64(list, 1, job->before_ms);
+    sqlite3_bind_int64(list, 1, job->list.before_ms);
     sqlite3_bind_int64(list, 2, job->n_max);
+    sqlite3_bind_int(list, 3, (int)job->list.view);
+    store_db_bind_text(list, 4, job->list.folder);
     int result = sqlite3_step(list);
     while (result == SQLITE_ROW && job->n_rows < job->n_max) {
         add_row(list, job);
@@ -127,7 +120,7 @@ static int list_hits(struct store_db *db, struct list_job *job, const char *quer
 static int list_matching(struct store_db *db, struct list_job *job, const char *query) {
     size_t n_hits = 0;
     struct store_hit *hits = mem_alloc(job->n_max * sizeof hits[0]);
-    int result = store_search_run(db, query, job->before_ms, hits, job->n_max, &n_hits);
+    int result = store_search_run(db, query, &job->list, hits, job->n_max, &n_hits);
     if (result == SQLITE_OK) {
         result = list_hits(db, job, query, hits, n_hits);
     }
@@ -141,9 +134,9 @@ static enum job_outcome run_list(struct store_db *db, struct store_job *base) {
     bytes_init(&query, QUERY_BYTES_MAX);
     job->rows = mem_alloc(job->n_max * sizeof job->rows[0]);
     int result = SQLITE_OK;
-    if (job->text == NULL || job->text[0] == '\0') {
+    if (job->list.query == NULL || job->list.query[0] == '\0') {
         result = list_all(db, job);
-    } else if (store_search_build(job->text, &query)) {
+    } else if (store_search_build(job->list.query, &query)) {
         result = list_matching(db, job, query.data);
     }
     bytes_deinit(&query);
@@ -160,11 +153,13 @@ enum status store_list_conversations(struct store *store, const struct store_lis
                                      store_on_listed callback, void *ctx) {
     static const struct job_kind kind = { .run = run_list, .forget = forget_list, .answer = answer_list };
     assert(list->n_max >= 1 && list->n_max <= STORE_LIST_MAX);
-    struct list_job *job = store_job_new(&kind, ctx, sizeof *job, store_job_text_bytes(list->query));
+    struct list_job *job = store_job_new(
+        &kind, ctx, sizeof *job, store_job_text_bytes(list->query) + store_job_text_bytes(list->folder));
     char *at = (char *)(job + 1);
     job->callback = callback;
-    job->text = store_job_pack(&at, list->query);
-    job->before_ms = list->before_ms;
+    job->list = *list;
+    job->list.query = store_job_pack(&at, list->query);
+    job->list.folder = store_job_pack(&at, list->folder);
     job->n_max = list->n_max;
     return store_post(store, &job->job);
 }

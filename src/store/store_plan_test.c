@@ -12,9 +12,14 @@
 #include <cmocka.h>
 
 /* The start reads all settings; unended answers have an index of their own, and are few; tables of the full-text index say SCAN of
- * what is a search. */
-static const char *const fine[] = { "SCAN setting", "USING INDEX generation_unended", "VIRTUAL TABLE INDEX",
-                                    "SCAN (subquery", "CONSTANT ROW" };
+ * what is a search; `above` and `below` are a path and a branch. */
+static const char *const fine[] = { "SCAN setting",
+                                    "USING INDEX generation_unended",
+                                    "VIRTUAL TABLE INDEX",
+                                    "SCAN (subquery",
+                                    "CONSTANT ROW",
+                                    "SCAN b",
+                                    "SCAN a" };
 
 static bool is_fine(const char *step) {
     for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {

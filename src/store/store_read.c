@@ -2,6 +2,7 @@
 #include "store/store.h"
 #include "store/store_events.h"
 #include "store/store_job.h"
+#include "store/store_row.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ void store_conversation_free(struct store_conversation *conversation) {
     }
     free(conversation->messages);
     free(conversation->title);
-    free(conversation->settings);
+    store_own_deinit(&conversation->own);
     free(conversation);
 }
 
@@ -207,6 +208,7 @@ static void read_message(sqlite3_stmt *row, struct store_message *message) {
     message->content = copy_column(row, 4);
     message->content_size = (size_t)sqlite3_column_bytes(row, 4);
     message->created_ms = sqlite3_column_int64(row, 5);
+    message->deleted_ms = sqlite3_column_int64(row, 22);
 }
 
 struct message_rows {
@@ -317,7 +319,9 @@ static enum job_outcome run_load(struct store_db *db, struct store_job *base) {
         job->found->title = copy_column(row, 1);
         job->found->created_ms = sqlite3_column_int64(row, 2);
         job->found->updated_ms = sqlite3_column_int64(row, 3);
-        job->found->settings = copy_column(row, 4);
+        job->found->is_reshaped = sqlite3_column_int(row, 4) != 0;
+        store_db_copy_text(row, 5, job->found->current, sizeof job->found->current);
+        store_row_read_own(row, 6, &job->found->own);
         id_copy(job->found->name, sizeof job->found->name, job->name);
         result = read_messages(db, key, job->found);
     }

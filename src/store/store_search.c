@@ -33,7 +33,7 @@ bool store_search_build(const char *text, struct bytes *query) {
 
 struct search {
     struct store_db *db;
-    int64_t before_ms;
+    const struct store_list *list;
     struct store_hit *hits; /* the newest conversation first */
     size_t n;
     size_t n_max;
@@ -68,8 +68,11 @@ static int add(struct search *search, struct store_hit hit) {
     }
     sqlite3_stmt *created = store_db_use(search->db, SQL_CONVERSATION_CREATED);
     sqlite3_bind_int64(created, 1, hit.conversation_key);
+    sqlite3_bind_int(created, 3, (int)search->list->view);
+    store_db_bind_text(created, 4, search->list->folder);
     int result = store_db_find_number(created, &hit.created_ms);
-    bool is_wanted = hit.created_ms && (search->before_ms == 0 || hit.created_ms < search->before_ms);
+    bool is_wanted =
+        hit.created_ms && (search->list->before_ms == 0 || hit.created_ms < search->list->before_ms);
     if (result == SQLITE_OK && is_wanted) {
         insert(search, &hit);
     }
@@ -139,9 +142,9 @@ static int add_live(struct search *search, const char *query) {
     return result == SQLITE_OK ? cleared : result;
 }
 
-int store_search_run(struct store_db *db, const char *query, int64_t before_ms, struct store_hit *hits,
-                     size_t n_max, size_t *n_hits) {
-    struct search search = { .db = db, .before_ms = before_ms, .hits = hits, .n_max = n_max };
+int store_search_run(struct store_db *db, const char *query, const struct store_list *list,
+                     struct store_hit *hits, size_t n_max, size_t *n_hits) {
+    struct search search = { .db = db, .list = list, .hits = hits, .n_max = n_max };
     int result = add_live(&search, query);
     if (result == SQLITE_OK) {
         result = add_messages(&search, SQL_SEARCH_MESSAGES, query, false);

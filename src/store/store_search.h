@@ -9,6 +9,7 @@
 #define RUNNEL_STORE_STORE_SEARCH_H
 
 #include "base/bytes.h"
+#include "store/store.h"
 #include "store/store_db.h"
 
 #include <stdbool.h>
@@ -27,9 +28,9 @@ struct store_hit {
     bool is_live;        /* its answer has not ended */
 };
 
-/* store_search_run fills `hits` with the newest conversations that match, made before before_ms (0: all), the newest first. The result
- * is SQLite's. */
-int store_search_run(struct store_db *db, const char *query, int64_t before_ms, struct store_hit *hits,
-                     size_t n_max, size_t *n_hits);
+/* store_search_run fills `hits` with the newest conversations that match and that the list wants, the newest first. The result is
+ * SQLite's. */
+int store_search_run(struct store_db *db, const char *query, const struct store_list *list,
+                     struct store_hit *hits, size_t n_max, size_t *n_hits);
 
 #endif

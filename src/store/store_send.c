@@ -19,7 +19,7 @@ static int find_conversation(struct store_db *db, struct send_job *job) {
     const struct store_send *send = &job->send;
     sqlite3_stmt *find;
     if (send->conversation) {
-        find = store_db_use(db, SQL_CONVERSATION_FIND);
+        find = store_db_use(db, SQL_CONVERSATION_FIND_LIVING);
         store_db_bind_text(find, 1, send->conversation);
         int result = store_db_find_number(find, &job->conversation_key);
         job->sent.status = job->conversation_key ? STATUS_OK : STATUS_NOT_FOUND;
@@ -46,20 +46,24 @@ static int find_duplicate(struct store_db *db, struct send_job *job) {
     if (job->send.client_msg_id == NULL) {
         return SQLITE_OK;
     }
-    sqlite3_stmt *find = store_db_use(db, SQL_MESSAGE_FIND_CLIENT);
+    bool is_answer = job->send.text == NULL;
+    sqlite3_stmt *find = store_db_use(db, is_answer ? SQL_MESSAGE_FIND_ANSWER : SQL_MESSAGE_FIND_CLIENT);
     sqlite3_bind_int64(find, 1, job->conversation_key);
     store_db_bind_text(find, 2, job->send.client_msg_id);
-    store_db_bind_text(find, 3, job->send.text);
+    store_db_bind_text(find, 3, is_answer ? job->send.parent : job->send.text);
     int result = sqlite3_step(find);
     if (result == SQLITE_ROW && sqlite3_column_int(find, 0) == 0) {
         sent->status = STATUS_CONFLICT;
     } else if (result == SQLITE_ROW) {
+        int column = is_answer ? 1 : 2;
         sent->duplicate = true;
-        store_db_copy_text(find, 1, sent->user_message_id, ID_HEX_BYTES);
-        store_db_copy_text(find, 2, sent->parent_id, ID_HEX_BYTES);
-        store_db_copy_text(find, 3, sent->assistant_message_id, ID_HEX_BYTES);
-        store_db_copy_text(find, 4, sent->generation_id, ID_HEX_BYTES);
-        sent->generation_key = sqlite3_column_int64(find, 5);
+        if (!is_answer) {
+            store_db_copy_text(find, 1, sent->user_message_id, ID_HEX_BYTES);
+        }
+        store_db_copy_text(find, column, sent->parent_id, ID_HEX_BYTES);
+        store_db_copy_text(find, column + 1, sent->assistant_message_id, ID_HEX_BYTES);
+        store_db_copy_text(find, column + 2, sent->generation_id, ID_HEX_BYTES);
+        sent->generation_key = sqlite3_column_int64(find, column + 3);
     }
     sqlite3_reset(find);
     return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
@@ -70,7 +74,7 @@ static int find_parent(struct store_db *db, struct send_job *job) {
     if (parent && parent[0] == '\0') {
         return SQLITE_OK;
     }
-    sqlite3_stmt *find = store_db_use(db, parent ? SQL_MESSAGE_FIND : SQL_MESSAGE_FIND_NEWEST);
+    sqlite3_stmt *find = store_db_use(db, parent ? SQL_MESSAGE_FIND : SQL_MESSAGE_FIND_CURRENT);
     sqlite3_bind_int64(find, 1, job->conversation_key);
     if (parent) {
         store_db_bind_text(find, 2, parent);
@@ -121,28 +125,9 @@ static int check_send(struct store_db *db, struct send_job *job) {
     return result;
 }
 
-/* The first free name and the first free created_ms at or after wall_ms. */
-static int choose_name(struct store_db *db, struct send_job *job, int64_t *created_ms) {
-    int64_t taken = 1;
-    int result = SQLITE_OK;
-    for (unsigned suffix = 1; result == SQLITE_OK && taken; suffix++) {
-        id_make_conversation(job->send.wall_ms, suffix, job->sent.conversation);
-        sqlite3_stmt *find = store_db_use(db, SQL_CONVERSATION_FIND);
-        store_db_bind_text(find, 1, job->sent.conversation);
-        result = store_db_find_number(find, &taken);
-    }
-    *created_ms = job->send.wall_ms - 1;
-    for (taken = 1; result == SQLITE_OK && taken;) {
-        sqlite3_stmt *find = store_db_use(db, SQL_CONVERSATION_CREATED_TAKEN);
-        sqlite3_bind_int64(find, 1, ++*created_ms);
-        result = store_db_find_number(find, &taken);
-    }
-    return result;
-}
-
 static int insert_conversation(struct store_db *db, struct send_job *job) {
     int64_t created_ms = 0;
-    int result = choose_name(db, job, &created_ms);
+    int result = store_write_choose_name(db, job->send.wall_ms, job->sent.conversation, &created_ms);
     if (result != SQLITE_OK) {
         return result;
     }
@@ -152,6 +137,9 @@ static int insert_conversation(struct store_db *db, struct send_job *job) {
     store_db_bind_text(insert, 2, title);
     sqlite3_bind_int64(insert, 3, created_ms);
     store_db_bind_text(insert, 4, job->send.client_msg_id);
+    store_db_bind_text(insert, 5, job->send.folder);
+    store_db_bind_text(insert, 6, job->send.own_settings);
+    sqlite3_bind_int(insert, 7, job->send.is_temporary);
     result = store_db_run(insert);
     if (result != SQLITE_OK) {
         return result;
@@ -196,12 +184,20 @@ static int write_send(struct store_db *db, struct send_job *job) {
         result = insert_message(db, job, send->system_message_id, STORE_ROLE_SYSTEM, send->system_text, NULL);
         id_copy(sent->parent_id, ID_HEX_BYTES, send->system_message_id);
     }
-    if (result == SQLITE_OK) {
+    if (result == SQLITE_OK && send->text) {
         result =
             insert_message(db, job, send->user_message_id, STORE_ROLE_USER, send->text, send->client_msg_id);
+        id_copy(sent->user_message_id, ID_HEX_BYTES, send->user_message_id);
     }
     if (result == SQLITE_OK) {
-        result = insert_message(db, job, send->assistant_message_id, STORE_ROLE_ASSISTANT, "", NULL);
+        result = insert_message(db, job, send->assistant_message_id, STORE_ROLE_ASSISTANT, "",
+                                send->text ? NULL : send->client_msg_id);
+    }
+    if (result == SQLITE_OK) {
+        sqlite3_stmt *current = store_db_use(db, SQL_CONVERSATION_SET_CURRENT);
+        sqlite3_bind_int64(current, 1, job->conversation_key);
+        sqlite3_bind_int64(current, 2, job->parent_key);
+        result = store_db_run(current);
     }
     if (result == SQLITE_OK) {
         struct store_new_generation row = { .id = send->generation_id,
@@ -211,7 +207,6 @@ static int write_send(struct store_db *db, struct send_job *job) {
                                             .settings = send->settings };
         result = store_write_insert_generation(db, &row, &sent->generation_key);
     }
-    id_copy(sent->user_message_id, ID_HEX_BYTES, send->user_message_id);
     id_copy(sent->assistant_message_id, ID_HEX_BYTES, send->assistant_message_id);
     id_copy(sent->generation_id, ID_HEX_BYTES, send->generation_id);
     return result;
@@ -246,6 +241,7 @@ enum status store_send(struct store *store, const struct store_send *send, store
                        void *ctx) {
     size_t n = store_job_text_bytes(send->system_text) + store_job_text_bytes(send->system_message_id) +
                store_job_text_bytes(send->conversation) + store_job_text_bytes(send->title) +
+               store_job_text_bytes(send->folder) + store_job_text_bytes(send->own_settings) +
                store_job_text_bytes(send->parent) + store_job_text_bytes(send->client_msg_id) +
                store_job_text_bytes(send->text) + store_job_text_bytes(send->user_message_id) +
                store_job_text_bytes(send->assistant_message_id) + store_job_text_bytes(send->generation_id) +
@@ -256,6 +252,9 @@ enum status store_send(struct store *store, const struct store_send *send, store
     job->send = (struct store_send){
         .conversation = store_job_pack(&at, send->conversation),
         .title = store_job_pack(&at, send->title),
+        .folder = store_job_pack(&at, send->folder),
+        .own_settings = store_job_pack(&at, send->own_settings),
+        .is_temporary = send->is_temporary,
         .system_text = store_job_pack(&at, send->system_text),
         .system_message_id = store_job_pack(&at, send->system_message_id),
         .parent = store_job_pack(&at, send->parent),

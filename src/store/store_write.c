@@ -20,6 +20,25 @@ int store_write_touch_conversation(struct store_db *db, int64_t conversation_key
     return store_db_run(touch);
 }
 
+int store_write_choose_name(struct store_db *db, int64_t wall_ms, char name[ID_CONVERSATION_BYTES],
+                            int64_t *created_ms) {
+    int64_t taken = 1;
+    int result = SQLITE_OK;
+    for (unsigned suffix = 1; result == SQLITE_OK && taken; suffix++) {
+        id_make_conversation(wall_ms, suffix, name);
+        sqlite3_stmt *find = store_db_use(db, SQL_CONVERSATION_FIND);
+        store_db_bind_text(find, 1, name);
+        result = store_db_find_number(find, &taken);
+    }
+    *created_ms = wall_ms - 1;
+    for (taken = 1; result == SQLITE_OK && taken;) {
+        sqlite3_stmt *find = store_db_use(db, SQL_CONVERSATION_CREATED_TAKEN);
+        sqlite3_bind_int64(find, 1, ++*created_ms);
+        result = store_db_find_number(find, &taken);
+    }
+    return result;
+}
+
 static void bind_key(sqlite3_stmt *statement, int index, int64_t key) {
     if (key) {
         sqlite3_bind_int64(statement, index, key);
@@ -227,18 +246,6 @@ static enum job_outcome run_delete(struct store_db *db, struct store_job *base) 
     return store_job_finish(db, base, result);
 }
 
-static enum job_outcome run_set_settings(struct store_db *db, struct store_job *base) {
-    const struct named_job *job = (struct named_job *)base;
-    sqlite3_stmt *set = store_db_use(db, SQL_CONVERSATION_SET_SETTINGS);
-    store_db_bind_text(set, 1, job->name);
-    store_db_bind_text(set, 2, job->value);
-    int result = store_db_run(set);
-    if (result == SQLITE_OK && sqlite3_changes(db->sqlite) == 0) {
-        return store_job_refuse(base, STATUS_NOT_FOUND);
-    }
-    return store_job_finish(db, base, result);
-}
-
 static enum job_outcome run_put_setting(struct store_db *db, struct store_job *base) {
     const struct named_job *job = (struct named_job *)base;
     sqlite3_stmt *put = store_db_use(db, SQL_SETTING_PUT);
@@ -268,14 +275,6 @@ enum status store_delete_conversation(struct store *store, const char *name, sto
         .writes = true, .is_durable = true, .run = run_delete, .answer = answer_named
     };
     return post_named(store, &kind, name, NULL, callback, ctx);
-}
-
-enum status store_set_conversation_settings(struct store *store, const char *name, const char *json,
-                                            store_on_done callback, void *ctx) {
-    static const struct job_kind kind = {
-        .writes = true, .is_durable = true, .run = run_set_settings, .answer = answer_named
-    };
-    return post_named(store, &kind, name, json, callback, ctx);
 }
 
 enum status store_put_setting(struct store *store, const char *name, const char *json, store_on_done callback,

@@ -2,11 +2,16 @@
 #ifndef RUNNEL_STORE_STORE_WRITE_H
 #define RUNNEL_STORE_STORE_WRITE_H
 
+#include "base/id.h"
 #include "base/status.h"
 #include "store/store_db.h"
 
 /* store_write_count_unended: how many generations of the conversation have not ended. */
 int store_write_count_unended(struct store_db *db, int64_t conversation_key, int64_t *n);
+
+/* store_write_choose_name: the first free name of a conversation, and the first free created_ms, at or after wall_ms. */
+int store_write_choose_name(struct store_db *db, int64_t wall_ms, char name[ID_CONVERSATION_BYTES],
+                            int64_t *created_ms);
 
 /* store_write_touch_conversation: something of it changed. */
 int store_write_touch_conversation(struct store_db *db, int64_t conversation_key, int64_t wall_ms);

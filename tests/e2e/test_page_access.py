@@ -176,7 +176,7 @@ def test_the_focus_goes_through_the_page_in_its_order_and_comes_back(held, new_p
     open_page(page, server)
     page.evaluate("document.activeElement.blur()")
     seen = []
-    for _ in range(14):
+    for _ in range(20):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement !== document.body"):
             seen.append(focused(page))

@@ -16,6 +16,7 @@ from harness import proof
 from harness.clients import Chat, Native, Watch
 from harness.oracle import Mirror, check_stored, follow
 from harness.trace import Trace
+from harness.wait import wait_until
 
 DAY_NS = 24 * 3600 * 10**9
 SOURCE = Path(__file__).resolve().parents[1] / "harness" / "wall_clock.c"
@@ -144,3 +145,37 @@ def test_f34_p11_a_prompt_that_takes_long_is_not_silence(serve, script, is_long)
         assert [line for _, line in seen if line][-1] == "data: [DONE]"
     server.stop()
     proof.prove(server.data, trace, all_ended=True, silence_s=5.5)
+
+
+def test_w51_w54_n27_what_was_deleted_long_ago_goes_by_itself(new_server, script, clock):
+    """After a start, and every hour: what was in the trash for 30 days, deleted messages, and temporary conversations an hour old."""
+    server = new_server(script(tokens=["a"]), env=clock.env).start()
+
+    def begin(client, text, **fields):
+        ack = client.begin(text, **fields)
+        client.until("end", generation=ack["generation"])
+        return ack
+
+    def status(path):
+        return server.get(path).status_code
+
+    with Native(server) as client:
+        kept, thrown = begin(client, "one")["conversation"], begin(client, "two")["conversation"]
+        message = begin(client, "three", conversation=kept)["message"]
+        temporary = begin(client, "four", temporary=True)["conversation"]
+    server.http("DELETE", f"/api/conversations/{thrown}")
+    server.http("DELETE", f"/api/messages/{message}")
+    clock.set(shift_ns=29 * DAY_NS)
+    server.restart()
+    server.wait_log(rf"purge conversation={temporary}")
+    assert status(f"/api/conversation/{temporary}") == 404
+    assert server.post(f"/api/conversations/{thrown}/restore").status_code == 200
+    server.http("DELETE", f"/api/conversations/{thrown}")
+    assert len(server.post(f"/api/messages/{message}/restore").json()["messages"]) == 2
+    server.http("DELETE", f"/api/messages/{message}")
+    clock.set(shift_ns=60 * DAY_NS)
+    server.restart()
+    server.wait_log(rf"purge conversation={thrown}")
+    assert server.post(f"/api/conversations/{thrown}/restore").status_code == 404
+    wait_until(lambda: server.post(f"/api/messages/{message}/restore").status_code == 404)
+    assert len(server.conversation(kept)["messages"]) == 2

@@ -64,7 +64,7 @@ def test_a_conversation_has_a_time_of_its_own(held):
         client.until_seq(4)
         path = f"/api/conversation/{ack['conversation']}"
         assert server.get(path).json()["detach_seconds"] is None
-        assert server.post(path, {"detach_seconds": -1}).json() == {"success": True, "detach_seconds": -1}
+        assert server.post(path, {"detach_seconds": -1}).json()["detach_seconds"] == -1
         assert server.get(path).json()["detach_seconds"] == -1
     with Native(server) as client:
         second = client.begin("Tell me")
@@ -77,7 +77,7 @@ def test_a_conversation_has_a_time_of_its_own(held):
     assert generation(server, ack)["reason"] == "stop"
     server.restart()
     assert server.get(path).json()["detach_seconds"] == -1
-    assert server.post(path, {"detach_seconds": None}).json() == {"success": True, "detach_seconds": None}
+    assert server.post(path, {"detach_seconds": None}).json()["detach_seconds"] is None
     assert server.get(path).json()["detach_seconds"] is None
 
 

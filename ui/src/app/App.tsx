@@ -4,6 +4,7 @@ import { ConnectionBanner } from "../features/connection/ConnectionBanner";
 import { StorageBanner } from "../features/connection/StorageBanner";
 import { ConversationView } from "../features/conversation/ConversationView";
 import { ModelControl } from "../features/models/ModelControl";
+import { OwnButton } from "../features/own/OwnButton";
 import { SettingsButton } from "../features/settings/SettingsButton";
 import { Sidebar } from "../features/sidebar/Sidebar";
 import { useServices, useStore } from "../features/useClient";
@@ -78,6 +79,7 @@ export function App() {
                             onClick={() => navigate("/")}
                         />
                     )}
+                    <OwnButton key={conversation.key} conversation={conversation} />
                     <ThemeToggle />
                     <SettingsButton />
                 </header>

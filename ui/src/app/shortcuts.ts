@@ -24,6 +24,7 @@ export const SHORTCUTS: readonly { title: string; keys: readonly Shortcut[] }[] 
         keys: [
             { keys: "Enter", does: "Send", action: null },
             { keys: "Shift+Enter", does: "New line", action: null },
+            { keys: "↑", does: "Edit the last message, from an empty box", action: null },
             { keys: "Esc", does: "Stop the answer", action: null },
         ],
     },

@@ -571,3 +571,67 @@ describe("a client whose server has trouble with its disk [N15]", () => {
         expect(client.storage.get().state).toBe("fine");
     });
 });
+
+describe("branches, and what a conversation has of its own", () => {
+    const time = "2026-11-22T21:05:10.123Z";
+    const question = { id: "u1", parent: null, role: "user", content: "one", timestamp: time };
+    const generation = { id: "g1", seq: 3, ended: true, reason: "stop" };
+    const reply = { id: "a1", parent: "u1", role: "assistant", content: "One", timestamp: time, generation };
+    const whole = { type: "snapshot", conversation: CONVERSATION, epoch: "e1", title: "T", current: "a1" };
+
+    function opened() {
+        const all = setUp();
+        const store = all.client.open(CONVERSATION);
+        all.server.greet();
+        all.server.say({ ...whole, messages: [question, reply] });
+        return { ...all, store };
+    }
+
+    it("[N21] [N22] [N23] an edit, another answer and another branch are asked for, and sent again with the same id", () => {
+        const { server, client, store, errors } = opened();
+        client.edit(store, "u1", "other");
+        expect(server.said.at(-1)).toEqual({
+            type: "edit",
+            client_msg_id: "id1",
+            conversation: CONVERSATION,
+            message: "u1",
+            text: "other",
+        });
+        server.say({ type: "error", code: "busy", text: "no", about: { client_msg_id: "id1" } });
+        expect(store.get().failure).toEqual({ text: "other", error: "no" });
+        client.regenerate(store, "a1");
+        const asked = { type: "regenerate", client_msg_id: "id2", conversation: CONVERSATION, message: "a1" };
+        expect(server.said.at(-1)).toEqual(asked);
+        server.say({ type: "error", code: "busy", text: "no", about: { client_msg_id: "id2" } });
+        expect(errors).toEqual(["There is no other answer: no"]);
+        expect(store.get().path).toHaveLength(2);
+        client.select(store, "a1");
+        expect(server.said.at(-1)).toEqual({ type: "select", conversation: CONVERSATION, message: "a1" });
+    });
+
+    it("[N27] what a new conversation has of its own goes with its first message", async () => {
+        const { server, client } = setUp();
+        const store = client.open(null);
+        server.greet();
+        store.setTemporary(true);
+        await client.changeOwn(store, { model: "m.gguf", settings: { temperature: 0 } });
+        client.send(store, "Hi");
+        expect(server.said.at(-1)).toMatchObject({
+            type: "send",
+            temporary: true,
+            own: { model: "m.gguf", settings: { temperature: 0 } },
+        });
+    });
+
+    it("[W50] what is taken away is said by null", async () => {
+        const { client, store } = opened();
+        const change = vi.fn(async () => {});
+        client.rest.change = change;
+        store.setOwn({ model: null, settings: { temperature: 0, top_k: 3 } });
+        await client.changeOwn(store, { model: "m", settings: { top_k: 3 } });
+        expect(change).toHaveBeenCalledWith(CONVERSATION, {
+            model: "m",
+            settings: { temperature: null, top_k: 3 },
+        });
+    });
+});

@@ -5,7 +5,7 @@
  * its cursor, then what was not acknowledged is sent again, with the same id [N6], then stops. */
 
 import type { Json } from "../protocol/check";
-import type { ClientFrame, ModelStatus, ServerFrame, StorageState } from "../protocol/frames";
+import type { ClientFrame, ModelStatus, Own, ServerFrame, StorageState } from "../protocol/frames";
 import type { Rest } from "../protocol/rest";
 import { Socket, type SocketOptions, type SocketStatus } from "../protocol/socket";
 import { type ConversationFrame, ConversationStore } from "./conversationStore";
@@ -74,7 +74,8 @@ export class ChatClient {
         });
         for (const entry of readOutbox()) {
             const store = entry.conversation ? this.storeOf(entry.conversation) : this.freshStore();
-            if (entry.continues === undefined) store.addOutgoing(entry.clientMsgId, entry.text);
+            /* A branch is shown when the conversation is there. */
+            if (!isAbout(entry)) store.addOutgoing(entry.clientMsgId, entry.text);
             this.outbox.push({ ...entry, store, isSent: false });
         }
     }
@@ -109,6 +110,32 @@ export class ChatClient {
         this.post({ clientMsgId, conversation: store.id, text, store, isSent: false });
     }
 
+    /* edit puts another text beside a message, with an answer of its own [N21]. */
+    edit(store: ConversationStore, message: string, text: string): void {
+        const clientMsgId = this.options.newId();
+        store.addEdit(clientMsgId, message, text);
+        this.post({ clientMsgId, conversation: store.id, text, edits: message, store, isSent: false });
+    }
+
+    /* regenerate asks for another answer beside one, or below a message [N22]. */
+    regenerate(store: ConversationStore, message: string): void {
+        if (store.get().turn) return;
+        const clientMsgId = this.options.newId();
+        store.addAnother(clientMsgId, message);
+        this.post({ clientMsgId, conversation: store.id, text: "", again: message, store, isSent: false });
+    }
+
+    /* select shows another branch, on every screen [N23]. */
+    select(store: ConversationStore, message: string): void {
+        if (store.id !== null) this.socket.send({ type: "select", conversation: store.id, message });
+    }
+
+    /* changeOwn changes what a conversation has of its own; of one that is not there yet it goes with the first message [N27]. */
+    async changeOwn(store: ConversationStore, own: Own): Promise<void> {
+        if (store.id !== null) await this.rest.change(store.id, changesOf(store.get().own, own));
+        store.setOwn(own);
+    }
+
     /* draft says what is being typed, so that the model can read it before it is sent [N16]. */
     draft(store: ConversationStore, text: string): void {
         this.socket.send(
@@ -124,7 +151,7 @@ export class ChatClient {
             (entry) =>
                 entry.store === store &&
                 !entry.isSent &&
-                (entry.continues !== undefined || store.isWaitedFor(entry.clientMsgId)),
+                (isAbout(entry) || store.isWaitedFor(entry.clientMsgId)),
         );
         if (unsent) this.withdraw(unsent, "");
         else {
@@ -332,7 +359,9 @@ export class ChatClient {
     private withdraw(entry: Posted, error: string): void {
         this.forget(entry);
         if (entry.continues === undefined) {
-            entry.store.takeBack(entry.clientMsgId, { text: entry.text, error });
+            const isText = entry.again === undefined;
+            entry.store.takeBack(entry.clientMsgId, isText ? { text: entry.text, error } : null);
+            if (!isText && error) this.options.onError(`There is no other answer: ${error}`);
             this.transmitHeld(entry.store);
             return;
         }
@@ -361,11 +390,13 @@ export class ChatClient {
 
     private saveOutbox(): void {
         writeOutbox(
-            this.outbox.map(({ clientMsgId, text, continues, store }) => ({
+            this.outbox.map(({ clientMsgId, text, continues, edits, again, store }) => ({
                 clientMsgId,
                 conversation: store.id,
                 text,
-                ...(continues === undefined ? {} : { continues }),
+                ...(continues !== undefined && { continues }),
+                ...(edits !== undefined && { edits }),
+                ...(again !== undefined && { again }),
             })),
         );
     }
@@ -385,9 +416,30 @@ export class ChatClient {
     }
 }
 
-function frameOf({ clientMsgId, text, continues, store }: Posted): ClientFrame {
+/* What is not there any more is taken away by null [W50]. */
+function changesOf(before: Own, after: Own): Json {
+    const gone = Object.keys(before.settings ?? {}).filter((name) => !(name in (after.settings ?? {})));
+    const settings = { ...Object.fromEntries(gone.map((name) => [name, null])), ...after.settings };
+    return { model: after.model, settings: after.settings === null ? null : settings };
+}
+
+/* It is no message at the end: it is about one that is there. */
+const isAbout = (entry: Outgoing) =>
+    entry.continues !== undefined || entry.edits !== undefined || entry.again !== undefined;
+
+function frameOf({ clientMsgId, text, continues, edits, again, store }: Posted): ClientFrame {
+    const { id, own, isTemporary } = store.get();
     if (continues !== undefined)
         return { type: "continue", client_msg_id: clientMsgId, generation: continues };
+    if (edits !== undefined && id !== null)
+        return { type: "edit", client_msg_id: clientMsgId, conversation: id, message: edits, text };
+    if (again !== undefined && id !== null)
+        return { type: "regenerate", client_msg_id: clientMsgId, conversation: id, message: again };
     const frame = { type: "send", client_msg_id: clientMsgId, text } as const;
-    return store.id === null ? frame : { ...frame, conversation: store.id };
+    if (id !== null) return { ...frame, conversation: id };
+    return {
+        ...frame,
+        ...(isTemporary && { temporary: true }),
+        ...((own.model !== null || own.settings !== null) && { own: { ...own } }),
+    };
 }

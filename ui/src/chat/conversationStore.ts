@@ -5,13 +5,16 @@
  * Invariants: at most one turn has not ended, and it is the last item [N7]; what is sent meanwhile waits behind it and
  * becomes an item when its own turn comes. */
 
-import type { Cursor, Message, QueuedMessage, ServerFrame, Snapshot, Start } from "../protocol/frames";
+import type { Cursor, Message, Own, QueuedMessage, ServerFrame, Snapshot, Start } from "../protocol/frames";
+import { type Branch, pathOf, refOf } from "./branches";
 import {
+    type Above,
     type AssistantItem,
     type Item,
     knowsGeneration,
     openTurn,
     outgoingAfter,
+    outgoingAnswer,
     outgoingItems,
     outgoingTurn,
     takeOutgoing,
@@ -33,7 +36,13 @@ export interface ConversationSnapshot {
     id: string | null;
     title: string;
     status: "new" | "loading" | "ready" | "missing";
-    items: readonly Item[];
+    items: readonly Item[] /* of all branches, in the order they were made */;
+    current: string | null /* an id or a key; null: the last */;
+    path: readonly Item[] /* what is shown */;
+    branches: ReadonlyMap<string, Branch>;
+    own: Own;
+    isTemporary: boolean;
+    editing: string | null /* the key of the message that is being written anew */;
     turn: TurnStore | null;
     waiting: readonly Waiting[];
     tokensUsed: number | null;
@@ -43,8 +52,24 @@ export interface ConversationSnapshot {
 
 export type ConversationFrame = Extract<
     ServerFrame,
-    { type: "snapshot" | "resumed" | "message" | "start" | "phase" | "tokens" | "end" | "queue" | "reset" }
+    {
+        type:
+            | "snapshot"
+            | "current"
+            | "removed"
+            | "restored"
+            | "resumed"
+            | "message"
+            | "start"
+            | "phase"
+            | "tokens"
+            | "end"
+            | "queue"
+            | "reset";
+    }
 >;
+
+const NOTHING_OWN: Own = { model: null, settings: null };
 
 let nextKey = 1;
 
@@ -54,6 +79,8 @@ export class ConversationStore extends Store<ConversationSnapshot> {
     private epoch: string | null = null;
     /* A question to the server is under way: holes do not ask again until it is answered. */
     private asking = false;
+    /* What was shown before something was sent beside it, by the id of what was sent. */
+    private shownBefore = new Map<string, string | null>();
 
     constructor(id: string | null, options: TurnOptions) {
         super({
@@ -61,6 +88,12 @@ export class ConversationStore extends Store<ConversationSnapshot> {
             title: "",
             status: id === null ? "new" : "loading",
             items: [],
+            current: null,
+            path: [],
+            branches: new Map(),
+            own: NOTHING_OWN,
+            isTemporary: false,
+            editing: null,
             turn: null,
             waiting: [],
             tokensUsed: null,
@@ -72,6 +105,15 @@ export class ConversationStore extends Store<ConversationSnapshot> {
 
     get id(): string | null {
         return this.get().id;
+    }
+
+    override set(value: ConversationSnapshot): void {
+        const before = this.get();
+        if (value.items === before.items && value.current === before.current) super.set(value);
+        else {
+            const { items, branches } = pathOf(value.items, value.current);
+            super.set({ ...value, path: items, branches });
+        }
     }
 
     /* cursor names the last event applied of the last generation known [N4]; null asks for a snapshot. */
@@ -100,6 +142,13 @@ export class ConversationStore extends Store<ConversationSnapshot> {
                 return "applied";
             case "resumed":
                 this.asking = false;
+                return "applied";
+            case "current":
+                this.show(frame.message);
+                return "applied";
+            case "removed":
+            case "restored":
+                /* The snapshot that follows says what is there. */
                 return "applied";
             case "reset":
                 /* The snapshot that follows replaces everything. */
@@ -137,14 +186,66 @@ export class ConversationStore extends Store<ConversationSnapshot> {
             this.update((value) => ({ ...value, failure: null, waiting: [...value.waiting, last] }));
             return;
         }
+        this.addItems(clientMsgId, (turn) => outgoingItems(entry, turn, this.leaf()));
+    }
+
+    /* addEdit shows what takes the place of a message; null: it is not there. */
+    addEdit(clientMsgId: string, message: string, text: string): void {
+        const edited = this.get().items.find((item) => item.kind === "user" && item.id === message);
+        const entry = { key: clientMsgId, id: null, content: text, timestamp: new Date().toISOString() };
+        this.setEditing(null);
+        if (this.get().turn) this.addOutgoing(clientMsgId, text);
+        else if (edited) this.addItems(clientMsgId, (turn) => outgoingItems(entry, turn, edited.above));
+    }
+
+    /* addAnother shows the place of another answer. */
+    addAnother(clientMsgId: string, message: string): void {
+        const { items, turn } = this.get();
+        const known = items.find((item) => item.kind === "assistant" && item.message?.id === message);
+        const above = known ? known.above : message;
+        if (!turn) this.addItems(clientMsgId, (turn) => [outgoingAnswer(clientMsgId, turn, above)]);
+    }
+
+    private addItems(clientMsgId: string, make: (turn: TurnStore) => Item[]): void {
         const turn = new TurnStore(this.options, this.options.now());
+        const added = make(turn);
+        this.shownBefore.set(clientMsgId, this.get().current);
         this.update((value) => ({
             ...value,
             status: value.status === "new" ? "ready" : value.status,
             failure: null,
             turn,
-            items: [...value.items, ...outgoingItems(entry, turn)],
+            items: [...value.items, ...added],
+            current: added.at(-1)?.key ?? null,
         }));
+    }
+
+    /* What stands at the end of what is shown: what is sent stands below it. */
+    private leaf(): Above {
+        const last = this.get().path.at(-1);
+        return last ? refOf(last) : null;
+    }
+
+    /* show: another branch; how full the context is changes with it. */
+    private show(current: string | null): void {
+        this.update((value) => ({ ...value, current }));
+        const answer = this.get().path.findLast((item) => item.kind === "assistant");
+        const usage = (answer?.turn?.ending ?? answer?.message?.generation?.ending)?.usage;
+        if (usage?.promptTokens == null || usage.completionTokens == null) return;
+        const tokensUsed = usage.promptTokens + usage.completionTokens;
+        this.update((value) => ({ ...value, tokensUsed }));
+    }
+
+    setEditing(editing: string | null): void {
+        this.update((value) => (value.editing === editing ? value : { ...value, editing }));
+    }
+
+    setOwn(own: Own): void {
+        this.update((value) => ({ ...value, own }));
+    }
+
+    setTemporary(isTemporary: boolean): void {
+        this.update((value) => ({ ...value, isTemporary }));
     }
 
     /* accept: the server has stored the message. */
@@ -155,6 +256,12 @@ export class ConversationStore extends Store<ConversationSnapshot> {
     ) {
         const { items } = this.get();
         this.epoch ??= epoch;
+        this.shownBefore.delete(clientMsgId);
+        if (this.isKnownAnswer(clientMsgId, ack.generation)) {
+            this.update((value) => ({ ...value, items: withoutOutgoing(value.items, clientMsgId) }));
+            this.update((value) => ({ ...value, current: ack.message, turn: openTurn(value.items) }));
+            return;
+        }
         const known = items.some(
             (item) => item.kind === "user" && item.id === ack.message && item.key !== clientMsgId,
         );
@@ -170,6 +277,21 @@ export class ConversationStore extends Store<ConversationSnapshot> {
         }));
         if (known) this.update((value) => ({ ...value, turn: openTurn(value.items) }));
         else outgoingTurn(items, clientMsgId)?.accept(ack.generation);
+    }
+
+    /* The other answer that was asked for has come by a snapshot before its ack. */
+    private isKnownAnswer(clientMsgId: string, generation: string): boolean {
+        const { items } = this.get();
+        const place = outgoingTurn(items, clientMsgId);
+        const isAlone = !items.some((item) => item.key === clientMsgId);
+        return (
+            place !== null &&
+            isAlone &&
+            items.some(
+                (item) =>
+                    knowsGeneration(item, generation) && item.kind === "assistant" && item.turn !== place,
+            )
+        );
     }
 
     /* isWaitedFor: the turn that runs is the answer to this message of ours. */
@@ -214,6 +336,9 @@ export class ConversationStore extends Store<ConversationSnapshot> {
 
     /* takeBack removes a message that was not stored; the composer gets its text again. */
     takeBack(clientMsgId: string, failure: SendFailure | null): void {
+        const before = this.shownBefore.get(clientMsgId);
+        this.shownBefore.delete(clientMsgId);
+        if (before !== undefined) this.update((value) => ({ ...value, current: before }));
         this.update((value) => {
             const items = withoutOutgoing(value.items, clientMsgId);
             const waiting = value.waiting.filter((entry) => entry.key !== clientMsgId);
@@ -251,6 +376,8 @@ export class ConversationStore extends Store<ConversationSnapshot> {
             title: frame.title || before.title,
             status: "ready",
             items: all,
+            current: all.length > items.length ? null : (frame.current ?? null),
+            own: frame.own ?? before.own,
             turn: openTurn(all),
             waiting: [...(behind?.waiting ?? []), ...before.waiting].filter((entry) => !ids.has(entry.id)),
             tokensUsed: frame.tokensUsed,
@@ -276,7 +403,7 @@ export class ConversationStore extends Store<ConversationSnapshot> {
         const runs = message.generation !== null && message.generation.ending === null;
         const turn = known?.turn ?? (runs ? new TurnStore(this.options, null) : null);
         turn?.restore(message, runs ? context : { used: null, max: null });
-        return { kind: "assistant", key: known?.key ?? message.id, message, turn };
+        return { kind: "assistant", key: known?.key ?? message.id, message, turn, above: message.parent };
     }
 
     private applyMessage(message: Message): void {
@@ -302,6 +429,8 @@ export class ConversationStore extends Store<ConversationSnapshot> {
             items: own
                 ? items.map((item) => (item === own ? userItem(message, own.key) : item))
                 : [...value.items, userItem(message, message.id)],
+            /* Its answer follows: they are shown together. */
+            current: own ? value.current : message.id,
         }));
     }
 
@@ -315,7 +444,11 @@ export class ConversationStore extends Store<ConversationSnapshot> {
             ...value,
             turn: value.turn ?? turn,
             waiting: value.waiting.filter((entry) => entry !== next),
-            items: [...value.items, ...outgoingItems({ ...next, id: message.id, timestamp }, turn)],
+            items: [
+                ...value.items,
+                ...outgoingItems({ ...next, id: message.id, timestamp }, turn, message.parent),
+            ],
+            current: null,
         }));
     }
 
@@ -348,6 +481,7 @@ export class ConversationStore extends Store<ConversationSnapshot> {
         if (turn && (turn.generation === null || turn.generation === frame.generation)) {
             if (turn.apply(frame) === "hole") return this.askOnce();
             this.replaceItem((item) => item.turn === turn, { message: frame.message });
+            this.update((value) => ({ ...value, current: frame.message.id }));
             return "applied";
         }
         /* A start while another turn runs: its end was missed. */
@@ -359,8 +493,15 @@ export class ConversationStore extends Store<ConversationSnapshot> {
             turn: fresh,
             items: [
                 ...value.items,
-                { kind: "assistant", key: frame.message.id, message: frame.message, turn: fresh },
+                {
+                    kind: "assistant",
+                    key: frame.message.id,
+                    message: frame.message,
+                    turn: fresh,
+                    above: frame.message.parent,
+                },
             ],
+            current: frame.message.id,
         }));
         return "applied";
     }

@@ -10,11 +10,16 @@ export interface UserItem {
     id: string | null /* null until the server has stored it */;
     content: string;
     timestamp: string;
+    above: Above;
 }
+
+/* The message that an item follows: its id, or the key of an item that has none yet. null: a root; undefined: the one before it. */
+export type Above = string | null | undefined;
 
 export interface AssistantItem {
     kind: "assistant";
     key: string;
+    above: Above;
     message: Message | null /* as the snapshot or `start` gave it */;
     turn: TurnStore | null /* of a turn that was produced while the page looked on */;
 }
@@ -28,16 +33,26 @@ export function userItem(message: Message, key: string): UserItem {
         id: message.id,
         content: message.content,
         timestamp: message.timestamp,
+        above: message.parent,
     };
 }
 
 /* outgoingItems are a message that is on its way and the place of its answer. */
-export function outgoingItems(waiting: Omit<Waiting, "generation" | "isCancelled">, turn: TurnStore): Item[] {
+export function outgoingItems(
+    waiting: Omit<Waiting, "generation" | "isCancelled">,
+    turn: TurnStore,
+    above: Above,
+): Item[] {
     const { key, id, content, timestamp } = waiting;
     return [
-        { kind: "user", key, id, content, timestamp },
-        { kind: "assistant", key: answerKey(key), message: null, turn },
+        { kind: "user", key, id, content, timestamp, above },
+        { kind: "assistant", key: answerKey(key), message: null, turn, above: key },
     ];
+}
+
+/* outgoingAnswer is the place of another answer that is on its way. */
+export function outgoingAnswer(key: string, turn: TurnStore, above: Above): AssistantItem {
+    return { kind: "assistant", key: answerKey(key), message: null, turn, above };
 }
 
 const answerKey = (key: string) => `${key}-answer`;
@@ -59,8 +74,10 @@ export function outgoingAfter(messages: readonly Message[], before: readonly Ite
     );
     return before.filter((item, place) => {
         if (item.kind !== "assistant") return item.id === null && !fresh.has(item.content);
+        if (item.message || !item.turn) return false;
         const question = before[place - 1];
-        if (item.message || !item.turn || !question || question.kind === "assistant") return false;
+        if (question?.kind !== "user" || answerKey(question.key) !== item.key)
+            return item.turn.generation === null || !generations.has(item.turn.generation);
         if (question.id === null) return !fresh.has(question.content);
         return ids.has(question.id) && !generations.has(item.turn.generation ?? undefined);
     });

@@ -14,7 +14,6 @@ export interface ListSnapshot {
 
 export class ListStore extends Store<ListSnapshot> {
     private rest: Rest;
-    private hidden = new Set<string>();
 
     constructor(rest: Rest) {
         super({ status: "loading", error: null, items: [], hasMore: false });
@@ -51,7 +50,8 @@ export class ListStore extends Store<ListSnapshot> {
     apply(frame: ConversationEvent): void {
         this.update((value) => {
             const others = value.items.filter((item) => item.id !== frame.conversation);
-            if (frame.event === "deleted") return { ...value, items: others };
+            const isElsewhere = frame.marks?.archived || frame.marks?.temporary;
+            if (frame.event === "deleted" || isElsewhere) return { ...value, items: others };
             const known = value.items.find((item) => item.id === frame.conversation);
             const timestamp = frame.timestamp ?? known?.timestamp ?? new Date().toISOString();
             const item: ConversationSummary = {
@@ -61,33 +61,19 @@ export class ListStore extends Store<ListSnapshot> {
                 updated: frame.updated ?? known?.updated ?? timestamp,
                 running: frame.running,
                 snippet: null,
+                ...(frame.marks ?? known ?? NO_MARKS),
             };
             return { ...value, items: this.sorted([...others, item]) };
         });
     }
 
-    /* hide takes a conversation out of sight while its deletion can still be undone. */
-    hide(id: string): void {
-        this.hidden.add(id);
-        this.update((value) => ({ ...value, items: this.sorted(value.items) }));
-    }
-
-    unhide(id: string): void {
-        this.hidden.delete(id);
-        void this.refresh();
-    }
-
-    isHidden(id: string): boolean {
-        return this.hidden.has(id);
-    }
-
     private sorted(items: readonly ConversationSummary[]): ConversationSummary[] {
         const byId = new Map(items.map((item) => [item.id, item]));
-        return [...byId.values()]
-            .filter((item) => !this.hidden.has(item.id))
-            .sort((a, b) => timeOf(b) - timeOf(a) || (a.id < b.id ? 1 : -1));
+        return [...byId.values()].sort((a, b) => timeOf(b) - timeOf(a) || (a.id < b.id ? 1 : -1));
     }
 }
+
+const NO_MARKS = { pinned: false, folder: null, archived: false, temporary: false, model: null };
 
 function timeOf(item: ConversationSummary): number {
     return (parseTime(item.updated) ?? parseTime(item.timestamp))?.getTime() ?? 0;

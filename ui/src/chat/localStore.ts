@@ -9,6 +9,8 @@ export interface Outgoing {
     conversation: string | null;
     text: string;
     continues?: string /* no message: the generation that shall go on */;
+    edits?: string /* the message that it takes the place of */;
+    again?: string /* no message: the one that is answered, or whose answer is made, once more */;
 }
 
 export function quietly<T>(otherwise: T, action: () => T): T {
@@ -41,7 +43,9 @@ export function readOutbox(): Outgoing[] {
             (entry): entry is Outgoing =>
                 typeof entry?.clientMsgId === "string" &&
                 typeof entry.text === "string" &&
-                (entry.continues === undefined || typeof entry.continues === "string"),
+                [entry.continues, entry.edits, entry.again].every(
+                    (id) => id === undefined || typeof id === "string",
+                ),
         );
     });
 }

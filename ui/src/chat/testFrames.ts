@@ -25,7 +25,7 @@ export function message(
     content: string,
     generation?: Message["generation"],
 ): Message {
-    return { id, parent: null, role, content, timestamp: TIME, generation: generation ?? null };
+    return { id, role, content, timestamp: TIME, generation: generation ?? null };
 }
 
 export function ending(reason: EndReason = "stop"): Ending {

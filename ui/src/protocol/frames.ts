@@ -71,7 +71,7 @@ export interface MessageGeneration {
 
 export interface Message {
     id: string;
-    parent: string | null;
+    parent?: string | null /* [N20] null: a root; absent: the one before it */;
     role: Role;
     content: string;
     timestamp: string;
@@ -116,9 +116,26 @@ export interface Snapshot {
     conversation: string;
     epoch: string;
     title: string;
-    messages: Message[];
+    messages: Message[] /* of all branches, in the order they were made */;
+    current?: string | null /* down to which it is shown; absent: the last */;
+    own?: Own;
     tokensUsed: number | null;
     maxTokens: number | null;
+}
+/* What a conversation has of its own [W50]. */
+export interface Own {
+    model: string | null;
+    settings: Json | null;
+}
+interface CurrentFrame {
+    type: "current";
+    conversation: string;
+    message: string | null;
+}
+/* Messages were deleted or brought back: a snapshot follows [N25]. */
+interface ReshapedFrame {
+    type: "removed" | "restored";
+    conversation: string;
 }
 interface Resumed {
     type: "resumed";
@@ -168,14 +185,25 @@ interface Reset {
     conversation: string;
     reason: string;
 }
+const CONVERSATION_EVENTS = ["created", "renamed", "changed", "deleted", "restored", "running"] as const;
+
 export interface ConversationEvent {
     type: "conversation";
-    event: "created" | "renamed" | "deleted" | "running";
+    event: (typeof CONVERSATION_EVENTS)[number];
     conversation: string;
     title: string | null;
     timestamp: string | null;
     updated: string | null;
     running: boolean;
+    marks: RowMarks | null;
+}
+/* What a list shows of it besides. */
+export interface RowMarks {
+    pinned: boolean;
+    folder: string | null;
+    archived: boolean;
+    temporary: boolean;
+    model: string | null;
 }
 /* What waits behind the answer that runs, the next one first. Not numbered: each frame is the whole list. */
 export interface QueueFrame {
@@ -217,6 +245,8 @@ export type ServerFrame =
     | Hello
     | Ack
     | Snapshot
+    | CurrentFrame
+    | ReshapedFrame
     | Resumed
     | MessageFrame
     | Start
@@ -241,7 +271,17 @@ export type ClientFrame =
     | { type: "hello"; protocol: number }
     | { type: "watch"; conversation: string; cursor?: Cursor }
     | { type: "unwatch"; conversation: string }
-    | { type: "send"; client_msg_id: string; conversation?: string; text: string }
+    | {
+          type: "send";
+          client_msg_id: string;
+          conversation?: string;
+          text: string;
+          temporary?: boolean;
+          own?: Json;
+      }
+    | { type: "edit"; client_msg_id: string; conversation: string; message: string; text: string }
+    | { type: "regenerate"; client_msg_id: string; conversation: string; message: string }
+    | { type: "select"; conversation: string; message: string }
     | { type: "draft"; conversation?: string; text: string }
     | { type: "continue"; client_msg_id: string; generation: string }
     | { type: "stop"; generation: string }
@@ -291,9 +331,18 @@ const decoders: Record<string, ((from: Json) => ServerFrame) | undefined> = {
         epoch: string(from, "epoch"),
         title: stringOrNull(from, "title") ?? "",
         messages: asArray(from.messages, "messages").map(decodeMessage),
+        ...(from.current !== undefined && { current: stringOrNull(from, "current") }),
+        own: decodeOwn(from),
         tokensUsed: numberOrNull(from, "tokens_used"),
         maxTokens: numberOrNull(from, "max_tokens"),
     }),
+    current: (from) => ({
+        type: "current",
+        conversation: string(from, "conversation"),
+        message: stringOrNull(from, "message"),
+    }),
+    removed: (from) => ({ type: "removed", conversation: string(from, "conversation") }),
+    restored: (from) => ({ type: "restored", conversation: string(from, "conversation") }),
     resumed: (from) => ({ type: "resumed", conversation: string(from, "conversation") }),
     message: (from) => ({
         type: "message",
@@ -343,12 +392,13 @@ const decoders: Record<string, ((from: Json) => ServerFrame) | undefined> = {
     }),
     conversation: (from) => ({
         type: "conversation",
-        event: oneOf(from, "event", ["created", "renamed", "deleted", "running"]),
+        event: oneOf(from, "event", CONVERSATION_EVENTS),
         conversation: string(from, "conversation"),
         title: stringOrNull(from, "title"),
         timestamp: stringOrNull(from, "timestamp"),
         updated: stringOrNull(from, "updated"),
         running: from.running === true,
+        marks: from.pinned === undefined ? null : decodeMarks(from),
     }),
     queue: (from) => ({
         type: "queue",
@@ -376,6 +426,20 @@ const decoders: Record<string, ((from: Json) => ServerFrame) | undefined> = {
     },
     ping: () => ({ type: "ping" }),
 };
+
+export function decodeOwn(from: Json): Own {
+    return { model: stringOrNull(from, "model"), settings: objectOrNull(from, "settings") };
+}
+
+export function decodeMarks(from: Json): RowMarks {
+    return {
+        pinned: from.pinned === true,
+        folder: stringOrNull(from, "folder"),
+        archived: from.archived === true,
+        temporary: from.temporary === true,
+        model: stringOrNull(from, "model"),
+    };
+}
 
 /* What the frames of all kinds of tokens have. */
 function decodeTokens(from: Json): Tokens {

@@ -2,7 +2,7 @@
  * whose message is fit to be shown. */
 
 import { asArray, asObject, type Json, number, objectOrNull, string, stringOrNull } from "./check";
-import { decodeModelStatus, type ModelStatus } from "./frames";
+import { decodeMarks, decodeModelStatus, type ModelStatus, type RowMarks } from "./frames";
 
 export class ApiError extends Error {
     readonly status: number;
@@ -12,7 +12,7 @@ export class ApiError extends Error {
     }
 }
 
-export interface ConversationSummary {
+export interface ConversationSummary extends RowMarks {
     id: string;
     title: string;
     timestamp: string;
@@ -40,6 +40,17 @@ export interface Caller {
     name: string /* of the key */;
 }
 
+export interface Folder {
+    name: string;
+    count: number;
+}
+
+export type View = "usual" | "archived" | "trash";
+
+export type BulkAction =
+    | { action: "archive" | "unarchive" | "pin" | "unpin" | "delete" | "restore" | "purge" }
+    | { action: "move"; folder: string | null };
+
 export const CONVERSATIONS_PAGE = 200;
 
 export class Rest {
@@ -58,12 +69,13 @@ export class Rest {
     }
 
     async conversations(
-        query: { q?: string; before?: string },
+        query: { q?: string; before?: string; view?: View },
         signal?: AbortSignal,
     ): Promise<ConversationSummary[]> {
         const params = new URLSearchParams({ limit: String(CONVERSATIONS_PAGE) });
         if (query.q) params.set("q", query.q);
         if (query.before) params.set("before", query.before);
+        if (query.view) params.set("view", query.view);
         const answer = await this.call("GET", `/api/conversations?${params}`, undefined, signal);
         return asArray(answer.conversations, "conversations").map((value) => {
             const from = asObject(value, "a conversation");
@@ -75,19 +87,54 @@ export class Rest {
                 updated: stringOrNull(from, "updated") ?? timestamp,
                 running: from.running === true,
                 snippet: stringOrNull(from, "snippet"),
+                ...decodeMarks(from),
             };
         });
     }
 
-    /* keepalive lets the call outlive the page. */
-    async deleteConversation(id: string, keepalive = false): Promise<void> {
-        await this.call(
-            "DELETE",
-            `/api/conversations/${encodeURIComponent(id)}`,
-            undefined,
-            undefined,
-            keepalive,
-        );
+    /* deleteConversation puts it into the trash [W19]. */
+    async deleteConversation(id: string): Promise<void> {
+        await this.call("DELETE", `/api/conversations/${encodeURIComponent(id)}`);
+    }
+
+    async restoreConversation(id: string): Promise<void> {
+        await this.call("POST", `/api/conversations/${encodeURIComponent(id)}/restore`, {});
+    }
+
+    /* change changes what it names [W50]. */
+    async change(id: string, changes: Json): Promise<void> {
+        await this.call("POST", `/api/conversation/${encodeURIComponent(id)}`, changes);
+    }
+
+    /* bulk says how many of them it could not do [W53]. */
+    async bulk(ids: readonly string[], action: BulkAction): Promise<number> {
+        const answer = await this.call("POST", "/api/conversations/bulk", { ids: [...ids], ...action });
+        return asArray(answer.failed, "failed").length;
+    }
+
+    async fork(id: string, message: string): Promise<string> {
+        const path = `/api/conversation/${encodeURIComponent(id)}/fork`;
+        return string(await this.call("POST", path, { message }), "conversation_id");
+    }
+
+    async deleteMessage(id: string): Promise<void> {
+        await this.call("DELETE", `/api/messages/${id}`);
+    }
+
+    async restoreMessage(id: string): Promise<void> {
+        await this.call("POST", `/api/messages/${id}/restore`, {});
+    }
+
+    async folders(): Promise<Folder[]> {
+        const answer = await this.call("GET", "/api/folders");
+        return asArray(answer.folders, "folders").map((value) => {
+            const from = asObject(value, "a folder");
+            return { name: string(from, "name"), count: number(from, "count") };
+        });
+    }
+
+    async renameFolder(from: string, to: string): Promise<void> {
+        await this.call("POST", "/api/folders/rename", { from, to });
     }
 
     config(): Promise<Json> {

@@ -5,7 +5,17 @@ import type { ChatClient } from "../../chat/client";
 import { ConversationStore } from "../../chat/conversationStore";
 import { setPreference } from "../../chat/preferences";
 import { Store } from "../../chat/store";
-import { CONVERSATION, end, ManualTime, snapshot, start, tokens } from "../../chat/testFrames";
+import {
+    answer,
+    CONVERSATION,
+    end,
+    ending,
+    ManualTime,
+    message,
+    snapshot,
+    start,
+    tokens,
+} from "../../chat/testFrames";
 import type { StorageState } from "../../protocol/frames";
 import { ServicesContext } from "../useClient";
 import { Composer } from "./Composer";
@@ -41,6 +51,17 @@ it("Enter sends, Shift+Enter does not", () => {
     fireEvent.keyDown(box, { key: "Enter" });
     expect(client.send).toHaveBeenCalledWith(expect.anything(), "Hello");
     expect(box.value).toBe("");
+});
+
+it("↑ in an empty box edits the last message of what is shown, and moves the caret elsewhere", () => {
+    const { store, box, type } = setUp();
+    store.apply(snapshot([message("u1", "user", "One"), answer("a1", "1", "g1", 3, ending())]));
+    type("x");
+    fireEvent.keyDown(box, { key: "ArrowUp" });
+    expect(store.get().editing).toBeNull();
+    type("");
+    fireEvent.keyDown(box, { key: "ArrowUp" });
+    expect(store.get().editing).toBe("u1");
 });
 
 it("Enter that ends the writing of a character does not send", () => {

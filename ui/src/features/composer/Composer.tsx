@@ -64,6 +64,13 @@ export function Composer({ conversation }: ComposerProps) {
         box.current?.focus();
     };
     const onKeyDown = (event: KeyboardEvent) => {
+        if (event.key === "ArrowUp" && text === "" && !turn) {
+            const last = conversation.get().path.findLast((item) => item.kind === "user");
+            if (last?.kind !== "user" || last.id === null) return;
+            event.preventDefault();
+            conversation.setEditing(last.key);
+            return;
+        }
         if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
         if ((isTouch || !enterSends) && !event.ctrlKey && !event.metaKey) return;
         event.preventDefault();

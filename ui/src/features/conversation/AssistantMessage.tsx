@@ -1,4 +1,4 @@
-import { CircleAlert, CodeXml, Link2, Type } from "lucide-react";
+import { CircleAlert, CodeXml, Link2, RefreshCw, Type } from "lucide-react";
 import {
     memo,
     type ReactNode,
@@ -8,6 +8,7 @@ import {
     useState,
     useSyncExternalStore,
 } from "react";
+import type { Branch } from "../../chat/branches";
 import type { AssistantItem } from "../../chat/items";
 import { isTracing, tracePainted } from "../../chat/trace";
 import type { TurnSnapshot, TurnStore } from "../../chat/turnStore";
@@ -16,9 +17,11 @@ import { splitWhole } from "../../markdown/splitBlocks";
 import type { Ending } from "../../protocol/frames";
 import { CopyButton } from "../../ui/CopyButton";
 import { IconButton } from "../../ui/IconButton";
+import { MenuButton } from "../../ui/MenuButton";
 import { Progress } from "../../ui/Progress";
 import { useClient, useStore } from "../useClient";
 import { Thoughts, ToolCalls } from "./Aside";
+import { BranchSwitcher } from "./BranchSwitcher";
 import {
     describeEnd,
     describePhase,
@@ -28,15 +31,20 @@ import {
     rateWords,
     WENT_ON,
 } from "./describe";
+import type { MessageActions } from "./useMessageActions";
 
 interface AssistantMessageProps {
     item: AssistantItem;
     onContinue: (() => void) | null /* null: it is not for this answer to go on */;
+    branch?: Branch | undefined;
+    actions?: MessageActions /* absent: it is only looked at */;
+    canChange?: boolean /* no answer is being written */;
 }
 
 /* The only component that is rendered while tokens come. It stays when the turn ends, and when a turn begins that goes on with
  * an answer of a snapshot: nothing is built anew. */
-export const AssistantMessage = memo(function AssistantMessage({ item, onContinue }: AssistantMessageProps) {
+export const AssistantMessage = memo(function AssistantMessage(props: AssistantMessageProps) {
+    const { item, onContinue, branch, actions, canChange } = props;
     const { turn, message } = item;
     const prose = useRef<HTMLDivElement>(null);
     const [isSource, setSource] = useState(false);
@@ -90,21 +98,43 @@ export const AssistantMessage = memo(function AssistantMessage({ item, onContinu
             {live && isRunning && live.status !== "streaming" && <PhaseLine snapshot={live} />}
             {ending && <EndLine ending={ending} onContinue={onContinue} />}
             <MessageFoot figures={live ? liveFigures(live) : endFigures(ending, wentOn)} isLive={isRunning}>
+                {actions && <BranchSwitcher branch={branch} onSelect={actions.select} />}
                 {hasText && <CopyButton text={text} label="Copy the answer" />}
-                {hasText && !isRunning && (
+                {actions && canChange && message && (
+                    <IconButton
+                        className="tool-button"
+                        label="Another answer"
+                        data-testid="regenerate"
+                        icon={<RefreshCw size={15} aria-hidden="true" />}
+                        onClick={() => actions.regenerate(message.id)}
+                    />
+                )}
+                {!isRunning && (
                     <span className="more-tools">
-                        <CopyButton
-                            text={() => plainTextOf(prose.current)}
-                            label="Copy as plain text"
-                            icon={Type}
-                        />
-                        <IconButton
-                            className="tool-button"
-                            label="Show the source"
-                            icon={<CodeXml size={15} aria-hidden="true" />}
-                            aria-pressed={isSource}
-                            onClick={() => setSource(!isSource)}
-                        />
+                        {hasText && (
+                            <>
+                                <CopyButton
+                                    text={() => plainTextOf(prose.current)}
+                                    label="Copy as plain text"
+                                    icon={Type}
+                                />
+                                <IconButton
+                                    className="tool-button"
+                                    label="Show the source"
+                                    icon={<CodeXml size={15} aria-hidden="true" />}
+                                    aria-pressed={isSource}
+                                    onClick={() => setSource(!isSource)}
+                                />
+                            </>
+                        )}
+                        {actions && canChange && message && (
+                            <MenuButton
+                                className="tool-button"
+                                label="More about this answer"
+                                data-testid="message-more"
+                                actions={() => actions.more(message.id)}
+                            />
+                        )}
                     </span>
                 )}
                 {wentOn && <WentOnMark />}

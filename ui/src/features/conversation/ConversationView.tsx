@@ -1,5 +1,6 @@
 import { ArrowDown } from "lucide-react";
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import type { Branch } from "../../chat/branches";
 import type { ConversationStore } from "../../chat/conversationStore";
 import type { Item } from "../../chat/items";
 import { Composer } from "../composer/Composer";
@@ -9,6 +10,7 @@ import { useClient, useServices, useStore } from "../useClient";
 import { AssistantMessage } from "./AssistantMessage";
 import { EmptyState } from "./EmptyState";
 import { UserMessage } from "./UserMessage";
+import { type MessageActions, useMessageActions } from "./useMessageActions";
 import { useSentences } from "./useSentences";
 import { useStickToBottom } from "./useStickToBottom";
 import "./conversation.css";
@@ -21,7 +23,7 @@ const SHOWN_MAX = 90;
 
 export function ConversationView({ conversation }: { conversation: ConversationStore }) {
     const client = useClient();
-    const { status, title, items, turn, waiting } = useStore(conversation);
+    const { status, title, items, path, branches, editing, turn, waiting } = useStore(conversation);
     const scroller = useRef<HTMLDivElement>(null);
     const content = useRef<HTMLDivElement>(null);
     const { isStuck, jump } = useStickToBottom(scroller, content);
@@ -35,7 +37,10 @@ export function ConversationView({ conversation }: { conversation: ConversationS
     }, [lastUserKey, jump]);
 
     const goOn = useCallback(() => client.goOn(conversation), [client, conversation]);
-    const canGoOn = status === "ready" && !turn && waiting.length === 0;
+    const canGoOn = status === "ready" && !turn && waiting.length === 0 && path.at(-1) === items.at(-1);
+    const actions = useMessageActions(conversation);
+    const isElsewhere = turn !== null && path.at(-1) !== items.at(-1);
+    const running = items.at(-1);
 
     useEffect(() => {
         if (!turn) return;
@@ -52,11 +57,15 @@ export function ConversationView({ conversation }: { conversation: ConversationS
             {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also with the keyboard */}
             <div className="scroller" ref={scroller} tabIndex={0} role="region" aria-label="Messages">
                 <div className="column" ref={content}>
-                    {items.length > 0 && <h1 className="visually-hidden">{title || "Conversation"}</h1>}
+                    {path.length > 0 && <h1 className="visually-hidden">{title || "Conversation"}</h1>}
                     {status === "missing" && <Missing />}
-                    {status !== "missing" && status !== "loading" && items.length === 0 && <EmptyState />}
+                    {status !== "missing" && status !== "loading" && path.length === 0 && <EmptyState />}
                     <Messages
-                        items={items}
+                        items={path}
+                        branches={branches}
+                        editing={editing}
+                        canChange={!turn && waiting.length === 0}
+                        actions={actions}
                         scroller={scroller}
                         isAtEnd={isStuck}
                         onContinue={canGoOn ? goOn : null}
@@ -64,7 +73,18 @@ export function ConversationView({ conversation }: { conversation: ConversationS
                 </div>
             </div>
             <div className="conversation-foot">
-                {!isStuck && items.length > 0 && (
+                {isElsewhere && running?.kind === "assistant" && running.message && (
+                    <button
+                        type="button"
+                        className="elsewhere"
+                        data-testid="elsewhere"
+                        onClick={() => running.message && actions.select(running.message.id)}
+                    >
+                        <span className="running-dot" aria-hidden="true" />
+                        Another version is being written: show it
+                    </button>
+                )}
+                {!isStuck && path.length > 0 && (
                     <button
                         type="button"
                         className="jump-latest"
@@ -103,6 +123,10 @@ interface MessagesProps {
     items: readonly Item[];
     scroller: RefObject<HTMLDivElement | null>;
     isAtEnd: boolean;
+    branches: ReadonlyMap<string, Branch>;
+    editing: string | null;
+    canChange: boolean;
+    actions: MessageActions;
     onContinue: (() => void) | null /* of the last answer */;
 }
 
@@ -115,7 +139,8 @@ interface Stretch {
 
 /* The newest messages. As the reader scrolls to an edge, more come there and as many go at the other one, without moving what is being read;
  * back at the end it is the newest ones again. */
-function Messages({ items, scroller, isAtEnd, onContinue }: MessagesProps) {
+function Messages(props: MessagesProps) {
+    const { items, scroller, isAtEnd, onContinue, branches, editing, canChange, actions } = props;
     const [chosen, setChosen] = useState<Stretch | null>(null);
     const older = useRef<HTMLDivElement>(null);
     const newer = useRef<HTMLDivElement>(null);
@@ -162,9 +187,19 @@ function Messages({ items, scroller, isAtEnd, onContinue }: MessagesProps) {
                             key={item.key}
                             item={item}
                             onContinue={item === items.at(-1) ? onContinue : null}
+                            branch={branches.get(item.key)}
+                            canChange={canChange}
+                            actions={actions}
                         />
                     ) : (
-                        <UserMessage key={item.key} item={item} />
+                        <UserMessage
+                            key={item.key}
+                            item={item}
+                            branch={branches.get(item.key)}
+                            isEditing={editing === item.key}
+                            canChange={canChange}
+                            actions={actions}
+                        />
                     ),
                 )}
             {end < items.length && <div ref={newer} className="newer-mark" />}

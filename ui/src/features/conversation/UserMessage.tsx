@@ -1,19 +1,69 @@
+import { Pencil } from "lucide-react";
 import { memo } from "react";
+import type { Branch } from "../../chat/branches";
 import type { UserItem } from "../../chat/items";
 import { CopyButton } from "../../ui/CopyButton";
+import { IconButton } from "../../ui/IconButton";
+import { MenuButton } from "../../ui/MenuButton";
+import { BranchSwitcher } from "./BranchSwitcher";
+import { EditMessage } from "./EditMessage";
+import type { MessageActions } from "./useMessageActions";
 
-export const UserMessage = memo(function UserMessage({ item }: { item: UserItem }) {
+interface UserMessageProps {
+    item: UserItem;
+    branch: Branch | undefined;
+    isEditing: boolean;
+    canChange: boolean /* no answer is being written */;
+    actions: MessageActions;
+}
+
+export const UserMessage = memo(function UserMessage(props: UserMessageProps) {
+    const { item, branch, isEditing, canChange, actions } = props;
+    const { id } = item;
     return (
         <article
             className="message message-user"
             data-testid="message-user"
-            data-pending={item.id === null || undefined}
+            data-message={id ?? undefined}
+            data-pending={id === null || undefined}
             aria-label="Your message"
         >
-            <div className="bubble" dir="auto">
-                {item.content}
-            </div>
-            <CopyButton text={() => item.content} label="Copy the message" />
+            {isEditing && id !== null ? (
+                <EditMessage
+                    text={item.content}
+                    onSend={(text) => actions.edit(id, text)}
+                    onCancel={() => actions.setEditing(null)}
+                />
+            ) : (
+                <>
+                    <div className="bubble" dir="auto">
+                        {item.content}
+                    </div>
+                    <div className="user-tools">
+                        <span className="hover-tools">
+                            <CopyButton text={() => item.content} label="Copy the message" />
+                            {id !== null && canChange && (
+                                <>
+                                    <IconButton
+                                        className="tool-button"
+                                        label="Edit"
+                                        data-testid="edit"
+                                        icon={<Pencil size={15} aria-hidden="true" />}
+                                        onClick={() => actions.setEditing(item.key)}
+                                    />
+                                    <MenuButton
+                                        className="tool-button"
+                                        label="More about this message"
+                                        data-testid="message-more"
+                                        actions={() => actions.more(id)}
+                                    />
+                                </>
+                            )}
+                        </span>
+                        <BranchSwitcher branch={branch} onSelect={actions.select} />
+                    </div>
+                </>
+            )}
         </article>
     );
 });

@@ -1,14 +1,31 @@
-import { PanelLeftClose, Search, SquarePen, X } from "lucide-react";
-import { useMemo, useState } from "react";
+import {
+    Archive,
+    ArrowLeft,
+    Folder,
+    ListChecks,
+    PanelLeftClose,
+    Pin,
+    Search,
+    SquarePen,
+    Trash2,
+    X,
+} from "lucide-react";
+import { Suspense, useCallback, useMemo, useState } from "react";
+import type { ConversationSummary, View } from "../../protocol/rest";
 import { IconButton } from "../../ui/IconButton";
 import { keyWords } from "../../ui/keys";
 import { Logo } from "../../ui/Logo";
+import { lazily } from "../../ui/lazily";
 import { useServices, useStore } from "../useClient";
+import { ChoiceBar } from "./ChoiceBar";
 import { ConversationItem } from "./ConversationItem";
-import { groupByDate } from "./groupByDate";
-import { useDelete } from "./useDelete";
+import { type Group, groupConversations } from "./groupConversations";
+import { useConversations } from "./useConversations";
 import { useSearch } from "./useSearch";
+import { useView } from "./useView";
 import "./sidebar.css";
+
+const FolderDialog = lazily(() => import("./FolderDialog"));
 
 interface SidebarProps {
     openId: string | null;
@@ -16,40 +33,186 @@ interface SidebarProps {
     onChosen: () => void;
 }
 
+const VIEW_TITLES: Record<View, string> = { usual: "", archived: "Archive", trash: "Trash" };
+
 export function Sidebar({ openId, onClose, onChosen }: SidebarProps) {
     const { client, navigate } = useServices();
     const list = useStore(client.list);
     const version = useStore(client.version);
     const [search, setSearch] = useState("");
+    const [view, setView] = useState<View>("usual");
     const result = useSearch(search);
-    const deleteItem = useDelete(openId);
+    const elsewhere = useView(view);
     const isSearching = search.trim() !== "";
-    const items = useMemo(
+    const items = isSearching ? (result?.items ?? NOTHING) : view === "usual" ? list.items : elsewhere.items;
+    const groups = useMemo<Group[]>(
         () =>
-            isSearching ? (result?.items ?? []).filter((item) => !client.list.isHidden(item.id)) : list.items,
-        [isSearching, result, list, client],
+            isSearching
+                ? [{ kind: "date", label: "Found", items: [...items] }]
+                : view === "usual"
+                  ? groupConversations(items, new Date())
+                  : [{ kind: "date", label: "", items: [...items] }],
+        [isSearching, items, view],
     );
-    const groups = useMemo(
-        () => (isSearching ? [{ label: "Found", items }] : groupByDate(items, new Date())),
-        [isSearching, items],
-    );
-    const open = useMemo(
-        () => (id: string) => {
+    const { refresh } = elsewhere;
+    const actions = useConversations(openId, refresh);
+    const choice = useChoice(items);
+    const [moving, setMoving] = useState<readonly ConversationSummary[]>(NOTHING);
+    const moveOne = useCallback((item: ConversationSummary) => setMoving([item]), []);
+    const open = useCallback(
+        (id: string) => {
             navigate(`/c/${id}`);
             onChosen();
         },
         [navigate, onChosen],
     );
+    const enter = (next: View) => {
+        setView(next);
+        setSearch("");
+        choice.end();
+    };
     return (
         <nav className="sidebar" aria-label="Conversations">
+            <SidebarHead
+                onClose={onClose}
+                onHome={() => {
+                    navigate("/");
+                    onChosen();
+                }}
+            />
+            <SearchBox search={search} setSearch={setSearch} />
+            {view !== "usual" && (
+                <div className="view-head">
+                    <IconButton
+                        label="Back to the conversations"
+                        icon={<ArrowLeft size={17} />}
+                        onClick={() => enter("usual")}
+                    />
+                    <h2>{VIEW_TITLES[view]}</h2>
+                </div>
+            )}
+            <div className="conversation-list" data-testid="conversation-list" data-view={view}>
+                {groups.map((group) => (
+                    <GroupSection key={`${group.kind} ${group.label}`} group={group}>
+                        {group.items.map((item) => (
+                            <ConversationItem
+                                key={item.id}
+                                item={item}
+                                view={view}
+                                isOpen={item.id === openId}
+                                highlight={isSearching ? search : ""}
+                                isChosen={choice.chosen ? choice.chosen.has(item.id) : null}
+                                actions={actions}
+                                onOpen={open}
+                                onChoose={choice.toggle}
+                                onMove={moveOne}
+                            />
+                        ))}
+                    </GroupSection>
+                ))}
+                {!isSearching && view === "usual" && list.hasMore && (
+                    <button type="button" className="text-button" onClick={() => void client.list.loadMore()}>
+                        Show older conversations
+                    </button>
+                )}
+                <p className="list-note" role="status">
+                    {isSearching
+                        ? (result?.error ?? (result?.items.length === 0 ? "Nothing found." : ""))
+                        : view === "usual"
+                          ? (list.error ?? emptyWords(list))
+                          : (elsewhere.error ?? viewWords(view, items.length))}
+                </p>
+            </div>
+            {choice.chosen ? (
+                <ChoiceBar
+                    view={view}
+                    chosen={[...choice.chosen]}
+                    count={items.length}
+                    onAll={choice.all}
+                    onMove={() => setMoving(items.filter((item) => choice.chosen?.has(item.id)))}
+                    onAction={(action) => {
+                        void actions.all([...(choice.chosen ?? [])], action);
+                        choice.end();
+                    }}
+                    onEnd={choice.end}
+                />
+            ) : (
+                <SidebarFoot
+                    version={version}
+                    view={view}
+                    canChoose={items.length > 0}
+                    onChoose={choice.begin}
+                    onView={enter}
+                />
+            )}
+            {moving.length > 0 && (
+                <Suspense fallback={null}>
+                    <FolderDialog
+                        isOpen
+                        onClose={() => setMoving(NOTHING)}
+                        count={moving.length}
+                        current={moving.length === 1 ? (moving[0]?.folder ?? null) : null}
+                        onChosen={(folder) => {
+                            void actions.all(
+                                moving.map(({ id }) => id),
+                                { action: "move", folder },
+                            );
+                            choice.end();
+                        }}
+                    />
+                </Suspense>
+            )}
+        </nav>
+    );
+}
+
+const NOTHING: readonly ConversationSummary[] = [];
+
+/* useChoice: null while nothing is being chosen. What is not listed any more is not chosen either. */
+function useChoice(items: readonly ConversationSummary[]) {
+    const [ids, setIds] = useState<ReadonlySet<string> | null>(null);
+    const chosen = useMemo(
+        () => ids && new Set(items.filter(({ id }) => ids.has(id)).map(({ id }) => id)),
+        [ids, items],
+    );
+    const toggle = useCallback((id: string) => {
+        setIds((now) => {
+            const next = new Set(now);
+            if (!next.delete(id)) next.add(id);
+            return next;
+        });
+    }, []);
+    return {
+        chosen,
+        toggle,
+        begin: () => setIds(new Set()),
+        end: () => setIds(null),
+        all: () => setIds(new Set(chosen && chosen.size === items.length ? [] : items.map(({ id }) => id))),
+    };
+}
+
+function emptyWords(list: { status: string; items: readonly unknown[] }): string {
+    return list.status === "ready" && list.items.length === 0
+        ? "Your conversations will be listed here."
+        : "";
+}
+
+function viewWords(view: View, count: number): string {
+    if (view === "trash")
+        return count > 0 ? "What is in the trash for 30 days is deleted for ever." : "The trash is empty.";
+    return count > 0 ? "" : "Nothing is archived.";
+}
+
+function SidebarHead({ onClose, onHome }: { onClose: () => void; onHome: () => void }) {
+    return (
+        <>
             <div className="sidebar-head">
                 <a
                     className="brand"
                     href="/"
                     onClick={(event) => {
                         event.preventDefault();
-                        navigate("/");
-                        onChosen();
+                        onHome();
                     }}
                 >
                     <Logo />
@@ -61,78 +224,105 @@ export function Sidebar({ openId, onClose, onChosen }: SidebarProps) {
                 type="button"
                 className="new-conversation"
                 data-testid="new-conversation"
-                onClick={() => {
-                    navigate("/");
-                    onChosen();
-                }}
+                onClick={onHome}
             >
                 <SquarePen size={16} aria-hidden="true" />
                 New conversation
             </button>
-            <div className="search">
-                <Search size={15} aria-hidden="true" />
-                <input
-                    type="search"
-                    className="field-control"
-                    data-search
-                    autoComplete="off"
-                    placeholder="Search"
-                    aria-label="Search in all conversations"
-                    value={search}
-                    onChange={(event) => setSearch(event.target.value)}
-                    onKeyDown={(event) => {
-                        if (event.key !== "Escape") return;
-                        event.stopPropagation();
-                        setSearch("");
-                    }}
-                />
-                {!isSearching && <kbd>{keyWords("Mod+K")}</kbd>}
-                {isSearching && (
-                    <button type="button" aria-label="Clear the search" onClick={() => setSearch("")}>
-                        <X size={14} />
-                    </button>
-                )}
-            </div>
-            <div className="conversation-list">
-                {groups.map((group) => (
-                    <section key={group.label} aria-label={group.label}>
-                        <h2>{group.label}</h2>
-                        <ul>
-                            {group.items.map((item) => (
-                                <ConversationItem
-                                    key={item.id}
-                                    item={item}
-                                    isOpen={item.id === openId}
-                                    highlight={isSearching ? search : ""}
-                                    onOpen={open}
-                                    onDelete={deleteItem}
-                                />
-                            ))}
-                        </ul>
-                    </section>
-                ))}
-                {!isSearching && list.hasMore && (
-                    <button type="button" className="text-button" onClick={() => void client.list.loadMore()}>
-                        Show older conversations
-                    </button>
-                )}
-                <p className="list-note" role="status">
-                    {note(isSearching, result?.items.length ?? null, result?.error ?? list.error, list)}
-                </p>
-            </div>
-            {version && <p className="version">Runnel {version}</p>}
-        </nav>
+        </>
     );
 }
 
-function note(
-    isSearching: boolean,
-    found: number | null,
-    error: string | null,
-    list: { status: string; items: readonly unknown[] },
-): string {
-    if (error) return error;
-    if (isSearching) return found === 0 ? "Nothing found." : "";
-    if (list.status === "ready" && list.items.length === 0) return "Your conversations will be listed here.";
-    return "";
+function SearchBox({ search, setSearch }: { search: string; setSearch: (text: string) => void }) {
+    const isSearching = search.trim() !== "";
+    return (
+        <div className="search">
+            <Search size={15} aria-hidden="true" />
+            <input
+                type="search"
+                className="field-control"
+                data-search
+                autoComplete="off"
+                placeholder="Search"
+                aria-label="Search in all conversations"
+                value={search}
+                onChange={(event) => setSearch(event.target.value)}
+                onKeyDown={(event) => {
+                    if (event.key !== "Escape") return;
+                    event.stopPropagation();
+                    setSearch("");
+                }}
+            />
+            {!isSearching && <kbd>{keyWords("Mod+K")}</kbd>}
+            {isSearching && (
+                <button type="button" aria-label="Clear the search" onClick={() => setSearch("")}>
+                    <X size={14} />
+                </button>
+            )}
+        </div>
+    );
+}
+
+/* A folder can be closed; it is open again on the next visit. */
+function GroupSection({ group, children }: { group: Group; children: React.ReactNode }) {
+    if (group.kind === "folder")
+        return (
+            <details className="folder" open data-testid="folder">
+                <summary>
+                    <Folder size={15} aria-hidden="true" />
+                    <span>{group.label}</span>
+                    <small>{group.items.length}</small>
+                </summary>
+                <ul aria-label={group.label}>{children}</ul>
+            </details>
+        );
+    return (
+        <section aria-label={group.label || "Conversations"}>
+            {group.label && (
+                <h2>
+                    {group.kind === "pinned" && <Pin size={12} aria-hidden="true" />}
+                    {group.label}
+                </h2>
+            )}
+            <ul>{children}</ul>
+        </section>
+    );
+}
+
+interface SidebarFootProps {
+    version: string;
+    view: View;
+    canChoose: boolean;
+    onChoose: () => void;
+    onView: (view: View) => void;
+}
+
+function SidebarFoot({ version, view, canChoose, onChoose, onView }: SidebarFootProps) {
+    return (
+        <div className="sidebar-foot">
+            {version && <p className="version">Runnel {version}</p>}
+            <span className="foot-space" />
+            <IconButton
+                label="Choose several"
+                icon={<ListChecks size={17} />}
+                data-testid="choose-several"
+                disabled={!canChoose}
+                onClick={onChoose}
+            />
+            <IconButton
+                label="Archive"
+                icon={<Archive size={17} />}
+                data-testid="view-archived"
+                aria-pressed={view === "archived"}
+                onClick={() => onView(view === "archived" ? "usual" : "archived")}
+            />
+            <IconButton
+                label="Trash"
+                icon={<Trash2 size={17} />}
+                data-testid="view-trash"
+                aria-pressed={view === "trash"}
+                onClick={() => onView(view === "trash" ? "usual" : "trash")}
+            />
+        </div>
+    );
 }

@@ -10,6 +10,11 @@ const item = (id: string, time: Date) => ({
     updated: time.toISOString(),
     running: false,
     snippet: null,
+    pinned: false,
+    folder: null,
+    archived: false,
+    temporary: false,
+    model: null,
 });
 
 it("groups by the reader's own days, in the order given", () => {
