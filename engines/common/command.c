@@ -12,9 +12,17 @@ static const struct {
     const char *name;
     enum command_op op;
 } op_names[] = {
-    { "ping", COMMAND_PING },         { "load", COMMAND_LOAD },         { "inspect", COMMAND_INSPECT },
-    { "unload", COMMAND_UNLOAD },     { "generate", COMMAND_GENERATE }, { "cancel", COMMAND_CANCEL },
-    { "tokenize", COMMAND_TOKENIZE }, { "prefill", COMMAND_PREFILL },   { "forget", COMMAND_FORGET },
+    { "ping", COMMAND_PING },
+    { "load", COMMAND_LOAD },
+    { "inspect", COMMAND_INSPECT },
+    { "unload", COMMAND_UNLOAD },
+    { "generate", COMMAND_GENERATE },
+    { "cancel", COMMAND_CANCEL },
+    { "tokenize", COMMAND_TOKENIZE },
+    { "prefill", COMMAND_PREFILL },
+    { "forget", COMMAND_FORGET },
+    { "template", COMMAND_TEMPLATE },
+    { "detokenize", COMMAND_DETOKENIZE },
 };
 
 /* The places are the values of the enums. */
@@ -163,6 +171,22 @@ static enum status decode_messages(struct command *command, struct fault *fault)
     return STATUS_OK;
 }
 
+/* [E46] */
+static enum status decode_prompt(struct command *command, struct fault *fault) {
+    struct generate *generate = &command->generate;
+    enum status status = json_take_string(command->json, "prompt", &generate->prompt, fault);
+    if (status || generate->prompt == NULL) {
+        return status ? status : decode_messages(command, fault);
+    }
+    if (json_array_size(json_object_get(command->json, "messages")) > 0) {
+        return fault_set(fault, STATUS_INVALID, "\"prompt\" and \"messages\" cannot be had together");
+    }
+    generate->messages = mem_alloc(sizeof *generate->messages);
+    generate->messages[0] = (struct chat_message){ .role = "user", .content = generate->prompt };
+    generate->n_messages = 1;
+    return STATUS_OK;
+}
+
 static enum status decode_sampling(struct command *command, struct fault *fault) {
     struct sampling *sampling = &command->generate.sampling;
     const json_t *object;
@@ -221,21 +245,22 @@ static enum status decode_stop(struct command *command, struct fault *fault) {
     return STATUS_OK;
 }
 
-static enum status decode_prefix_tokens(struct generate *generate, const json_t *list, struct fault *fault) {
-    size_t n = json_array_size(list);
+/* A list of token ids of at least `min`, in new memory. `name` is what the caller calls it. */
+static enum status take_tokens(const json_t *list, const char *name, int32_t min, int32_t **out, size_t *n,
+                               struct fault *fault) {
     if (!json_is_array(list)) {
-        return fault_set(fault, STATUS_INVALID, "\"prefix.tokens\" must be an array of token ids");
+        return fault_set(fault, STATUS_INVALID, "\"%s\" must be an array of token ids", name);
     }
-    generate->prefix_tokens = mem_alloc((n + 1) * sizeof *generate->prefix_tokens);
-    for (size_t i = 0; i < n; i++) {
+    *n = json_array_size(list);
+    *out = mem_alloc((*n + 1) * sizeof **out);
+    for (size_t i = 0; i < *n; i++) {
         const json_t *item = json_array_get(list, i);
         json_int_t token = json_integer_value(item);
-        if (!json_is_integer(item) || token < -1 || token > INT32_MAX) {
-            return fault_set(fault, STATUS_INVALID, "prefix.tokens[%zu] must be a token id", i);
+        if (!json_is_integer(item) || token < min || token > INT32_MAX) {
+            return fault_set(fault, STATUS_INVALID, "%s[%zu] must be a token id", name, i);
         }
-        generate->prefix_tokens[i] = (int32_t)token;
+        (*out)[i] = (int32_t)token;
     }
-    generate->n_prefix_tokens = n;
     return STATUS_OK;
 }
 
@@ -256,7 +281,9 @@ static enum status decode_prefix(struct command *command, struct fault *fault) {
     if (has_tokens == (generate->prefix_text != NULL)) {
         return fault_set(fault, STATUS_INVALID, "\"prefix\" must have either \"tokens\" or \"text\"");
     }
-    return has_tokens ? decode_prefix_tokens(generate, tokens, fault) : STATUS_OK;
+    return has_tokens ? take_tokens(tokens, "prefix.tokens", -1, &generate->prefix_tokens,
+                                    &generate->n_prefix_tokens, fault)
+                      : STATUS_OK;
 }
 
 static enum status decode_generate(struct command *command, struct fault *fault) {
@@ -264,7 +291,7 @@ static enum status decode_generate(struct command *command, struct fault *fault)
     if (command->id == NULL) {
         return missing(fault, "id");
     }
-    enum status status = decode_messages(command, fault);
+    enum status status = decode_prompt(command, fault);
     if (status == STATUS_OK) {
         status = decode_sampling(command, fault);
     }
@@ -273,6 +300,9 @@ static enum status decode_generate(struct command *command, struct fault *fault)
     }
     if (status == STATUS_OK) {
         status = command_decode_constraints(command->json, generate, fault);
+    }
+    if (status == STATUS_OK && generate->prompt && generate->tools) {
+        status = fault_set(fault, STATUS_INVALID, "\"prompt\" and \"tools\" cannot be had together");
     }
     if (status == STATUS_OK) {
         status = decode_prefix(command, fault);
@@ -321,6 +351,9 @@ static enum status decode_tokenize(struct command *command, struct fault *fault)
     if (status == STATUS_OK) {
         status = json_take_bool(command->json, "special", &command->special, fault);
     }
+    if (status == STATUS_OK) {
+        status = json_take_bool(command->json, "add_special", &command->add_special, fault);
+    }
     if (status == STATUS_OK && (command->id == NULL || command->text == NULL)) {
         status = missing(fault, command->id ? "text" : "id");
     }
@@ -329,6 +362,28 @@ static enum status decode_tokenize(struct command *command, struct fault *fault)
                            COMMAND_TOKENIZE_BYTES_MAX);
     }
     return status;
+}
+
+/* [E47] */
+static enum status decode_template(struct command *command, struct fault *fault) {
+    if (command->id == NULL) {
+        return missing(fault, "id");
+    }
+    enum status status = decode_messages(command, fault);
+    return status ? status : command_decode_constraints(command->json, &command->generate, fault);
+}
+
+/* [E48] */
+static enum status decode_detokenize(struct command *command, struct fault *fault) {
+    if (command->id == NULL) {
+        return missing(fault, "id");
+    }
+    const json_t *list = json_object_get(command->json, "tokens");
+    if (json_array_size(list) > COMMAND_DETOKENIZE_MAX) {
+        return fault_set(fault, STATUS_INVALID, "\"tokens\" must be at most %u token ids",
+                         COMMAND_DETOKENIZE_MAX);
+    }
+    return take_tokens(list, "tokens", 0, &command->tokens, &command->n_tokens, fault);
 }
 
 static enum status decode_fields(struct command *command, struct fault *fault) {
@@ -348,6 +403,10 @@ static enum status decode_fields(struct command *command, struct fault *fault) {
         return decode_prefill(command, fault);
     case COMMAND_FORGET:
         return decode_forget(command, fault);
+    case COMMAND_TEMPLATE:
+        return decode_template(command, fault);
+    case COMMAND_DETOKENIZE:
+        return decode_detokenize(command, fault);
     case COMMAND_UNLOAD:
     case COMMAND_UNKNOWN:
         break;
@@ -416,6 +475,7 @@ void command_free(struct command *command) {
     if (command) {
         json_decref(command->json);
         free(command->generate.messages);
+        free(command->tokens);
         free(command->generate.prefix_tokens);
         free(command->generate.sampling.biases);
         free(command);

@@ -20,6 +20,7 @@
 #define COMMAND_CONTEXT_TOKENS_MAX (16 << 20)
 #define COMMAND_STEP_MS_MAX        60000
 #define COMMAND_TOKENIZE_BYTES_MAX (1u << 20) /* the answer must fit in one line */
+#define COMMAND_DETOKENIZE_MAX     (1u << 18)
 #define COMMAND_BIASES_MAX         1024
 #define COMMAND_TOOLS_MAX          128
 #define COMMAND_LOGPROBS_MAX       20
@@ -39,6 +40,8 @@ enum command_op {
     COMMAND_TOKENIZE,
     COMMAND_PREFILL,
     COMMAND_FORGET,
+    COMMAND_TEMPLATE,
+    COMMAND_DETOKENIZE,
 };
 
 enum speculation_mode { SPECULATION_AUTO, SPECULATION_OFF, SPECULATION_ALWAYS };
@@ -108,8 +111,9 @@ struct generate {
     const char *cache_key; /* NULL: none */
     const json_t *
         message_list; /* the messages as they came: a call of a tool and its answer have more than role and content */
-    struct chat_message *messages;
+    struct chat_message *messages; /* of a raw prompt: itself, as a user's */
     size_t n_messages;
+    const char *prompt; /* the text that the model is given, in the place of messages ([E46]); NULL: none */
     struct sampling sampling;
     int max_tokens; /* −1: until the context is full */
     const char *stop[STOP_STRINGS_MAX];
@@ -140,9 +144,12 @@ struct command {
     int64_t n;           /* ping */
     const char *model;   /* load, inspect */
     struct load_options load;
-    struct generate generate; /* prefill: its messages and its cache_key; forget: its cache_key */
+    struct generate generate; /* prefill, template: its messages; prefill, forget: its cache_key */
     const char *text;         /* tokenize */
+    bool add_special;         /* tokenize: with the tokens that the model wants around a text */
     bool special;             /* tokenize: "<|im_start|>" is one token, not text */
+    int32_t *tokens;          /* detokenize */
+    size_t n_tokens;
     json_t *json;
 };
 

@@ -197,3 +197,19 @@ void events_tokens(struct events *events, const char *id, const int32_t *tokens,
     bytes_add_char(&events->line, ']');
     finish(events);
 }
+
+void events_text(struct events *events, const char *id, const char *text, size_t size) {
+    begin(events, "text");
+    add_string(events, "id", id);
+    bytes_add_text(&events->line, ",\"text\":");
+    bytes_add_json_string(&events->line, text, size);
+    finish(events);
+}
+
+void events_prompt(struct events *events, const char *id, const char *text, size_t size, int n_tokens) {
+    begin(events, "prompt");
+    add_string(events, "id", id);
+    bytes_add_format(&events->line, ",\"n_tokens\":%d,\"text\":", n_tokens);
+    bytes_add_json_string(&events->line, text, size);
+    finish(events);
+}

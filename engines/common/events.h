@@ -94,5 +94,8 @@ void events_step_send(struct events *events);
 void events_end(struct events *events, const char *id, const struct end_report *report);
 
 void events_tokens(struct events *events, const char *id, const int32_t *tokens, size_t n_tokens);
+/* events_text answers detokenize ([E48]), events_prompt template ([E47]). */
+void events_text(struct events *events, const char *id, const char *text, size_t size);
+void events_prompt(struct events *events, const char *id, const char *text, size_t size, int n_tokens);
 
 #endif

@@ -149,6 +149,33 @@ static void tokenize(struct fake *fake, const struct command *command) {
     free(tokens);
 }
 
+/* A token's number is its place in the script. */
+static void detokenize(struct fake *fake, const struct command *command) {
+    struct bytes text;
+    bytes_init(&text, ENGINE_LINE_BYTES_MAX);
+    for (size_t i = 0; i < command->n_tokens; i++) {
+        if ((size_t)command->tokens[i] < fake->script.n_tokens) {
+            const struct script_token *token = &fake->script.tokens[command->tokens[i]];
+            bytes_add(&text, token->data, token->size);
+        }
+    }
+    events_text(&fake->program.events, command->id, text.size ? text.data : "", text.size);
+    bytes_deinit(&text);
+}
+
+/* "ROLE: CONTENT" in lines. */
+static void render_template(struct fake *fake, const struct command *command) {
+    const struct generate *generate = &command->generate;
+    struct bytes text;
+    bytes_init(&text, ENGINE_LINE_BYTES_MAX);
+    for (size_t i = 0; i < generate->n_messages; i++) {
+        bytes_add_format(&text, "%s: %s\n", generate->messages[i].role, generate->messages[i].content);
+    }
+    events_prompt(&fake->program.events, command->id, text.data, text.size,
+                  speeches_count_prompt(&fake->script, generate));
+    bytes_deinit(&text);
+}
+
 static void refuse_without_model(struct fake *fake, const struct command *command) {
     struct engine_error error;
     engine_error_set(&error, ERROR_BAD_REQUEST, "no model is loaded: send load first");
@@ -198,6 +225,12 @@ static void carry_out(struct fake *fake, struct command *command) {
         break;
     case COMMAND_TOKENIZE:
         tokenize(fake, command);
+        break;
+    case COMMAND_DETOKENIZE:
+        detokenize(fake, command);
+        break;
+    case COMMAND_TEMPLATE:
+        render_template(fake, command);
         break;
     case COMMAND_PING:
     case COMMAND_UNKNOWN:

@@ -133,7 +133,7 @@ static void flush(struct speeches *speeches, struct speech *speech) {
     }
 }
 
-static int count_prompt(const struct script *script, const struct generate *generate) {
+int speeches_count_prompt(const struct script *script, const struct generate *generate) {
     int n = script->prompt_tokens;
     for (size_t i = 0; script->prompt_tokens == 0 && i < generate->n_messages; i++) {
         n += script_count_words(generate->messages[i].content);
@@ -164,7 +164,7 @@ static void cancel_drafts(struct speeches *speeches, const char *id) {
 
 void speeches_add_draft(struct speeches *speeches, struct command *command) {
     const struct generate *generate = &command->generate;
-    int n_words = count_prompt(speeches->script, generate);
+    int n_words = speeches_count_prompt(speeches->script, generate);
     LOG_INFO("fake_draft", "id=%s key=%s messages=%zu words=%d", command->id,
              generate->cache_key ? generate->cache_key : "", generate->n_messages, n_words);
     remember(speeches, generate->cache_key, n_words);
@@ -214,7 +214,7 @@ void speeches_add(struct speeches *speeches, struct command *command) {
     speech->queued_ns = clock_now_ns();
     speech->message = generate->messages[generate->n_messages - 1].content;
     voice_init(&speech->voice, speeches->script, generate);
-    speech->n_prompt = count_prompt(speeches->script, generate);
+    speech->n_prompt = speeches_count_prompt(speeches->script, generate);
     piece_init(&speech->piece, generate->stop, generate->n_stop);
     struct speech **tail = &speeches->first;
     while (*tail) {

@@ -40,6 +40,9 @@ struct speeches {
 void speeches_init(struct speeches *speeches, struct events *events, const struct script *script);
 void speeches_deinit(struct speeches *speeches);
 
+/* speeches_count_prompt: so many tokens has the prompt of such a command. */
+int speeches_count_prompt(const struct script *script, const struct generate *generate);
+
 void speeches_add(struct speeches *speeches, struct command *command);
 
 /* speeches_add_draft takes a `prefill`: what it says counts as cached for its conversation. With hold_drafts it ends with the next

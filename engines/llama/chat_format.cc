@@ -190,7 +190,23 @@ common_chat_params apply_tools(const struct chat_format *format, const struct ge
     return common_chat_templates_apply(format->templates.get(), inputs);
 }
 
+/* Not in the words of a template, and all that the model says is content. */
+common_chat_params apply_raw(const struct generate &generate) {
+    common_chat_params params;
+    params.prompt = generate.prompt;
+    if (generate.format == FORMAT_SCHEMA) {
+        params.grammar = json_schema_to_grammar(
+            generate.schema ? to_json(generate.schema) : common_json::parse("{\"type\":\"object\"}"), true);
+    } else if (generate.format == FORMAT_GRAMMAR) {
+        params.grammar = generate.grammar;
+    }
+    return params;
+}
+
 common_chat_params apply(const struct chat_format *format, const struct generate &generate) {
+    if (generate.prompt) {
+        return apply_raw(generate);
+    }
     if (wants_tools(generate)) {
         return apply_tools(format, generate);
     }
@@ -287,7 +303,8 @@ enum status chat_format_render(const struct chat_format *format, const struct ge
     *out = chat_prompt{};
     try {
         struct generate rest = *generate;
-        json_ptr messages(json_copy((json_t *)generate->message_list));
+        json_ptr messages(generate->message_list ? json_copy((json_t *)generate->message_list)
+                                                 : json_array());
         for (size_t i = drop_from; i < drop_to; i++) {
             json_array_remove(messages.get(), drop_from);
         }

@@ -11,6 +11,7 @@
 #include "inspect.h"
 #include "kv_folder.h"
 #include "model.h"
+#include "overflow.h"
 #include "scheduler.h"
 
 #include "base/log.h"
@@ -113,14 +114,49 @@ static void refuse(struct engine *engine, const struct command *command, const c
 
 static void tokenize(struct engine *engine, const struct command *command) {
     int n_tokens;
-    llama_token *tokens = model_tokenize(engine->model, command->text, strlen(command->text), false,
-                                         command->special, &n_tokens);
+    llama_token *tokens = model_tokenize(engine->model, command->text, strlen(command->text),
+                                         command->add_special, command->special, &n_tokens);
     if (tokens == NULL) {
         refuse(engine, command, ERROR_INTERNAL, "the text could not be turned into tokens");
         return;
     }
     events_tokens(&engine->program.events, command->id, tokens, (size_t)n_tokens);
     free(tokens);
+}
+
+/* Bytes that are no characters become U+FFFD, as in an answer. */
+static void detokenize(struct engine *engine, const struct command *command) {
+    struct bytes bytes;
+    struct piece piece;
+    bytes_init(&bytes, ENGINE_LINE_BYTES_MAX);
+    for (size_t i = 0; i < command->n_tokens; i++) {
+        if (command->tokens[i] >= engine->model->n_vocab) {
+            refuse(engine, command, ERROR_BAD_REQUEST, "a token id is not in the vocabulary of the model");
+            bytes_deinit(&bytes);
+            return;
+        }
+        model_add_piece(engine->model, command->tokens[i], true, &bytes);
+    }
+    piece_init(&piece, NULL, 0);
+    piece_add(&piece, bytes.size ? bytes.data : "", bytes.size);
+    piece_finish(&piece);
+    events_text(&engine->program.events, command->id, piece.text.size ? piece.text.data : "",
+                piece.text.size);
+    piece_deinit(&piece);
+    bytes_deinit(&bytes);
+}
+
+static void render_template(struct engine *engine, const struct command *command) {
+    struct overflow_prompt prompt;
+    struct fault fault;
+    if (overflow_render(engine->model, &command->generate, &prompt, &fault)) {
+        refuse(engine, command, ERROR_BAD_REQUEST, fault.text);
+    } else {
+        events_prompt(&engine->program.events, command->id, prompt.chat.text, prompt.chat.size,
+                      prompt.n_tokens);
+    }
+    chat_prompt_deinit(&prompt.chat);
+    free(prompt.tokens);
 }
 
 /* What the disk has goes also without a model ([E32]). */
@@ -146,8 +182,9 @@ static void unload(struct engine *engine) {
 /* Carries out one command and disposes of it. */
 static void carry_out(struct engine *engine, struct command *command) {
     bool is_ready = engine->state == ENGINE_READY;
-    bool needs_model =
-        command->op == COMMAND_GENERATE || command->op == COMMAND_TOKENIZE || command->op == COMMAND_PREFILL;
+    bool needs_model = command->op == COMMAND_GENERATE || command->op == COMMAND_TOKENIZE ||
+                       command->op == COMMAND_PREFILL || command->op == COMMAND_TEMPLATE ||
+                       command->op == COMMAND_DETOKENIZE;
     if (needs_model && !is_ready) {
         refuse(engine, command, ERROR_BAD_REQUEST, "no model is loaded: send load first");
         command_free(command);
@@ -169,6 +206,12 @@ static void carry_out(struct engine *engine, struct command *command) {
         break;
     case COMMAND_TOKENIZE:
         tokenize(engine, command);
+        break;
+    case COMMAND_DETOKENIZE:
+        detokenize(engine, command);
+        break;
+    case COMMAND_TEMPLATE:
+        render_template(engine, command);
         break;
     case COMMAND_FORGET:
         forget(engine, command);

@@ -110,7 +110,8 @@ enum status overflow_render(const struct model *model, const struct generate *ge
     if (status == STATUS_OK) {
         out->tokens = model_tokenize(model, out->chat.text, out->chat.size, true, true, &out->n_tokens);
     }
-    if (status || generate->overflow == OVERFLOW_STOP || out->n_tokens <= n_max) {
+    bool is_whole = generate->overflow == OVERFLOW_STOP || generate->prompt;
+    if (status || is_whole || out->n_tokens <= n_max) {
         return status;
     }
     cuts_init(&cuts, model, generate, out->n_tokens);

@@ -199,8 +199,11 @@ void rest_login_handle(struct api *api, struct net_conn *net);   /* [W46] */
 void rest_logout_handle(struct api *api, struct net_conn *net);
 struct rest_system *rest_system_new(void);
 void rest_system_free(struct rest_system *system);
-void openai_models_handle(struct api *api, struct net_conn *net); /* [O1] */
-void openai_chat_handle(struct api *api, struct net_conn *net);   /* [O2] … */
-void static_files_handle(struct api *api, struct net_conn *net);  /* the page */
+void openai_models_handle(struct api *api, struct net_conn *net);      /* [O1] */
+void openai_chat_handle(struct api *api, struct net_conn *net);        /* [O2] … */
+void responses_handle(struct api *api, struct net_conn *net);          /* [W76] */
+void responses_read_handle(struct api *api, struct net_conn *net);     /* [W78] [W79] */
+void openai_completions_handle(struct api *api, struct net_conn *net); /* [W73] */
+void static_files_handle(struct api *api, struct net_conn *net);       /* the page */
 
 #endif

@@ -108,7 +108,12 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
                       .status = reply_http_status(sent->status), .code = "", .text = sent->fault });
         return;
     }
-    event_stream_read(&self->events, sent->conversation, 0, on_change);
+    event_stream_read(&self->events, sent->conversation, sent->answer_index, on_change);
+    if (self->is_in_background && !self->is_stream) {
+        self->encoder->reply_begun(self);
+        self->events.is_complete = true;
+        return;
+    }
     if (self->is_stream) {
         const struct loop *loop = net_loop(call->conn.api->net);
         self->timer = loop->timer_new(loop->self, on_time, self);
@@ -117,9 +122,39 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
     decide(self);
 }
 
+static struct chat_call *ask_kept(struct attached *self, const struct attached_request *request) {
+    const struct api_conn *conn = &self->events.call.conn;
+    const struct attached_keep *keep = request->keep;
+    struct chat_keep asked = {
+        .asker = gate_asker(conn->api, conn->net),
+        .conversation = keep->conversation,
+        .parent = keep->parent,
+        .messages = request->messages,
+        .is_whole = keep->is_whole,
+        .instructions = keep->instructions,
+        .record = keep->record,
+        .model_path = request->model_path,
+        .settings = request->settings,
+    };
+    self->is_kept = true;
+    self->is_in_background = keep->in_background;
+    return chat_keep(conn->api->chat, &asked, on_sent, self);
+}
+
+void attached_read(struct attached *self, struct conversation *conversation, size_t index) {
+    self->is_stream = true;
+    self->is_kept = true;
+    event_stream_read(&self->events, conversation, index, on_change);
+    begin_stream(self);
+}
+
 void attached_ask(struct attached *self, const struct attached_request *request) {
     struct api_call *call = &self->events.call;
     self->is_stream = request->is_stream;
+    if (request->keep) {
+        call->call = ask_kept(self, request);
+        return;
+    }
     struct chat_complete complete = {
         .asker = gate_asker(call->conn.api, call->conn.net),
         .messages = request->messages,
@@ -138,7 +173,7 @@ static void on_close(struct api_conn *conn) {
     if (conversation) {
         conversation_ref(conversation);
         watcher_deinit(&self->events.watcher);
-        if (!self->events.is_complete) {
+        if (!self->events.is_complete && !self->is_kept) {
             chat_cancel(conn->api->chat, conversation);
         }
         conversation_unref(conversation);
@@ -160,6 +195,8 @@ void *attached_begin(size_t n_bytes, const struct attached_encoder *encoder, str
     api_conn_attach(&self->events.call.conn, &ops, api, net);
     self->events.encoder = &events;
     self->encoder = encoder;
+    self->events.content_type = encoder->content_type;
+    self->events.ping = encoder->ping;
     return self;
 }
 
@@ -170,18 +207,32 @@ const char *attached_id(const struct attached *self) {
 }
 
 /* The prompt of a generation that goes on has what was said before it [E21]: to the caller that is answer, not prompt. */
-struct attached_usage attached_usage(const struct attached *self) {
-    const json_t *usage = newest(self)->usage;
+struct attached_usage attached_usage_of(const struct message *answer) {
+    const struct stream *stream = answer->stream;
+    const json_t *usage = stream->usage;
     const json_t *prompt = json_object_get(usage, "prompt_tokens");
     const json_t *completion = json_object_get(usage, "completion_tokens");
-    int64_t n_before = (int64_t)message_token_count(self->events.message) - (int64_t)newest(self)->n_tokens;
-    int64_t n_prompt = (prompt ? json_integer_value(prompt) : newest(self)->n_prompt_tokens) - n_before;
+    int64_t n_before = (int64_t)message_token_count(answer) - (int64_t)stream->n_tokens;
+    int64_t n_prompt = (prompt ? json_integer_value(prompt) : stream->n_prompt_tokens) - n_before;
     return (struct attached_usage){
         .n_prompt = n_prompt > 0 ? n_prompt : 0,
         .n_cached = json_integer_value(json_object_get(usage, "cached_tokens")),
-        .n_completion =
-            n_before + (completion ? json_integer_value(completion) : (int64_t)newest(self)->n_tokens),
+        .n_completion = n_before + (completion ? json_integer_value(completion) : (int64_t)stream->n_tokens),
     };
+}
+
+struct attached_usage attached_usage(const struct attached *self) {
+    return attached_usage_of(self->events.message);
+}
+
+uint64_t attached_count_reasoning(const struct message *answer) {
+    uint64_t n = 0;
+    for (const struct stream *stream = answer->first; stream; stream = stream->next) {
+        for (uint64_t seq = 2; stream->kinds && seq <= stream_last_token_seq(stream); seq++) {
+            n += stream_kind(stream, seq) == STORE_EVENT_REASONING;
+        }
+    }
+    return n;
 }
 
 bool attached_was_cut(const struct attached *self) {

@@ -28,9 +28,13 @@ struct attached_failure {
 };
 
 struct attached_encoder {
+    const char *content_type; /* of a stream, and its signs of life: as in event_stream.h */
+    const char *ping;
     /* Before the first byte. reply_whole: it has ended well. */
     void (*reply_whole)(struct attached *self);
     void (*reply_failure)(struct attached *self, const struct attached_failure *failure);
+    /* It has begun, and nobody waits (attached_keep's in_background). */
+    void (*reply_begun)(struct attached *self);
     /* Events of the stream, appended to `frame`. add_token: one token, perhaps without text. */
     void (*add_begin)(struct attached *self, struct bytes *frame);
     void (*add_token)(struct attached *self, struct bytes *frame, const struct watch_item *item);
@@ -44,20 +48,36 @@ struct attached {
     const struct attached_encoder *encoder;
     bool is_stream;
     bool is_streaming;        /* the head is out */
+    bool is_kept;             /* in a conversation: it goes on when its client leaves */
+    bool is_in_background;    /* and nobody waits for it */
     struct loop_timer *timer; /* NULL: none is needed */
 };
 
+/* An answer that is kept in a conversation (chat_keep). */
+struct attached_keep {
+    const char *conversation; /* NULL: a new one */
+    const char *parent;       /* NULL: the newest message */
+    const char *instructions; /* NULL: none */
+    json_t *record;           /* shared; NULL: none */
+    bool is_whole;
+    bool in_background;
+};
+
 struct attached_request {
-    json_t *messages;
+    json_t *messages;       /* empty: settings->more has a raw prompt */
     const char *model_path; /* as models_resolve gave it */
     const struct settings *settings;
     bool is_stream;
+    const struct attached_keep *keep; /* NULL: it is given up with its client, and forgotten at its end */
 };
 
 /* attached_begin makes one of n_bytes, which begins with struct attached, and attached_ask asks for its answer. */
 void *attached_begin(size_t n_bytes, const struct attached_encoder *encoder, struct api *api,
                      struct net_conn *net);
 void attached_ask(struct attached *self, const struct attached_request *request);
+
+/* attached_read is for one who comes back: the answer at `index` of the conversation is read from its beginning, as a stream. */
+void attached_read(struct attached *self, struct conversation *conversation, size_t index);
 
 /* ---- For encoders, once the answer has begun ---- */
 
@@ -70,7 +90,10 @@ struct attached_usage {
     int64_t n_cached; /* of the prompt */
     int64_t n_completion;
 };
+struct attached_usage attached_usage_of(const struct message *answer);
 struct attached_usage attached_usage(const struct attached *self);
+/* Tokens that were thoughts. */
+uint64_t attached_count_reasoning(const struct message *answer);
 
 /* It ended because it was long enough, or the context full. */
 bool attached_was_cut(const struct attached *self);

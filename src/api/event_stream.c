@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 
+#include <string.h>
+
 /* Proxies must not hold it back. */
 #define STREAM_HEADERS API_HEADERS "X-Accel-Buffering: no\r\n"
 /* A comment: a sign of life (P11). */
@@ -25,7 +27,8 @@ void event_stream_on_change(void *ctx) {
 void event_stream_begin(struct event_stream *self) {
     struct net_conn *net = self->call.conn.net;
     if (!net_conn_is_answered(net)) {
-        net_stream_begin(net, "text/event-stream; charset=utf-8", STREAM_HEADERS);
+        net_stream_begin(net, self->content_type ? self->content_type : "text/event-stream; charset=utf-8",
+                         STREAM_HEADERS);
         net_conn_want_write(net);
     }
 }
@@ -87,7 +90,9 @@ void event_stream_on_writable(struct api_conn *conn) {
 }
 
 void event_stream_on_silence(struct api_conn *conn) {
-    net_conn_send(conn->net, STREAM_PING, sizeof STREAM_PING - 1);
+    const char *ping = ((struct event_stream *)conn)->ping;
+    ping = ping ? ping : STREAM_PING;
+    net_conn_send(conn->net, ping, strlen(ping));
 }
 
 void event_stream_on_close(struct api_conn *conn) {

@@ -32,6 +32,8 @@ struct event_stream {
         *message;                /* the answer; lives as long as the watcher's conversation. NULL: none yet */
     const struct stream *stream; /* of its generation that is being read */
     bool is_complete;            /* the encoder said the last */
+    const char *content_type;    /* NULL: text/event-stream */
+    const char *ping;            /* a sign of life (P11); NULL: a comment */
 };
 
 /* event_stream_read takes the answer at `index` of the conversation, from its beginning. event_stream_on_change is an on_change for it, once

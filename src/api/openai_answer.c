@@ -8,6 +8,15 @@
 
 #define TOKEN_BYTES_MAX (1u << 20)
 
+json_t *openai_answer_text(const struct message *message) {
+    struct bytes text;
+    bytes_init(&text, message_text_size(message));
+    message_add_text(message, &text);
+    json_t *string = json_stringn(text.size ? text.data : "", text.size);
+    bytes_deinit(&text);
+    return string;
+}
+
 json_t *openai_answer_calls(const struct message *message) {
     json_t *calls = message_tool_calls(message);
     json_t *list = calls ? json_array() : NULL;

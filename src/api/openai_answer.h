@@ -8,6 +8,9 @@
 
 #include "chat/conversation.h"
 
+/* openai_answer_text is the content; "" when nothing was said. */
+json_t *openai_answer_text(const struct message *message);
+
 /* openai_answer_calls is "tool_calls" of a message; NULL: it calls nothing. */
 json_t *openai_answer_calls(const struct message *message);
 

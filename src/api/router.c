@@ -61,6 +61,10 @@ static const struct route routes[] = {
     { "/metrics", GET, rest_metrics_handle, .reads = SCOPE_METRICS },
     { "/v1/models", GET, openai_models_handle, .reads = SCOPE_READ },
     { "/v1/models/", GET, openai_models_handle, .reads = SCOPE_READ },
+    { "/v1/completions", POST, openai_completions_handle, .changes = SCOPE_CHAT, .begins_answer = true },
+    { "/v1/responses", POST, responses_handle, .changes = SCOPE_CHAT, .begins_answer = true },
+    { "/v1/responses/", GET | POST | DELETE, responses_read_handle, .reads = SCOPE_READ,
+      .changes = SCOPE_CHAT },
     { "/v1/chat/completions", POST, openai_chat_handle, .changes = SCOPE_CHAT, .begins_answer = true },
 #ifdef RUNNEL_FAULTS
     { "/__echo", GET, ws_echo_handle, .reads = SCOPE_READ, .is_websocket = true },

@@ -28,6 +28,7 @@ struct chat *chat_open(const struct chat_options *options) {
     hub_init(&chat->hub);
     list_init(&chat->turns);
     list_init(&chat->begins);
+    list_init(&chat->asks);
     list_init(&chat->loads);
     list_init(&chat->drafts);
     leave_open(chat);
@@ -63,6 +64,7 @@ void chat_stop(struct chat *chat) {
     LIST_EACH(node, &chat->turns) {
         turn_stop(turn_of_node(node));
     }
+    asks_stop(chat);
     models_leave(chat->models); /* what the engine holds goes to the disk meanwhile */
 }
 

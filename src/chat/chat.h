@@ -165,6 +165,19 @@ struct chat_call *chat_rename_folder(struct chat *chat, const char *from, const 
 /* chat_backup makes a copy of the whole database (store_backup). One that was abandoned is made all the same. */
 struct chat_call *chat_backup(struct chat *chat, store_on_backed_up callback, void *ctx);
 
+/* ---- Questions to a model ---- */
+
+/* chat_ask asks the model what is no generation (engine_ask), and loads it for that when it is not loaded. */
+struct chat_answer {
+    const char *code; /* the engine's (docs/engine-protocol.md [E3]), or "model"; NULL: it has answered */
+    const char *text; /* a sentence; "" when it has */
+    const json_t *answer;
+};
+typedef void (*chat_on_answer)(void *ctx, const struct chat_answer *answer);
+struct chat_call *chat_ask(struct chat *chat, const char *model_path, const char *op, json_t *members,
+                           chat_on_answer callback, void *ctx);
+#define CHAT_ASKS_MAX 1024 /* that wait; beyond them the code is "full" */
+
 /* ---- Drafts ---- */
 
 /* What one client is typing: its prompt is computed before it is sent, when the engine has nothing else to do. Nobody sees it, nothing is
@@ -245,6 +258,28 @@ struct chat_complete {
 };
 struct chat_call *chat_complete(struct chat *chat, const struct chat_complete *complete,
                                 chat_on_sent callback, void *ctx);
+
+/* chat_keep is chat_complete in a conversation of the store: the new messages are added to it, and a reply that goes on whoever leaves. What
+ * the model reads are the messages as they came, of the calls before this one too (tools, which the texts of the conversation do not have).
+ * While another reply of the conversation is made it waits. */
+struct chat_keep {
+    struct chat_asker asker;
+    const char *conversation; /* NULL: a new one */
+    const char *parent;       /* a message of it; NULL: the newest */
+    json_t *messages;         /* the new ones, in OpenAI's form, at least one; shared */
+    bool
+        is_whole; /* they are all that the model reads: the last one alone is new, unless the conversation is */
+    const char *instructions; /* a system prompt of this call alone; NULL: none */
+    json_t *record;           /* what the API wants to find again: keep_record. Shared; NULL: nothing */
+    const char *model_path;   /* as models_resolve gave it */
+    const struct settings *settings;
+};
+struct chat_call *chat_keep(struct chat *chat, const struct chat_keep *keep, chat_on_sent callback,
+                            void *ctx);
+/* chat_kept_record is the record of a kept answer, a new reference; NULL: it has none. */
+json_t *chat_kept_record(const struct message *answer);
+/* chat_prompt_behind is what a model reads before a message that comes behind `last`, in OpenAI's form: a new array. */
+json_t *chat_prompt_behind(const struct conversation *conversation, const struct message *last);
 
 /* chat_cancel stops the reply that runs in it, those that wait behind it, and those that begin once their message is stored; the ends
  * come through the watchers (P9). False: there is none. */

@@ -14,6 +14,7 @@ struct chat {
     size_t n_turns;
     struct list_node begins; /* struct begin that the store has been given */
     size_t n_begins;
+    struct list_node asks;  /* struct ask (ask.c) that have no answer */
     struct list_node loads; /* conversations that the store is reading (open.c) */
     struct models *models;
     struct list_node drafts;
@@ -82,6 +83,13 @@ void begin_turn(struct begin *begin, struct conversation *conversation, struct m
 bool begin_is_in(const struct begin *begin, const struct conversation *conversation);
 struct begin *begin_find_in(const struct chat *chat, const struct conversation *conversation);
 struct begin *begin_of_node(struct list_node *node);
+
+/* ---- ask.c ---- asks_advance gives those that wait to their engine, or looks at why it cannot. asks_stop answers all: there is no time. */
+void asks_advance(struct chat *chat);
+void asks_stop(struct chat *chat);
+/* ask_answer: an engine has answered; ask_fail: it has ended without. Unknown ids are ignored. */
+void ask_answer(struct chat *chat, const char *id, const json_t *answer);
+void ask_fail(struct chat *chat, const char *id, const char *code, const char *text);
 
 /* ---- open.c ---- open_deletes: what waits for a conversation to be read; NULL: it is not being read. */
 struct list_node *open_deletes(const struct chat *chat, const char *name);
@@ -191,8 +199,9 @@ void chat_tell(struct chat *chat, const struct conversation *conversation, enum 
 /* chat.c: a turn ended: do what waited for it. */
 void chat_on_turn_ended(struct chat *chat, struct conversation *conversation, struct list_node *deletes);
 
-/* prompt.c: what the model is given: the path from the root to `last`, a new reference. */
+/* prompt.c: what the model is given: the path from the root to `last`, a new reference. prompt_for: what comes before this answer. */
 json_t *prompt_messages(const struct conversation *conversation, const struct message *last);
+json_t *prompt_for(const struct conversation *conversation, const struct message *answer);
 /* prompt_title makes a title of the first line. New memory. */
 char *prompt_title(const char *text);
 

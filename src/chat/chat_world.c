@@ -485,6 +485,14 @@ enum status engine_generate(struct engine *engine, const struct engine_job *job)
     return STATUS_OK;
 }
 
+enum status engine_ask(struct engine *engine, const char *op, const char *id, const json_t *members) {
+    (void)engine;
+    (void)op;
+    (void)id;
+    (void)members;
+    return STATUS_FULL;
+}
+
 void engine_cancel(struct engine *engine, const char *id) {
     (void)engine;
     world->is_cancelled = world->is_cancelled || strcmp(world->given, id) == 0;

@@ -18,22 +18,116 @@ static json_t *message_json(const struct message *message) {
     return object;
 }
 
-json_t *prompt_messages(const struct conversation *conversation, const struct message *last) {
-    /* A system prompt of its own takes the place of the one that it began with. */
-    json_t *settings = json_object_get(conversation->settings, "settings");
-    const char *system = json_string_value(json_object_get(settings, "system_prompt"));
-    json_t *messages = json_array();
-    for (const struct message *at = last; at; at = at->above) {
-        /* An answer that was cancelled before its first token says nothing, and templates dislike empty turns. */
-        bool is_empty = at->first && message_text_size(at) == 0;
-        if (!is_empty && (system == NULL || at->role != STORE_ROLE_SYSTEM)) {
-            json_array_insert_new(messages, 0, message_json(at));
+static json_t *calls_json(const struct message *message) {
+    json_t *calls = message_tool_calls(message);
+    json_t *list = json_array();
+    size_t index;
+    json_t *call;
+    json_array_foreach(calls, index, call) {
+        json_array_append_new(list,
+                              json_pack("{s:O, s:s, s:{s:O, s:O}}", "id", json_object_get(call, "id"), "type",
+                                        "function", "function", "name", json_object_get(call, "name"),
+                                        "arguments", json_object_get(call, "arguments")));
+    }
+    json_decref(calls);
+    return list;
+}
+
+/* An answer that calls tools is understood only with them: its kept call brings their answers. */
+static json_t *kept_answer_json(const struct message *message) {
+    json_t *object = message_json(message);
+    json_t *calls = calls_json(message);
+    if (json_array_size(calls) > 0) {
+        json_object_set(object, "tool_calls", calls);
+    }
+    json_decref(calls);
+    return object;
+}
+
+/* What a kept call was asked with (chat_keep); NULL: it was none. */
+static json_t *kept_of(const struct message *message) {
+    const char *text = message->first ? message->first->settings : NULL;
+    json_t *settings = text && strstr(text, "\"kept\"") ? json_loads(text, 0, NULL) : NULL;
+    json_t *kept = json_incref(json_object_get(settings, "kept"));
+    json_decref(settings);
+    return kept;
+}
+
+json_t *chat_kept_record(const struct message *answer) {
+    json_t *kept = kept_of(answer);
+    json_t *record = json_incref(json_object_get(kept, "record"));
+    json_decref(kept);
+    return record;
+}
+
+/* One message more on the way from the root. `n_given` of the prompt are certain; behind them are the texts of messages that the next kept
+ * call may have in another form. */
+static void add_to_prompt(json_t *messages, size_t *n_given, json_t **instructions, const struct message *at,
+                          bool is_asked_for) {
+    json_t *kept = at->first ? kept_of(at) : NULL;
+    if (kept) {
+        json_decref(*instructions);
+        *instructions = json_incref(json_object_get(kept, "instructions"));
+        if (json_is_true(json_object_get(kept, "whole"))) {
+            *n_given = 0;
+        }
+        while (json_array_size(messages) > *n_given) {
+            json_array_remove(messages, json_array_size(messages) - 1);
+        }
+        json_array_extend(messages, json_object_get(kept, "input"));
+    }
+    /* An answer that was cancelled before its first token says nothing, and templates dislike empty turns. */
+    if (!is_asked_for && (at->first == NULL || message_said_size(at) > 0)) {
+        json_t *object = kept ? kept_answer_json(at) : message_json(at);
+        bool is_silent = at->first && message_text_size(at) == 0 && !json_object_get(object, "tool_calls");
+        if (is_silent) {
+            json_decref(object);
+        } else {
+            json_array_append_new(messages, object);
         }
     }
-    if (system && system[0]) {
-        json_array_insert_new(messages, 0, json_pack("{s:s, s:s}", "role", "system", "content", system));
+    if (at->first) {
+        *n_given = json_array_size(messages);
     }
+    json_decref(kept);
+}
+
+/* From the root to `last`. is_asked_for: `last` is the answer that is to be made. The instructions of the newest kept call come first where
+ * has_instructions: they are its own, and those of whoever goes on with it in the page. */
+static json_t *path_json(const struct conversation *conversation, const struct message *last,
+                         bool is_asked_for, bool has_instructions) {
+    const struct message **path = NULL;
+    size_t n = 0;
+    size_t capacity = 0;
+    json_t *messages = json_array();
+    json_t *instructions = NULL;
+    size_t n_given = 0;
+    for (const struct message *at = last; at; at = at->above) {
+        path = mem_grow_array(path, n, &capacity, sizeof(struct message *), CONVERSATION_MESSAGES_MAX);
+        path[n++] = at;
+    }
+    for (size_t i = n; i-- > 0;) {
+        add_to_prompt(messages, &n_given, &instructions, path[i], is_asked_for && i == 0);
+    }
+    if (instructions && has_instructions) {
+        json_array_insert_new(messages, 0,
+                              json_pack("{s:s, s:O}", "role", "system", "content", instructions));
+    }
+    json_decref(instructions);
+    free(path);
     return messages;
+}
+
+json_t *prompt_messages(const struct conversation *conversation, const struct message *last) {
+    return path_json(conversation, last, false, true);
+}
+
+json_t *chat_prompt_behind(const struct conversation *conversation, const struct message *last) {
+    return path_json(conversation, last, false, false);
+}
+
+json_t *prompt_for(const struct conversation *conversation, const struct message *answer) {
+    return path_json(conversation, answer, true, true);
 }
 
 char *prompt_title(const char *text) {

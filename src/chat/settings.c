@@ -291,6 +291,9 @@ char *settings_turn_text(const struct settings *settings) {
     if (stop) {
         json_object_set_new(object, "stop", stop);
     }
+    if (settings->more) {
+        json_object_set(object, "more", settings->more);
+    }
     char *text = json_text(object);
     json_decref(object);
     return text;
@@ -313,6 +316,8 @@ void settings_read_turn(struct settings *settings, const char *text) {
     json_t *object = text ? json_loads(text, 0, NULL) : NULL;
     settings_merge_known(settings, object, SETTINGS_SAMPLING);
     settings->ignore_eos = json_is_true(json_object_get(object, "ignore_eos"));
+    json_decref(settings->more);
+    settings->more = json_incref(json_object_get(object, "more"));
     const json_t *stop = json_object_get(object, "stop");
     for (size_t i = 0; i < json_array_size(stop) && settings->n_stops < SETTINGS_STOPS_MAX; i++) {
         const char *string = json_string_value(json_array_get(stop, i));

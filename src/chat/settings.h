@@ -56,7 +56,7 @@ struct settings {
     size_t n_stops;
     bool ignore_eos; /* only for one call, never stored */
     json_t *
-        more; /* likewise: more members of `generate` (docs/engine-protocol.md): tools, format …; NULL: none */
+        more; /* of one answer: more members of `generate` (docs/engine-protocol.md): tools, format …; NULL: none */
     char *system_prompt; /* NULL: none */
     enum overflow overflow;
     int64_t context_size; /* 0: the engine chooses */
@@ -95,7 +95,7 @@ const char *settings_overflow(const struct settings *settings);
 const char *settings_kv_type(const struct settings *settings);
 const char *settings_flash_attention(const struct settings *settings);
 
-/* settings_turn_text is what going on with an answer needs (the names of the engine protocol: sampling, max_tokens, stop, ignore_eos), as
+/* settings_turn_text is what going on with an answer needs (the names of the engine protocol: sampling, max_tokens, stop, ignore_eos; `more`), as
  * JSON in new memory. settings_read_turn takes it into settings that were initialised; what it does not know it leaves alone. */
 char *settings_turn_text(const struct settings *settings);
 void settings_read_turn(struct settings *settings, const char *text);

@@ -226,8 +226,15 @@ static void on_step(void *ctx, uint64_t t_ns, const struct engine_piece *pieces,
     turns_hold_back(ctx);
 }
 
+static void on_answer(void *ctx, const char *id, const json_t *answer) {
+    ask_answer(ctx, id, answer);
+}
+
 static void on_end(void *ctx, const char *id, const struct engine_end *end) {
     struct turn *turn = turn_find(ctx, id);
+    if (turn == NULL) {
+        ask_fail(ctx, id, end->error_code, end->error_text);
+    }
     if (turn == NULL || turn->state != TURN_RUNNING) {
         return;
     }
@@ -262,4 +269,5 @@ const struct engine_handlers turn_engine_handlers = {
     .on_prefill = on_prefill,
     .on_step = on_step,
     .on_end = on_end,
+    .on_answer = on_answer,
 };

@@ -33,9 +33,7 @@ void turn_remove(struct turn *turn) {
 void turn_come(struct turn *turn) {
     assert(turn->conversation->turn == turn && turn->state == TURN_BEHIND);
     if (turn->messages == NULL) {
-        const struct conversation *conversation = turn->conversation;
-        turn->messages =
-            prompt_messages(conversation, conversation_find_message(conversation, turn->answer->parent));
+        turn->messages = prompt_for(turn->conversation, turn->answer);
     }
     turn->state = TURN_WAITING;
     turn_advance(turn);
@@ -167,5 +165,6 @@ void turns_advance(struct chat *chat) {
             turn_advance(turn);
         }
     }
+    asks_advance(chat);
     chat->is_advancing = false;
 }

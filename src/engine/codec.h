@@ -28,12 +28,13 @@ enum codec_kind {
     CODEC_STEP,
     CODEC_END,
     CODEC_INSPECT,
+    CODEC_ANSWER, /* to engine_ask: `root` has it */
 };
 
 struct codec_event {
     enum codec_kind kind;
     json_t *root;
-    const char *id; /* queued, dropped, prefill, end */
+    const char *id; /* queued, dropped, prefill, end, answer */
     union {
         struct {
             int64_t protocol;
@@ -102,6 +103,8 @@ void codec_encode_load(const struct engine_options *options, struct bytes *out);
 void codec_encode_generate(const struct engine_job *job, struct bytes *out);
 void codec_encode_draft(const struct engine_job *job, struct bytes *out);
 void codec_encode_forget(const char *cache_key, const char *cache_dir, struct bytes *out); /* NULL: its own */
+/* codec_encode_ask: `members` are those of the operation besides op and id. */
+void codec_encode_ask(const char *op, const char *id, const json_t *members, struct bytes *out);
 void codec_encode_cancel(const char *id, struct bytes *out);
 void codec_encode_ping(uint64_t n, struct bytes *out);
 void codec_encode_unload(struct bytes *out);

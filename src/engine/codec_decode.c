@@ -153,6 +153,13 @@ static enum status read_inspect(struct codec_event *event, struct fault *fault) 
     return status == STATUS_OK && event->inspect.info == NULL ? missing("info", fault) : status;
 }
 
+/* What is in it is for whoever has asked. */
+static enum status read_answer(struct codec_event *event, struct fault *fault) {
+    (void)event;
+    (void)fault;
+    return STATUS_OK;
+}
+
 /* The commonest first. */
 static const struct reader {
     const char *name;
@@ -171,6 +178,10 @@ static const struct reader {
     { "failed", CODEC_FAILED, false, read_failed },
     { "inspect", CODEC_INSPECT, false, read_inspect },
     { "dropped", CODEC_DROPPED, true, read_dropped },
+    { "tokens", CODEC_ANSWER, true, read_answer },
+    { "text", CODEC_ANSWER, true, read_answer },
+    { "prompt", CODEC_ANSWER, true, read_answer },
+    { "embeddings", CODEC_ANSWER, true, read_answer },
 };
 
 static enum status read_event(struct codec_event *event, struct fault *fault) {

@@ -113,6 +113,14 @@ void codec_encode_forget(const char *cache_key, const char *cache_dir, struct by
     bytes_add_text(out, "}\n");
 }
 
+void codec_encode_ask(const char *op, const char *id, const json_t *members, struct bytes *out) {
+    bytes_add_text(out, "{\"op\":");
+    add_string(out, op);
+    add_text_field(out, "id", id);
+    add_more(members, out);
+    bytes_add_text(out, "}\n");
+}
+
 void codec_encode_cancel(const char *id, struct bytes *out) {
     bytes_add_text(out, "{\"op\":\"cancel\",\"id\":");
     add_string(out, id);

@@ -95,28 +95,49 @@ void engine_retry(struct engine *engine) {
     events_tell_state(engine);
 }
 
-enum status engine_generate(struct engine *engine, const struct engine_job *job) {
-    assert(job->id && job->id[0]);
+static enum status check_run(const struct engine *engine, const char *id) {
+    assert(id && id[0]);
     if (engine->state != ENGINE_READY || engine->ending != ENDING_NONE) {
         return STATUS_BUSY;
     }
     if (engine->runs.count >= RUNS_MAX) {
         return STATUS_FULL;
     }
-    if (runs_find(&engine->runs, job->id)) {
-        return STATUS_CONFLICT;
+    return runs_find(&engine->runs, id) ? STATUS_CONFLICT : STATUS_OK;
+}
+
+/* Sends the line, which goes with it. */
+static enum status begin_run(struct engine *engine, const char *id, struct bytes *line) {
+    enum status status = line->failed ? STATUS_TOO_LARGE
+                                      : channel_send(engine->channel, CHANNEL_NORMAL, line->data, line->size);
+    bytes_deinit(line);
+    if (status == STATUS_OK) {
+        runs_add(&engine->runs, id);
+        engine->last_used_ms = clock_now_ms();
+    }
+    return status;
+}
+
+enum status engine_generate(struct engine *engine, const struct engine_job *job) {
+    enum status status = check_run(engine, job->id);
+    if (status) {
+        return status;
     }
     struct bytes line;
     bytes_init(&line, ENGINE_LINE_BYTES_MAX);
     codec_encode_generate(job, &line);
-    enum status status =
-        line.failed ? STATUS_TOO_LARGE : channel_send(engine->channel, CHANNEL_NORMAL, line.data, line.size);
-    bytes_deinit(&line);
-    if (status == STATUS_OK) {
-        runs_add(&engine->runs, job->id);
-        engine->last_used_ms = clock_now_ms();
+    return begin_run(engine, job->id, &line);
+}
+
+enum status engine_ask(struct engine *engine, const char *op, const char *id, const json_t *members) {
+    enum status status = check_run(engine, id);
+    if (status) {
+        return status;
     }
-    return status;
+    struct bytes line;
+    bytes_init(&line, ENGINE_LINE_BYTES_MAX);
+    codec_encode_ask(op, id, members, &line);
+    return begin_run(engine, id, &line);
 }
 
 void engine_cancel(struct engine *engine, const char *id) {

@@ -73,6 +73,8 @@ struct engine_handlers {
     /* All pieces of one decode step. */
     void (*on_step)(void *ctx, uint64_t t_ns, const struct engine_piece *pieces, size_t n_pieces);
     void (*on_end)(void *ctx, const char *id, const struct engine_end *end);
+    /* The answer to an engine_ask, borrowed; or on_end with its id says that there is none. */
+    void (*on_answer)(void *ctx, const char *id, const json_t *answer);
 };
 
 struct engine_options {
@@ -153,6 +155,11 @@ struct engine_job {
 /* engine_generate: STATUS_BUSY unless READY; STATUS_FULL when too much waits to be written or too many run;
  * STATUS_TOO_LARGE when the line would be; STATUS_CONFLICT for an id that runs. Nothing was sent then. */
 MUST_CHECK enum status engine_generate(struct engine *engine, const struct engine_job *job);
+
+/* engine_ask asks what is no generation: template, tokenize, detokenize, embed (docs/engine-protocol.md). `members` are those of the operation
+ * besides op and id. Returns as engine_generate. */
+MUST_CHECK enum status engine_ask(struct engine *engine, const char *op, const char *id,
+                                  const json_t *members);
 
 /* engine_cancel asks for the end; it comes as on_end. Unknown ids are ignored. */
 void engine_cancel(struct engine *engine, const char *id);

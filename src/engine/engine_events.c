@@ -159,6 +159,21 @@ static void on_end(struct engine *engine, const struct codec_event *event) {
     events_tell_end(engine, event->id, &event->end);
 }
 
+static void on_answer(struct engine *engine, const struct codec_event *event) {
+    struct run *run = runs_find(&engine->runs, event->id);
+    if (run == NULL) {
+        return;
+    }
+    runs_take(&engine->runs, run);
+    free(run);
+    engine->last_used_ms = clock_now_ms();
+    if (engine->handlers->on_answer) {
+        engine->n_upcalls++;
+        engine->handlers->on_answer(engine->ctx, event->id, event->root);
+        engine->n_upcalls--;
+    }
+}
+
 static void on_other(struct engine *engine, const struct codec_event *event) {
     (void)engine;
     (void)event;
@@ -170,6 +185,7 @@ static void take_event(struct engine *engine, const struct codec_event *event) {
         [CODEC_LOAD] = on_load,     [CODEC_READY] = on_ready,     [CODEC_FAILED] = on_failed,
         [CODEC_QUEUED] = on_queued, [CODEC_PREFILL] = on_prefill, [CODEC_STEP] = on_step,
         [CODEC_END] = on_end,       [CODEC_INSPECT] = on_other,   [CODEC_DROPPED] = on_dropped,
+        [CODEC_ANSWER] = on_answer,
     };
     bool may_be_first = event->kind == CODEC_HELLO || event->kind == CODEC_FAILED;
     if (engine->state == ENGINE_STARTING && !may_be_first) {

@@ -187,6 +187,13 @@ size_t store_pending(const struct store *store);
 
 /* ---- A message and its answer: (D2) ---- One transaction: the conversation if it is new, the user's
  * message, the assistant's message, its generation with last_seq 1 (the event `start`). */
+/* What was said before it, by whoever asked a compatible API: an answer among them is a text like the others. */
+struct store_said {
+    const char *id;
+    enum store_role role;
+    const char *text;
+};
+
 struct store_send {
     /* NULL: make one, named after wall_ms. The same client_msg_id and text again find the one that was made
      * (P10). */
@@ -199,6 +206,8 @@ struct store_send {
     const char *system_message_id;
     const char *parent;        /* NULL: the message down to which it is shown; "": a new root */
     const char *client_msg_id; /* NULL: not idempotent */
+    const struct store_said *before; /* messages that are stored with it, between the parent and it */
+    size_t n_before;
     const char *text;          /* NULL: no message of a person: another answer, below `parent` */
     const char *user_message_id;
     const char *assistant_message_id;
@@ -218,7 +227,8 @@ struct store_sent {
     bool duplicate; /* the ids are those of the first time; nothing was stored */
     char conversation[ID_CONVERSATION_BYTES];
     char user_message_id[ID_HEX_BYTES]; /* empty without a text */
-    char parent_id[ID_HEX_BYTES]; /* of the user's message, or without one of the answer; empty: a root */
+    /* Of the user's message, the first of those before it, or without one of the answer; empty: a root. */
+    char parent_id[ID_HEX_BYTES];
     char assistant_message_id[ID_HEX_BYTES];
     char generation_id[ID_HEX_BYTES];
     int64_t generation_key;

@@ -152,8 +152,8 @@ static int insert_conversation(struct store_db *db, struct send_job *job) {
 }
 
 /* Inserts below job->parent_key and moves it to the new message, so that the next one is its child. */
-static int insert_message(struct store_db *db, struct send_job *job, const char *id, enum store_role role,
-                          const char *content, const char *client_msg_id) {
+static int insert_row(struct store_db *db, struct send_job *job, const char *id, enum store_role role,
+                      const char *content, const char *client_msg_id) {
     sqlite3_stmt *insert = store_db_use(db, SQL_MESSAGE_INSERT);
     store_db_bind_text(insert, 1, id);
     sqlite3_bind_int64(insert, 2, job->conversation_key);
@@ -166,10 +166,17 @@ static int insert_message(struct store_db *db, struct send_job *job, const char 
     store_db_bind_text(insert, 7, client_msg_id);
     int result = store_db_run(insert);
     job->parent_key = sqlite3_last_insert_rowid(db->sqlite);
-    if (result != SQLITE_OK || role == STORE_ROLE_ASSISTANT) {
-        return result; /* the words of an answer are added at its end */
+    return result;
+}
+
+/* And its words. */
+static int insert_message(struct store_db *db, struct send_job *job, const char *id, enum store_role role,
+                          const char *content, const char *client_msg_id) {
+    int result = insert_row(db, job, id, role, content, client_msg_id);
+    if (result != SQLITE_OK) {
+        return result;
     }
-    insert = store_db_use(db, SQL_MESSAGE_WORDS_INSERT);
+    sqlite3_stmt *insert = store_db_use(db, SQL_MESSAGE_WORDS_INSERT);
     sqlite3_bind_int64(insert, 1, job->parent_key);
     return store_db_run(insert);
 }
@@ -184,14 +191,19 @@ static int write_send(struct store_db *db, struct send_job *job) {
         result = insert_message(db, job, send->system_message_id, STORE_ROLE_SYSTEM, send->system_text, NULL);
         id_copy(sent->parent_id, ID_HEX_BYTES, send->system_message_id);
     }
+    for (size_t i = 0; i < send->n_before && result == SQLITE_OK; i++) {
+        const struct store_said *said = &send->before[i];
+        result = insert_message(db, job, said->id, said->role, said->text, NULL);
+    }
     if (result == SQLITE_OK && send->text) {
         result =
             insert_message(db, job, send->user_message_id, STORE_ROLE_USER, send->text, send->client_msg_id);
         id_copy(sent->user_message_id, ID_HEX_BYTES, send->user_message_id);
     }
     if (result == SQLITE_OK) {
-        result = insert_message(db, job, send->assistant_message_id, STORE_ROLE_ASSISTANT, "",
-                                send->text ? NULL : send->client_msg_id);
+        /* Its words are added at its end. */
+        result = insert_row(db, job, send->assistant_message_id, STORE_ROLE_ASSISTANT, "",
+                            send->text ? NULL : send->client_msg_id);
     }
     if (result == SQLITE_OK) {
         sqlite3_stmt *current = store_db_use(db, SQL_CONVERSATION_SET_CURRENT);
@@ -237,6 +249,26 @@ static const struct job_kind send_kind = {
     .writes = true, .is_durable = true, .run = run_send, .forget = forget_send, .answer = answer_send
 };
 
+static size_t said_bytes(const struct store_send *send) {
+    size_t n = send->n_before * sizeof *send->before;
+    for (size_t i = 0; i < send->n_before; i++) {
+        n += store_job_text_bytes(send->before[i].id) + store_job_text_bytes(send->before[i].text);
+    }
+    return n;
+}
+
+/* The array comes first: it has to be aligned. */
+static const struct store_said *pack_said(char **at, const struct store_send *send) {
+    struct store_said *said = (struct store_said *)(void *)*at;
+    *at += send->n_before * sizeof *said;
+    for (size_t i = 0; i < send->n_before; i++) {
+        said[i] = (struct store_said){ .id = store_job_pack(at, send->before[i].id),
+                                       .role = send->before[i].role,
+                                       .text = store_job_pack(at, send->before[i].text) };
+    }
+    return said;
+}
+
 enum status store_send(struct store *store, const struct store_send *send, store_on_sent callback,
                        void *ctx) {
     size_t n = store_job_text_bytes(send->system_text) + store_job_text_bytes(send->system_message_id) +
@@ -245,11 +277,14 @@ enum status store_send(struct store *store, const struct store_send *send, store
                store_job_text_bytes(send->parent) + store_job_text_bytes(send->client_msg_id) +
                store_job_text_bytes(send->text) + store_job_text_bytes(send->user_message_id) +
                store_job_text_bytes(send->assistant_message_id) + store_job_text_bytes(send->generation_id) +
-               store_job_text_bytes(send->model) + store_job_text_bytes(send->settings);
+               store_job_text_bytes(send->model) + store_job_text_bytes(send->settings) + said_bytes(send);
     struct send_job *job = store_job_new(&send_kind, ctx, sizeof *job, n);
     char *at = (char *)(job + 1);
     job->callback = callback;
+    const struct store_said *before = pack_said(&at, send);
     job->send = (struct store_send){
+        .before = before,
+        .n_before = send->n_before,
         .conversation = store_job_pack(&at, send->conversation),
         .title = store_job_pack(&at, send->title),
         .folder = store_job_pack(&at, send->folder),

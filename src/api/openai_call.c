@@ -1,0 +1,154 @@
+#include "api/openai_call.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct net_conn *net_of(const struct openai_call *self) {
+    return self->attached.events.call.conn.net;
+}
+
+static const char *version_of(const struct openai_call *self) {
+    return self->attached.events.call.conn.api->options.version;
+}
+
+/* ---- Beginning ---- */
+
+char *openai_call_model_id(struct api *api, const char *path) {
+    const struct models *models = chat_models(api->chat);
+    const char *name = models_file_name(path);
+    size_t n_suffix = models_has_suffix(models, name) ? strlen(models_suffix(models)) : 0;
+    return mem_copy_bytes(name, strlen(name) - n_suffix);
+}
+
+bool openai_call_resolve(const struct api *api, const char *model, char path[PATH_MAX],
+                         struct openai_error *error) {
+    struct fault fault;
+    enum status status = models_resolve(chat_models(api->chat), model, path, &fault);
+    if (status == STATUS_UNAVAILABLE) {
+        return openai_error_set(error, 503, "model_not_found", "model", "%s", fault.text);
+    }
+    return status == STATUS_OK || openai_error_set(error, 404, "model_not_found", "model", "%s", fault.text);
+}
+
+void *openai_call_begin(size_t n_bytes, const struct attached_encoder *encoder, struct api *api,
+                        struct net_conn *net, const struct openai_request *request, const char *path) {
+    struct openai_call *self = attached_begin(n_bytes, encoder, api, net);
+    self->includes_usage = request->include_usage;
+    self->messages_param = "messages";
+    self->constrained_by = request->has_tools ? "tools" : request->has_format ? "response_format" : NULL;
+    self->created_s = clock_wall_ms() / 1000;
+    self->model = openai_call_model_id(api, path);
+    LOG_DEBUG("[OPENAI]", "request conn=%llu stream=%d", (unsigned long long)net_conn_number(net),
+              request->stream);
+    return self;
+}
+
+void openai_call_ask(struct openai_call *self, const struct openai_request *request, const char *path) {
+    attached_ask(&self->attached, &(struct attached_request){ .messages = request->messages,
+                                                              .model_path = path,
+                                                              .settings = &request->settings,
+                                                              .is_stream = request->stream });
+}
+
+void openai_call_deinit(struct attached *attached) {
+    struct openai_call *self = (struct openai_call *)attached;
+    free(self->model);
+    free(self->head);
+}
+
+/* ---- What is in both forms ---- */
+
+json_t *openai_call_usage(const struct openai_call *self) {
+    struct attached_usage usage = attached_usage(&self->attached);
+    return json_pack("{s:I, s:I, s:I, s:{s:I}}", "prompt_tokens", (json_int_t)usage.n_prompt,
+                     "completion_tokens", (json_int_t)usage.n_completion, "total_tokens",
+                     (json_int_t)(usage.n_prompt + usage.n_completion), "prompt_tokens_details",
+                     "cached_tokens", (json_int_t)usage.n_cached);
+}
+
+/* Written once for all chunks. */
+static char *make_head(const struct openai_call *self, const char *id_prefix, const char *object) {
+    struct bytes head;
+    bytes_init(&head, PATH_MAX + 512);
+    bytes_add_format(&head,
+                     "data: {\"id\":\"%s%s\",\"object\":\"%s\",\"created\":%lld,"
+                     "\"system_fingerprint\":\"runnel-%s\",\"model\":",
+                     id_prefix, attached_id(&self->attached), object, (long long)self->created_s,
+                     version_of(self));
+    bytes_add_json_string(&head, self->model, strlen(self->model));
+    bytes_add_text(&head, ",\"choices\":[");
+    char *text = mem_copy_bytes(head.data, head.size);
+    bytes_deinit(&head);
+    return text;
+}
+
+void openai_call_add_head(struct openai_call *self, struct bytes *frame, const char *id_prefix,
+                          const char *object) {
+    if (self->head == NULL) {
+        self->head = make_head(self, id_prefix, object);
+    }
+    bytes_add_text(frame, self->head);
+}
+
+void openai_call_add_last(const struct openai_call *self, struct bytes *frame) {
+    if (self->includes_usage) {
+        json_t *usage = openai_call_usage(self);
+        char *text = json_text(usage);
+        bytes_add_format(frame, "%s],\"usage\":%s}\n\n", self->head, text);
+        free(text);
+        json_decref(usage);
+    }
+    bytes_add_text(frame, "data: [DONE]\n\n");
+}
+
+json_t *openai_call_whole(const struct openai_call *self, const char *id_prefix, const char *object,
+                          json_t *choice) {
+    char *id = mem_format("%s%s", id_prefix, attached_id(&self->attached));
+    char *fingerprint = mem_format("runnel-%s", version_of(self));
+    json_t *whole = json_pack("{s:s, s:s, s:I, s:s, s:s, s:[o], s:o}", "id", id, "object", object, "created",
+                              (json_int_t)self->created_s, "model", self->model, "system_fingerprint",
+                              fingerprint, "choices", choice, "usage", openai_call_usage(self));
+    free(id);
+    free(fingerprint);
+    return whole;
+}
+
+/* ---- Failures ---- */
+
+struct openai_error openai_call_error(const struct openai_call *self,
+                                      const struct attached_failure *failure) {
+    bool is_too_long = strcmp(failure->code, "context_full") == 0;
+    bool is_unknown = strcmp(failure->code, "model_not_found") == 0;
+    const char *code = is_too_long              ? "context_length_exceeded"
+                       : is_unknown             ? "model_not_found"
+                       : failure->status == 429 ? "rate_limit_exceeded"
+                                                : NULL;
+    struct openai_error error;
+    openai_error_set(&error, failure->status, code,
+                     is_too_long              ? self->messages_param
+                     : is_unknown             ? "model"
+                     : failure->status == 400 ? self->constrained_by
+                                              : NULL,
+                     "%s", failure->text);
+    return error;
+}
+
+void openai_call_reply_failure(struct attached *attached, const struct attached_failure *failure) {
+    struct openai_call *self = (struct openai_call *)attached;
+    struct openai_error error = openai_call_error(self, failure);
+    openai_error_reply(net_of(self), &error);
+}
+
+void openai_call_add_failure(struct attached *attached, struct bytes *frame,
+                             const struct attached_failure *failure) {
+    struct openai_error error = openai_call_error((struct openai_call *)attached, failure);
+    json_t *object = openai_error_json(&error);
+    char *text = json_text(object);
+    bytes_add_format(frame, "data: %s\n\n", text);
+    free(text);
+    json_decref(object);
+}

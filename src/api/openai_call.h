@@ -1,0 +1,51 @@
+/* openai_call.h - what the attached calls of the OpenAI-compatible API have in common, whatever their answers look like: the model, the usage, the
+ * errors.
+ *
+ * Owner   the connection (attached.h); openai_call_deinit frees what is here.
+ * Thread  the loop thread only.
+ */
+#ifndef RUNNEL_API_OPENAI_CALL_H
+#define RUNNEL_API_OPENAI_CALL_H
+
+#include "api/attached.h"
+#include "api/openai.h"
+
+struct openai_call {
+    struct attached attached;
+    bool includes_usage;
+    const char *messages_param; /* what is too long when the prompt is */
+    const char *constrained_by; /* the parameter that an engine may refuse; NULL: none */
+    int64_t created_s;
+    char *model;
+    char *head; /* of every chunk, up to "choices"; NULL: the stream has not begun */
+};
+
+/* openai_call_begin makes one of n_bytes, which begins with struct openai_call, for an understood request and the path of its model. */
+void *openai_call_begin(size_t n_bytes, const struct attached_encoder *encoder, struct api *api,
+                        struct net_conn *net, const struct openai_request *request, const char *path);
+void openai_call_ask(struct openai_call *self, const struct openai_request *request, const char *path);
+void openai_call_deinit(struct attached *attached);
+
+/* openai_call_resolve: the path of the model that a request names. */
+MUST_CHECK bool openai_call_resolve(const struct api *api, const char *model, char path[PATH_MAX],
+                                    struct openai_error *error);
+/* The name a model has in the list: its file's, without the suffix. New memory. */
+char *openai_call_model_id(struct api *api, const char *path);
+
+json_t *openai_call_usage(const struct openai_call *self);
+/* openai_call_add_head appends what all chunks of the call have in common: "id", "object", "created", "model", "choices":[. */
+void openai_call_add_head(struct openai_call *self, struct bytes *frame, const char *id_prefix,
+                          const char *object);
+/* openai_call_add_last appends the chunk of include_usage, if it is wanted, and the end of the stream. */
+void openai_call_add_last(const struct openai_call *self, struct bytes *frame);
+/* openai_call_whole is the answer in one piece; takes over the reference to the choice. */
+json_t *openai_call_whole(const struct openai_call *self, const char *id_prefix, const char *object,
+                          json_t *choice);
+
+/* openai_call_error says a failure as [O3]; the two after it are members of an encoder. */
+struct openai_error openai_call_error(const struct openai_call *self, const struct attached_failure *failure);
+void openai_call_reply_failure(struct attached *attached, const struct attached_failure *failure);
+void openai_call_add_failure(struct attached *attached, struct bytes *frame,
+                             const struct attached_failure *failure);
+
+#endif
