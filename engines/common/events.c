@@ -176,6 +176,9 @@ void events_end(struct events *events, const char *id, const struct end_report *
     if (report->n_dropped > 0) {
         bytes_add_format(&events->line, ",\"dropped_messages\":%d", report->n_dropped);
     }
+    if (report->stop) {
+        add_string(events, "stop", report->stop);
+    }
     bytes_add_char(&events->line, '}');
     /* The first token comes out of the prefill: decoding produced the others. */
     bytes_add_format(&events->line,

@@ -44,6 +44,7 @@ struct end_report {
     int n_cached;
     int n_dropped; /* messages left out of the prompt */
     int n_completion;
+    const char *stop; /* the stop string that ended it; NULL: none did */
     double queued_ms;
     double prefill_ms;
     double decode_ms;

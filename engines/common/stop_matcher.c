@@ -97,6 +97,17 @@ bool stop_matcher_add(struct stop_matcher *matcher, const char *text, size_t n_b
     return false;
 }
 
+const char *stop_matcher_found(const struct stop_matcher *matcher, size_t n) {
+    const struct stop_string *found = NULL;
+    for (size_t i = 0; matcher->stopped && i < n && i < matcher->n_strings; i++) {
+        const struct stop_string *string = &matcher->strings[i];
+        if (string->n_matched == string->size && (found == NULL || string->size > found->size)) {
+            found = string;
+        }
+    }
+    return found ? found->text : NULL;
+}
+
 void stop_matcher_finish(struct stop_matcher *matcher, struct bytes *out) {
     bytes_add(out, matcher->held.data, matcher->held.size);
     bytes_clear(&matcher->held);

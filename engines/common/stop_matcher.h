@@ -45,6 +45,9 @@ void stop_matcher_deinit(struct stop_matcher *matcher);
  * `out`, and everything else is gone for good. */
 bool stop_matcher_add(struct stop_matcher *matcher, const char *text, size_t n_bytes, struct bytes *out);
 
+/* stop_matcher_found is the string that was complete, if it is one of the first n; NULL: none was. Borrowed. */
+const char *stop_matcher_found(const struct stop_matcher *matcher, size_t n);
+
 /* stop_matcher_finish says that nothing follows: the held text is sent. */
 void stop_matcher_finish(struct stop_matcher *matcher, struct bytes *out);
 

@@ -105,6 +105,7 @@ static void end(struct speeches *speeches, struct speech *speech) {
         .n_prompt = speech->n_prompt,
         .n_cached = speech->n_cached,
         .n_completion = speech->n_said,
+        .stop = stop_matcher_found(&speech->piece.stops, speech->command->generate.n_stop),
         .queued_ms = ms_between(speech->queued_ns, started),
         .prefill_ms = ms_between(speech->started_ns, first),
         .decode_ms = ms_between(speech->first_ns, now),

@@ -291,6 +291,7 @@ void generation_report(const struct generation *generation, struct events *event
         .n_cached = generation->n_cached,
         .n_dropped = generation->n_dropped,
         .n_completion = generation->n_sampled,
+        .stop = stop_matcher_found(&generation->piece.stops, generation->command->generate.n_stop),
         .queued_ms = ms_between(generation->queued_ns, started),
         .prefill_ms = ms_between(generation->started_ns, first),
         .decode_ms = ms_between(generation->first_ns, now),

@@ -201,6 +201,8 @@ struct rest_system *rest_system_new(void);
 void rest_system_free(struct rest_system *system);
 void openai_models_handle(struct api *api, struct net_conn *net);      /* [O1] */
 void openai_chat_handle(struct api *api, struct net_conn *net);        /* [O2] … */
+void anthropic_handle(struct api *api, struct net_conn *net);          /* [W81] */
+void anthropic_count_handle(struct api *api, struct net_conn *net);    /* [W83] */
 void responses_handle(struct api *api, struct net_conn *net);          /* [W76] */
 void responses_read_handle(struct api *api, struct net_conn *net);     /* [W78] [W79] */
 void openai_completions_handle(struct api *api, struct net_conn *net); /* [W73] */

@@ -1,15 +1,20 @@
 /* openai_models.c - [O1] */
 #include "api/api_internal.h"
 #include "api/openai.h"
+#include "base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define PREFIX "/v1/models/"
 
+/* OpenAI's members and Anthropic's: both ask at this address. */
 static json_t *encode(const struct model_file *file) {
-    return json_pack("{s:s, s:s, s:I, s:s}", "id", file->id, "object", "model", "created",
-                     (json_int_t)file->changed_s, "owned_by", "runnel");
+    char created_at[CLOCK_ISO_BYTES];
+    clock_format_iso(file->changed_s * 1000, created_at);
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:s}", "id", file->id, "object", "model", "created",
+                     (json_int_t)file->changed_s, "owned_by", "runnel", "type", "model", "display_name",
+                     file->id, "created_at", created_at);
 }
 
 /* A file that is in two folders is the first one's: that is what its id means. */
@@ -26,7 +31,11 @@ static void reply_list(struct net_conn *net, const struct model_file *files, siz
             json_array_append_new(list, model);
         }
     }
-    reply_json(net, 200, json_pack("{s:s, s:o}", "object", "list", "data", list));
+    json_t *first = json_object_get(json_array_get(list, 0), "id");
+    json_t *last = json_object_get(json_array_get(list, json_array_size(list) - 1), "id");
+    reply_json(net, 200,
+               json_pack("{s:s, s:o, s:b, s:O?, s:O?}", "object", "list", "data", list, "has_more", false,
+                         "first_id", first, "last_id", last));
 }
 
 static void reply_one(struct net_conn *net, const struct model_file *files, size_t n, const char *id) {

@@ -1,3 +1,4 @@
+#include "api/anthropic.h"
 #include "api/api_internal.h"
 #include "api/openai.h"
 #include "base/mem.h"
@@ -58,6 +59,9 @@ static json_t *error_json(const struct net_conn *net, int status, const char *te
     struct openai_error error;
     const char *code = status == 401 ? "invalid_api_key" : status == 429 ? "rate_limit_exceeded" : NULL;
     openai_error_set(&error, status, code, NULL, "%s", text);
+    if (anthropic_is_path(net_conn_path(net))) {
+        return anthropic_error_json(status, error.text);
+    }
     bool is_openai = strncmp(net_conn_path(net), "/v1/", 4) == 0;
     return is_openai ? openai_error_json(&error) : json_pack("{s:s}", "error", error.text);
 }

@@ -62,6 +62,8 @@ static const struct route routes[] = {
     { "/v1/models", GET, openai_models_handle, .reads = SCOPE_READ },
     { "/v1/models/", GET, openai_models_handle, .reads = SCOPE_READ },
     { "/v1/completions", POST, openai_completions_handle, .changes = SCOPE_CHAT, .begins_answer = true },
+    { "/v1/messages", POST, anthropic_handle, .changes = SCOPE_CHAT, .begins_answer = true },
+    { "/v1/messages/count_tokens", POST, anthropic_count_handle, .changes = SCOPE_CHAT },
     { "/v1/responses", POST, responses_handle, .changes = SCOPE_CHAT, .begins_answer = true },
     { "/v1/responses/", GET | POST | DELETE, responses_read_handle, .reads = SCOPE_READ,
       .changes = SCOPE_CHAT },

@@ -1,0 +1,20 @@
+/* anthropic.h - [W81] to [W83] Anthropic's Messages API: a request that was understood, and errors.
+ *
+ * Owner   whoever declares a struct; anthropic_request_deinit frees what it holds.
+ * Thread  the loop thread only.
+ */
+#ifndef RUNNEL_API_ANTHROPIC_H
+#define RUNNEL_API_ANTHROPIC_H
+
+#include "api/openai.h"
+
+/* The request of a chat that means the same. needs_limit: `max_tokens` must be there. As openai_request_parse. */
+MUST_CHECK bool anthropic_request_parse(struct openai_request *request, const json_t *body, bool needs_limit,
+                                        const struct settings *defaults, struct openai_error *error);
+
+/* ---- anthropic_error.c ---- */
+bool anthropic_is_path(const char *path);
+json_t *anthropic_error_json(int status, const char *text); /* {"type":"error","error":{…}} */
+void anthropic_error_reply(struct net_conn *net, int status, const char *text);
+
+#endif

@@ -1,0 +1,44 @@
+/* anthropic_count.c - [W83] POST /v1/messages/count_tokens: as many as the usage of the same request will say. */
+#include "api/anthropic.h"
+#include "api/openai_call.h"
+#include "api/question.h"
+#include "api/request.h"
+
+static void reply(struct net_conn *net, const json_t *answer) {
+    reply_json(net, 200, json_pack("{s:O}", "input_tokens", json_object_get(answer, "n_tokens")));
+}
+
+/* Whatever is in the prompt. */
+static json_t *members_of(const struct openai_request *request) {
+    static const char *const keys[] = { "tools", "tool_choice", "parallel_tool_calls", "reasoning",
+                                        "format" };
+    json_t *members = json_pack("{s:O}", "messages", request->messages);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        json_t *value = json_object_get(request->settings.more, keys[i]);
+        if (value) {
+            json_object_set(members, keys[i], value);
+        }
+    }
+    return members;
+}
+
+void anthropic_count_handle(struct api *api, struct net_conn *net) {
+    json_t *body = request_body(net);
+    struct openai_request request;
+    struct openai_error error;
+    char path[PATH_MAX];
+    if (body == NULL) {
+        return;
+    }
+    if (!anthropic_request_parse(&request, body, false, chat_settings(api->chat), &error)) {
+        anthropic_error_reply(net, error.status, error.text);
+    } else {
+        if (openai_call_resolve(api, request.model, path, &error)) {
+            question_ask(api, net, path, "template", members_of(&request), reply);
+        } else {
+            anthropic_error_reply(net, error.status, error.text);
+        }
+        openai_request_deinit(&request);
+    }
+    json_decref(body);
+}
