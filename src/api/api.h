@@ -27,7 +27,11 @@ struct api *api_open(const struct api_options *options);
 void api_close(struct api *api); /* NULL is fine */
 
 /* net_conn_tag: by which door somebody came. Those of API_DOOR_OWNER are programs of the user that this server runs for. */
-enum api_door { API_DOOR_NET, API_DOOR_OWNER };
+enum api_door {
+    API_DOOR_NET,
+    API_DOOR_OWNER,
+    API_DOOR_OLLAMA /* Ollama's clients: /api/chat is theirs [W85] */
+};
 
 /* What to give to net_serve, with the api as ctx. */
 struct net_handlers api_handlers(void);

@@ -199,8 +199,22 @@ void rest_login_handle(struct api *api, struct net_conn *net);   /* [W46] */
 void rest_logout_handle(struct api *api, struct net_conn *net);
 struct rest_system *rest_system_new(void);
 void rest_system_free(struct rest_system *system);
-void openai_models_handle(struct api *api, struct net_conn *net);      /* [O1] */
-void openai_chat_handle(struct api *api, struct net_conn *net);        /* [O2] … */
+void openai_models_handle(struct api *api, struct net_conn *net);  /* [O1] */
+void openai_chat_handle(struct api *api, struct net_conn *net);    /* [O2] … */
+void llama_tokenize_handle(struct api *api, struct net_conn *net); /* [W90] */
+void llama_detokenize_handle(struct api *api, struct net_conn *net);
+void llama_template_handle(struct api *api, struct net_conn *net);
+void llama_props_handle(struct api *api, struct net_conn *net); /* [W91] */
+void llama_slots_handle(struct api *api, struct net_conn *net);
+void ollama_chat_handle(struct api *api,
+                        struct net_conn *net); /* [W85]: of rest_chat_handle, on its own port */
+void ollama_generate_handle(struct api *api, struct net_conn *net); /* [W86] */
+void ollama_tags_handle(struct api *api, struct net_conn *net);     /* [W87] */
+void ollama_ps_handle(struct api *api, struct net_conn *net);
+void ollama_show_handle(struct api *api, struct net_conn *net);
+void ollama_version_handle(struct api *api, struct net_conn *net);
+void ollama_files_handle(struct api *api, struct net_conn *net); /* [W88] */
+void embeddings_handle(struct api *api, struct net_conn *net);
 void anthropic_handle(struct api *api, struct net_conn *net);          /* [W81] */
 void anthropic_count_handle(struct api *api, struct net_conn *net);    /* [W83] */
 void responses_handle(struct api *api, struct net_conn *net);          /* [W76] */

@@ -11,7 +11,9 @@ json_t *request_body(struct net_conn *net) {
     if (n_bytes == 0) {
         return json_object();
     }
-    if (!doors_is_content_type(net_conn_header(net, NET_HEADER_CONTENT_TYPE), "application/json")) {
+    bool is_any_type = net_conn_tag(net) == API_DOOR_OLLAMA;
+    if (!is_any_type &&
+        !doors_is_content_type(net_conn_header(net, NET_HEADER_CONTENT_TYPE), "application/json")) {
         reply_error(net, 415, "send the body as JSON, with the header Content-Type: application/json");
         return NULL;
     }

@@ -83,6 +83,10 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
 }
 
 void rest_chat_handle(struct api *api, struct net_conn *net) {
+    if (net_conn_tag(net) == API_DOOR_OLLAMA) {
+        ollama_chat_handle(api, net);
+        return;
+    }
     char conversation[ID_CONVERSATION_BYTES];
     struct chat_send send;
     struct fault fault;

@@ -62,6 +62,22 @@ static const struct route routes[] = {
     { "/v1/models", GET, openai_models_handle, .reads = SCOPE_READ },
     { "/v1/models/", GET, openai_models_handle, .reads = SCOPE_READ },
     { "/v1/completions", POST, openai_completions_handle, .changes = SCOPE_CHAT, .begins_answer = true },
+    { "/tokenize", POST, llama_tokenize_handle, .changes = SCOPE_CHAT },
+    { "/detokenize", POST, llama_detokenize_handle, .changes = SCOPE_CHAT },
+    { "/apply-template", POST, llama_template_handle, .changes = SCOPE_CHAT },
+    { "/props", GET, llama_props_handle, .reads = SCOPE_READ },
+    { "/slots", GET, llama_slots_handle, .reads = SCOPE_READ },
+    { "/v1/embeddings", POST, embeddings_handle, .changes = SCOPE_CHAT },
+    { "/api/generate", POST, ollama_generate_handle, .changes = SCOPE_CHAT, .begins_answer = true },
+    { "/api/tags", GET, ollama_tags_handle, .reads = SCOPE_READ },
+    { "/api/ps", GET, ollama_ps_handle, .reads = SCOPE_READ },
+    { "/api/show", POST, ollama_show_handle, .changes = SCOPE_READ },
+    { "/api/version", GET, ollama_version_handle, .reads = SCOPE_READ },
+    { "/api/embed", POST, embeddings_handle, .changes = SCOPE_CHAT },
+    { "/api/embeddings", POST, embeddings_handle, .changes = SCOPE_CHAT },
+    { "/api/pull", POST, ollama_files_handle, .changes = SCOPE_ADMIN },
+    { "/api/copy", POST, ollama_files_handle, .changes = SCOPE_ADMIN },
+    { "/api/delete", DELETE, ollama_files_handle, .changes = SCOPE_ADMIN },
     { "/v1/messages", POST, anthropic_handle, .changes = SCOPE_CHAT, .begins_answer = true },
     { "/v1/messages/count_tokens", POST, anthropic_count_handle, .changes = SCOPE_CHAT },
     { "/v1/responses", POST, responses_handle, .changes = SCOPE_CHAT, .begins_answer = true },
@@ -77,8 +93,10 @@ static const struct route routes[] = {
 static const struct route page_route = { "/", GET, static_files_handle, .reads = SCOPE_PUBLIC };
 
 bool router_is_page(const char *path) {
-    static const char *const prefixes[] = { "/api",     "/v1",     "/ws",      "/health",
-                                            "/metrics", "/__echo", "/__routes" };
+    static const char *const prefixes[] = {
+        "/api",   "/v1",    "/ws",         "/health",         "/metrics", "/tokenize",
+        "/props", "/slots", "/detokenize", "/apply-template", "/__echo",  "/__routes"
+    };
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         size_t length = strlen(prefixes[i]);
         if (strncmp(path, prefixes[i], length) == 0 && (path[length] == '/' || path[length] == '\0')) {

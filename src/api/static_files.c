@@ -115,6 +115,11 @@ static void reply_asset(struct net_conn *net, const struct asset *asset) {
 
 void static_files_handle(struct api *api, struct net_conn *net) {
     (void)api;
+    if (net_conn_tag(net) == API_DOOR_OLLAMA && strcmp(net_conn_path(net), "/") == 0) {
+        /* Clients look for these words. */
+        reply_text(net, 200, "text/plain; charset=utf-8", "Ollama is running", 17);
+        return;
+    }
     const struct asset *asset = find(file_of(net_conn_path(net)));
     if (asset) {
         reply_asset(net, asset);

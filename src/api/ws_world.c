@@ -120,6 +120,11 @@ bool net_conn_is_answered(const struct net_conn *net) {
     return world->reply_status != 0;
 }
 
+int net_conn_tag(const struct net_conn *conn) {
+    (void)conn;
+    return 0;
+}
+
 const char *net_conn_header(const struct net_conn *net, enum net_header header) {
     (void)net;
     (void)header;

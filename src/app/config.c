@@ -32,6 +32,8 @@ struct option_row {
 
 static const struct option_row rows[] = {
     { "port", KIND_U16, AT(port), "N", "listen on this port (8000); 0: any free one" },
+    { "ollama", KIND_U16, AT(ollama), "N",
+      "listen on this port too, for clients of Ollama (off; theirs is 11434)" },
     { "host", KIND_TEXT, AT(host), "ADDRESS",
       "listen on this address (127.0.0.1); one that others can reach needs a key or --token" },
     { "data", KIND_TEXT, AT(data), "DIR", "conversations and settings ($XDG_DATA_HOME/runnel)" },

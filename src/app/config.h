@@ -18,6 +18,7 @@
 struct config {
     char *host;
     uint16_t port;
+    uint16_t ollama; /* 0: there is none */
     char *data;
     char *models[CONFIG_LIST_MAX + 1]; /* NULL ends the list */
     char *model;                       /* NULL: none was named */

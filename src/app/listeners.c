@@ -56,6 +56,12 @@ enum status listeners_open(struct listeners *listeners, const struct config *con
         return status;
     }
     listeners->url = make_url(listeners, config, net);
+    options.port = config->ollama;
+    options.tag = API_DOOR_OLLAMA;
+    status = config->ollama ? net_listen(net, &options, fault) : STATUS_OK;
+    if (status) {
+        return status;
+    }
     listeners->control_url = mem_copy_string(listeners->url);
     return open_socket(listeners, config, net, fault);
 }
