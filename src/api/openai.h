@@ -35,6 +35,7 @@ struct openai_request {
     const char *model; /* borrowed from the body; NULL: the configured one */
     bool stream;
     bool include_usage;
+    bool store; /* its answer is kept in a conversation [W93] */
     bool has_tools;
     bool has_format; /* the answer has to be JSON */
     bool logprobs;

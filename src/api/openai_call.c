@@ -47,11 +47,25 @@ void *openai_call_begin(size_t n_bytes, const struct attached_encoder *encoder, 
     return self;
 }
 
+/* [W93] False: it is not to be kept. `conversation` is "" for a new one. */
+static bool wants_keep(const struct net_conn *net, const struct openai_request *request,
+                       char conversation[ID_CONVERSATION_BYTES]) {
+    const char *header = net_conn_header(net, NET_HEADER_X_CONVERSATION_ID);
+    conversation[0] = '\0';
+    bool is_named = id_parse_conversation(header, conversation);
+    bool has_messages = json_array_size(request->messages) > 0; /* else it is a raw prompt */
+    return has_messages && (is_named || request->store || strcmp(header, "new") == 0);
+}
+
 void openai_call_ask(struct openai_call *self, const struct openai_request *request, const char *path) {
+    char conversation[ID_CONVERSATION_BYTES];
+    bool is_kept = wants_keep(net_of(self), request, conversation);
+    struct attached_keep keep = { .conversation = conversation[0] ? conversation : NULL, .is_whole = true };
     attached_ask(&self->attached, &(struct attached_request){ .messages = request->messages,
                                                               .model_path = path,
                                                               .settings = &request->settings,
-                                                              .is_stream = request->stream });
+                                                              .is_stream = request->stream,
+                                                              .keep = is_kept ? &keep : NULL });
 }
 
 void openai_call_deinit(struct attached *attached) {

@@ -23,6 +23,7 @@ struct openai_call {
 /* openai_call_begin makes one of n_bytes, which begins with struct openai_call, for an understood request and the path of its model. */
 void *openai_call_begin(size_t n_bytes, const struct attached_encoder *encoder, struct api *api,
                         struct net_conn *net, const struct openai_request *request, const char *path);
+/* openai_call_ask: an answer that is to be kept, by `store` or the header of [W93], is: the request has the whole conversation. */
 void openai_call_ask(struct openai_call *self, const struct openai_request *request, const char *path);
 void openai_call_deinit(struct attached *attached);
 

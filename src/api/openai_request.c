@@ -225,6 +225,7 @@ static bool take_form(struct openai_request *request, const json_t *body, struct
     const json_t *options = present(body, "stream_options");
     if (!check(json_take_string(body, "model", &request->model, &fault), &fault, "model", error) ||
         !take_bool(body, "stream", &request->stream, error) ||
+        !take_bool(body, "store", &request->store, error) ||
         !check(json_take_int(body, "n", INT64_MIN, INT64_MAX, &n, &fault), &fault, "n", error)) {
         return false;
     }

@@ -24,6 +24,7 @@ static const char *const header_names[NET_HEADER_COUNT] = {
     [NET_HEADER_IF_NONE_MATCH] = "if-none-match",
     [NET_HEADER_LAST_EVENT_ID] = "last-event-id",
     [NET_HEADER_X_API_KEY] = "x-api-key",
+    [NET_HEADER_X_CONVERSATION_ID] = "x-conversation-id",
 };
 
 struct net_conn *conn_new(struct net *net, struct link *link, const struct head *head) {

@@ -462,3 +462,37 @@ def test_flags_answer_and_exit(flag):
 def test_an_unknown_flag_is_refused():
     run = subprocess.run([program("fake"), "--what"], capture_output=True, text=True, timeout=TIMEOUT_S)
     assert run.returncode == 2 and "--help" in run.stderr
+
+
+def test_a_raw_prompt_is_read_as_it_is(fake):
+    """[E46]"""
+    fake.load(script(echo=True, token_ms=0))
+    command = {"op": "generate", "id": "g1", "prompt": "Once upon a time"}
+    fake.send(command)
+    assert fake.end_of("g1")["usage"]["prompt_tokens"] == 4 and fake.text("g1") == "Once upon a time"
+    fake.send({**command, "id": "g2", "messages": [{"role": "user", "content": "Hi"}]})
+    assert fake.end_of("g2")["error"]["code"] == "bad_request"
+    tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+    fake.send({**command, "id": "g3", "tools": [tool]})
+    assert fake.end_of("g3")["error"]["code"] == "bad_request"
+
+
+def test_questions_that_are_no_generation(fake):
+    """[E47] [E48]"""
+    fake.load(script(tokens=["a", " b"]))
+    fake.send({"op": "template", "id": "q1", "messages": [{"role": "user", "content": "one two"}]})
+    assert fake.until_ev("prompt") == {"ev": "prompt", "id": "q1", "n_tokens": 2, "text": "user: one two\n"}
+    fake.send({"op": "detokenize", "id": "q2", "tokens": [0, 1]})
+    assert fake.until_ev("text") == {"ev": "text", "id": "q2", "text": "a b"}
+    for wrong in ({"op": "template", "messages": []}, {"op": "detokenize", "tokens": [-1]}, {"op": "detokenize", "tokens": 5}):
+        fake.send({**wrong, "id": "q3"})
+        assert fake.end_of("q3")["error"]["code"] == "bad_request"
+
+
+def test_the_end_names_the_stop_string(fake):
+    """[E15]"""
+    fake.load(script(tokens=["a", " stop", " b"], token_ms=0))
+    fake.send(generate("g1", stop=["xyz", "stop"]))
+    assert fake.end_of("g1")["usage"]["stop"] == "stop"
+    fake.send(generate("g2", stop=["xyz"]))
+    assert "stop" not in fake.end_of("g2")["usage"]

@@ -1,0 +1,55 @@
+"""The real model behind the compatible APIs: its template knows no tools."""
+
+import json
+
+import anthropic
+import openai
+import pytest
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string", "maxLength": 20}}, "required": ["city"], "additionalProperties": False}
+TOOL = {"type": "function", "function": {"name": "get_weather", "description": "The weather of a city.", "parameters": SCHEMA}}
+OTHER = {"type": "function", "function": {"name": "get_time", "parameters": SCHEMA}}
+QUESTION = [{"role": "user", "content": "Tell me a story about the sea."}]
+
+
+@pytest.mark.parametrize("choice, name", [("required", None), ({"type": "function", "function": {"name": "get_weather"}}, "get_weather")])
+def test_o8_a_call_is_forced_from_the_first_token(real, choice, name):
+    client = openai.OpenAI(base_url=f"{real.url}/v1", api_key="none", max_retries=0)
+    asked = {"model": "default", "messages": QUESTION, "tools": [OTHER, TOOL], "tool_choice": choice, "temperature": 0, "max_tokens": 120}
+    whole = client.chat.completions.create(**asked).choices[0]
+    assert whole.finish_reason == "tool_calls" and whole.message.content is None
+    call = whole.message.tool_calls[0].function
+    assert call.name == (name or call.name) and call.name in ("get_weather", "get_time")
+    assert set(json.loads(call.arguments)) == {"city"}
+    with client.chat.completions.stream(**asked) as stream:
+        for _ in stream:
+            pass
+        said = stream.get_final_completion().choices[0].message
+    assert said.content is None or said.content == ""
+    assert said.tool_calls[0].function.arguments == call.arguments
+
+
+def test_w76_w83_responses_and_messages_agree_about_the_prompt(real):
+    client = openai.OpenAI(base_url=f"{real.url}/v1", api_key="none", max_retries=0)
+    other = anthropic.Anthropic(base_url=real.url, api_key="none", max_retries=0)
+    response = client.responses.create(model="default", input=QUESTION, temperature=0, max_output_tokens=12)
+    message = other.messages.create(model="default", messages=QUESTION, max_tokens=12, extra_body={"temperature": 0})
+    assert response.output_text == message.content[0].text and message.stop_reason == "max_tokens"
+    counted = other.messages.count_tokens(model="default", messages=QUESTION).input_tokens
+    assert counted == response.usage.input_tokens == message.usage.input_tokens
+
+
+def test_w90_w73_the_prompt_as_text_gives_the_same_answer(real):
+    client = openai.OpenAI(base_url=f"{real.url}/v1", api_key="none", max_retries=0)
+    asked = {"model": "default", "temperature": 0, "max_tokens": 12}
+    prompt = real.post("/apply-template", {"messages": QUESTION}, timeout=60).json()["prompt"]
+    raw = client.completions.create(prompt=prompt, **asked)
+    chat = client.chat.completions.create(messages=QUESTION, **asked)
+    assert raw.choices[0].text == chat.choices[0].message.content
+    assert raw.usage.prompt_tokens == chat.usage.prompt_tokens
+    tokens = real.post("/tokenize", {"content": prompt}).json()["tokens"]
+    assert len(tokens) == raw.usage.prompt_tokens
+    assert real.post("/detokenize", {"tokens": tokens}).json()["content"] == prompt
+    assert real.post("/detokenize", {"tokens": [10**6]}).status_code == 400
