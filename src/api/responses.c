@@ -140,7 +140,7 @@ static void on_opened(void *ctx, enum status status, struct conversation *conver
     const struct message *message =
         status                    ? NULL
         : self->asked.previous[0] ? conversation_find_generation(conversation, self->asked.previous, &index)
-                                  : conversation_last(conversation);
+                                  : conversation->current;
     if (message) {
         ask_behind(self, conversation, message);
     } else if (status && status != STATUS_NOT_FOUND) {

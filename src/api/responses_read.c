@@ -101,7 +101,7 @@ static void delete (struct reader *self, const struct conversation *conversation
         return;
     }
     self->call.call.attached.events.call.call =
-        chat_delete(api_of(self)->chat, conversation->name, on_deleted, self);
+        chat_delete(api_of(self)->chat, conversation->name, true, on_deleted, self);
 }
 
 static void cancel(const struct reader *self, const struct conversation *conversation,

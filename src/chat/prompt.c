@@ -92,6 +92,32 @@ static void add_to_prompt(json_t *messages, size_t *n_given, json_t **instructio
     json_decref(kept);
 }
 
+static bool is_kept(const struct message *message) {
+    json_t *kept = kept_of(message);
+    json_decref(kept);
+    return kept != NULL;
+}
+
+static json_t *own_system(const struct conversation *conversation) {
+    return json_object_get(json_object_get(conversation->settings, "settings"), "system_prompt");
+}
+
+static void add_system(json_t *messages, json_t *text) {
+    if (json_string_length(text) > 0) {
+        json_array_insert_new(messages, 0, json_pack("{s:s, s:O}", "role", "system", "content", text));
+    }
+}
+
+/* A system prompt of its own takes the place of those that it has. */
+static void set_system(json_t *messages, json_t *text) {
+    for (size_t i = json_array_size(messages); i-- > 0;) {
+        if (strcmp(json_get_text(json_array_get(messages, i), "role", ""), "system") == 0) {
+            json_array_remove(messages, i);
+        }
+    }
+    add_system(messages, text);
+}
+
 /* From the root to `last`. is_asked_for: `last` is the answer that is to be made. The instructions of the newest kept call come first where
  * has_instructions: they are its own, and those of whoever goes on with it in the page. */
 static json_t *path_json(const struct conversation *conversation, const struct message *last,
@@ -109,9 +135,11 @@ static json_t *path_json(const struct conversation *conversation, const struct m
     for (size_t i = n; i-- > 0;) {
         add_to_prompt(messages, &n_given, &instructions, path[i], is_asked_for && i == 0);
     }
-    if (instructions && has_instructions) {
-        json_array_insert_new(messages, 0,
-                              json_pack("{s:s, s:O}", "role", "system", "content", instructions));
+    json_t *own = is_asked_for && is_kept(last) ? NULL : own_system(conversation);
+    if (json_is_string(own) && has_instructions) {
+        set_system(messages, own);
+    } else if (instructions && has_instructions) {
+        add_system(messages, instructions);
     }
     json_decref(instructions);
     free(path);

@@ -204,11 +204,11 @@ struct store_send {
     bool is_temporary;        /* likewise */
     const char *system_text;  /* of a new conversation: its first message; NULL: none */
     const char *system_message_id;
-    const char *parent;        /* NULL: the message down to which it is shown; "": a new root */
-    const char *client_msg_id; /* NULL: not idempotent */
+    const char *parent;              /* NULL: the message down to which it is shown; "": a new root */
+    const char *client_msg_id;       /* NULL: not idempotent */
     const struct store_said *before; /* messages that are stored with it, between the parent and it */
     size_t n_before;
-    const char *text;          /* NULL: no message of a person: another answer, below `parent` */
+    const char *text; /* NULL: no message of a person: another answer, below `parent` */
     const char *user_message_id;
     const char *assistant_message_id;
     const char *generation_id;
