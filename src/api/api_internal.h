@@ -46,6 +46,14 @@ struct api_model_watcher {
     void *ctx;
 };
 
+/* What went out of the frames of tokens of GET /ws. */
+struct api_counts {
+    uint64_t n_frames;
+    uint64_t n_events; /* in them */
+    uint64_t n_repeats;
+    uint64_t n_holes;
+};
+
 struct api {
     struct api_options options;
     struct chat *chat;
@@ -57,6 +65,7 @@ struct api {
     struct bytes frame; /* scratch for one frame: cleared before each use, never kept across upcalls */
     struct rest_system *system; /* what [W25] remembers between calls */
     struct metrics *metrics;
+    struct api_counts counts;
     int64_t started_ms; /* wall clock */
 };
 
@@ -170,6 +179,8 @@ void rest_model_status_handle(struct api *api, struct net_conn *net);  /* [W21] 
 void rest_model_load_handle(struct api *api, struct net_conn *net);    /* [W22] */
 void rest_model_unload_handle(struct api *api, struct net_conn *net);
 void rest_model_pin_handle(struct api *api, struct net_conn *net);
+void rest_model_default_handle(struct api *api, struct net_conn *net); /* [W66] */
+void rest_models_handle(struct api *api, struct net_conn *net);
 void rest_model_info_handle(struct api *api, struct net_conn *net); /* [W23] */
 void rest_model_history_handle(struct api *api, struct net_conn *net);
 void rest_browse_handle(struct api *api, struct net_conn *net);
@@ -178,6 +189,8 @@ void rest_upload_head(struct api *api,
 void rest_upload_handle(struct api *api, struct net_conn *net);
 void rest_backup_handle(struct api *api, struct net_conn *net);       /* [W29] */
 void rest_system_usage_handle(struct api *api, struct net_conn *net); /* [W25] */
+void rest_stats_handle(struct api *api, struct net_conn *net);        /* [W69] */
+void rest_log_lines_handle(struct api *api, struct net_conn *net);    /* [W70] */
 void rest_logs_handle(struct api *api, struct net_conn *net);
 void rest_health_handle(struct api *api, struct net_conn *net);
 void rest_metrics_handle(struct api *api, struct net_conn *net); /* [W48] */

@@ -56,6 +56,17 @@ static enum status on_second_hello(struct native *native, const json_t *request,
     return fault_set(fault, STATUS_INVALID, "hello was said already: go on without it");
 }
 
+/* [N33] */
+static enum status on_inspect(struct native *native, const json_t *request, struct fault *fault) {
+    bool is_on = true;
+    enum status status = json_take_bool(request, "on", &is_on, fault);
+    if (status == STATUS_OK) {
+        native->inspects = is_on;
+        ws_frame_send(&native->conn, native_frame_clock());
+    }
+    return status;
+}
+
 static const struct {
     const char *type;
     enum status (*on_request)(struct native *native, const json_t *request, struct fault *fault);
@@ -65,6 +76,7 @@ static const struct {
     { "unwatch", native_on_unwatch, GATE_READS }, { "send", native_on_send, GATE_BEGINS_ANSWER },
     { "draft", native_on_draft, GATE_CHANGES },   { "continue", native_on_continue, GATE_BEGINS_ANSWER },
     { "stop", native_on_stop, GATE_CHANGES },     { "ping", on_ping, GATE_READS },
+    { "inspect", on_inspect, GATE_READS },
 };
 
 static void on_request(struct native *native, const json_t *request) {

@@ -34,6 +34,9 @@ json_t *native_frame_item(const struct conversation *conversation, const struct 
 
 /* native_frame_add_tokens writes a `tokens` frame: the one that is written per token and reader, so it is put together by hand. */
 void native_frame_add_tokens(struct bytes *out, const struct conversation *conversation,
-                             const struct watch_item *item);
+                             const struct watch_item *item, bool with_stations);
+
+/* native_frame_clock tells the time by which stations are told [N34]. */
+json_t *native_frame_clock(void);
 
 #endif
