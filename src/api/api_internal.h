@@ -166,6 +166,7 @@ void ws_native_broadcast_conversation(struct api *api, const struct conversation
                                       enum conversation_event event);
 void ws_native_broadcast_model(struct api *api);
 void ws_native_broadcast_storage(struct api *api);
+void ws_native_broadcast_downloads(struct api *api);
 
 void rest_chat_handle(struct api *api, struct net_conn *net);          /* POST /api/chat [W14] */
 void rest_chat_stream_handle(struct api *api, struct net_conn *net);   /* POST, GET /api/chat/stream [W15] */
@@ -189,8 +190,10 @@ void rest_upload_head(struct api *api,
 void rest_upload_handle(struct api *api, struct net_conn *net);
 void rest_backup_handle(struct api *api, struct net_conn *net);       /* [W29] */
 void rest_system_usage_handle(struct api *api, struct net_conn *net); /* [W25] */
-void rest_stats_handle(struct api *api, struct net_conn *net);        /* [W69] */
-void rest_log_lines_handle(struct api *api, struct net_conn *net);    /* [W70] */
+void rest_downloads_handle(struct api *api, struct net_conn *net);    /* [W71] */
+void rest_download_handle(struct api *api, struct net_conn *net);
+void rest_stats_handle(struct api *api, struct net_conn *net);     /* [W69] */
+void rest_log_lines_handle(struct api *api, struct net_conn *net); /* [W70] */
 void rest_logs_handle(struct api *api, struct net_conn *net);
 void rest_health_handle(struct api *api, struct net_conn *net);
 void rest_metrics_handle(struct api *api, struct net_conn *net); /* [W48] */

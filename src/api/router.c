@@ -54,6 +54,8 @@ static const struct route routes[] = {
     { "/api/browse", GET, rest_browse_handle, .reads = SCOPE_READ },
     { "/api/upload", POST, rest_upload_handle, .changes = SCOPE_ADMIN, .on_head = rest_upload_head },
     { "/api/system/usage", GET, rest_system_usage_handle, .reads = SCOPE_METRICS },
+    { "/api/downloads", GET | POST, rest_downloads_handle, .reads = SCOPE_READ, .changes = SCOPE_ADMIN },
+    { "/api/downloads/", POST, rest_download_handle, .changes = SCOPE_ADMIN },
     { "/api/stats", GET, rest_stats_handle, .reads = SCOPE_METRICS },
     { "/api/logs", GET, rest_log_lines_handle, .reads = SCOPE_ADMIN },
     { "/api/backup", POST, rest_backup_handle, .changes = SCOPE_ADMIN },

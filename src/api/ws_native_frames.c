@@ -66,6 +66,10 @@ json_t *native_frame_storage(const struct api *api) {
                      texts[trouble]);
 }
 
+json_t *native_frame_downloads(const struct api *api) {
+    return json_pack("{s:s, s:o}", "type", "downloads", "downloads", downloads_json(api->options.downloads));
+}
+
 json_t *native_frame_ack(const struct chat_sent *sent, const char *client_msg_id) {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "type", "ack", "client_msg_id", client_msg_id,
                      "conversation", sent->conversation->name, "message", sent->message_id, "generation",

@@ -21,6 +21,7 @@ json_t *native_frame_error(const char *code, const char *text, const struct nati
 json_t *native_frame_hello(const struct api *api);
 json_t *native_frame_model(const struct api *api);
 json_t *native_frame_storage(const struct api *api);
+json_t *native_frame_downloads(const struct api *api);
 json_t *native_frame_ack(const struct chat_sent *sent, const char *client_msg_id);
 json_t *native_frame_resumed(const char *conversation);
 json_t *native_frame_reset(const char *conversation, const char *reason);
