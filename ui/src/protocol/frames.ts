@@ -16,6 +16,7 @@ import {
     string,
     stringOrNull,
 } from "./check";
+import { type Download, decodeDownloads } from "./downloads";
 
 export const PROTOCOL_VERSION = 1;
 
@@ -154,6 +155,21 @@ export interface Tokens {
     call?: { index: number; id: string | null; name: string | null; arguments: string };
     tokensUsed: number | null;
     maxTokens: number | null;
+    stations?: Stations;
+}
+/* [N33] Microseconds of the server's clock. */
+export interface Stations {
+    sampled: number;
+    committed: number;
+    sent: number;
+}
+interface Clock {
+    type: "clock";
+    tUs: number;
+}
+interface DownloadsFrame {
+    type: "downloads";
+    downloads: Download[];
 }
 export interface End {
     type: "end";
@@ -229,6 +245,8 @@ export type ServerFrame =
     | StorageFrame
     | ModelFrame
     | ErrorFrame
+    | Clock
+    | DownloadsFrame
     | Ping;
 
 export interface Cursor {
@@ -244,6 +262,7 @@ export type ClientFrame =
     | { type: "send"; client_msg_id: string; conversation?: string; text: string }
     | { type: "draft"; conversation?: string; text: string }
     | { type: "continue"; client_msg_id: string; generation: string }
+    | { type: "inspect"; on: boolean }
     | { type: "stop"; generation: string }
     | { type: "stop"; conversation: string };
 
@@ -374,11 +393,14 @@ const decoders: Record<string, ((from: Json) => ServerFrame) | undefined> = {
             },
         };
     },
+    clock: (from) => ({ type: "clock", tUs: number(from, "t_us") }),
+    downloads: (from) => ({ type: "downloads", downloads: decodeDownloads(from) }),
     ping: () => ({ type: "ping" }),
 };
 
 /* What the frames of all kinds of tokens have. */
 function decodeTokens(from: Json): Tokens {
+    const stations = objectOrNull(from, "stations");
     return {
         type: "tokens",
         conversation: string(from, "conversation"),
@@ -388,6 +410,13 @@ function decodeTokens(from: Json): Tokens {
         text: "",
         tokensUsed: numberOrNull(from, "tokens_used"),
         maxTokens: numberOrNull(from, "max_tokens"),
+        ...(stations && {
+            stations: {
+                sampled: number(stations, "sampled"),
+                committed: number(stations, "committed"),
+                sent: number(stations, "sent"),
+            },
+        }),
     };
 }
 
