@@ -96,14 +96,14 @@ def test_a_cut_connection_goes_on_where_it_was(fetching, file_server):
     assert source.asked[1]["if-range"] == '"one"'
 
 
-@pytest.mark.parametrize("etag", ['"one"', None, 'W/"weak"'], ids=["tag", "no tag", "weak tag"])
-def test_what_cannot_be_gone_on_with_begins_anew(fetching, file_server, etag):
+def test_what_cannot_be_gone_on_with_begins_anew(fetching, file_server):
     """A server that ignores Range, one that gives nothing to know the file by, and one whose mark may stand for two files."""
-    source = file_server(model_bytes(), plan=["cut", "ignore range"], etag=etag)
-    download = begin(fetching, source.url + "/m.json", sha256=source.sha256)
-    wait_state(fetching, download, "done")
-    assert (fetching.models / "m.json").read_bytes() == source.body
-    assert source.ranges() == [None, f"bytes={len(source.body) // 2}-" if etag == '"one"' else None]
+    for name, etag in (("tag", '"one"'), ("none", None), ("weak", 'W/"weak"')):
+        source = file_server(model_bytes(), plan=["cut", "ignore range"], etag=etag)
+        download = begin(fetching, f"{source.url}/{name}.json", sha256=source.sha256)
+        wait_state(fetching, download, "done")
+        assert (fetching.models / f"{name}.json").read_bytes() == source.body
+        assert source.ranges() == [None, f"bytes={len(source.body) // 2}-" if name == "tag" else None]
 
 
 def test_a_file_that_changed_meanwhile_is_never_mixed(fetching, file_server):
@@ -153,26 +153,25 @@ def test_a_wrong_hash_is_thrown_away(fetching, file_server):
     assert os.listdir(fetching.models) == []
 
 
-@pytest.mark.parametrize("status, text", [(404, "no such file"), (401, "everybody"), (403, "everybody"), (410, "no such file")])
-def test_a_refusal_is_told_at_once(fetching, file_server, status, text):
-    source = file_server(model_bytes(), plan=[status])
-    failed = wait_state(fetching, begin(fetching, source.url + "/m.json"), "failed")
-    assert str(status) in failed["error"] and text in failed["error"] and len(source.asked) == 1
+def test_a_refusal_is_told_at_once(fetching, file_server):
+    for status, text in [(404, "no such file"), (401, "everybody"), (403, "everybody"), (410, "no such file")]:
+        source = file_server(model_bytes(), plan=[status])
+        failed = wait_state(fetching, begin(fetching, f"{source.url}/m{status}.json"), "failed")
+        assert str(status) in failed["error"] and text in failed["error"] and len(source.asked) == 1
 
 
-@pytest.mark.parametrize("status", [500, 429])
-def test_a_server_in_trouble_is_asked_again(fetching, file_server, status):
-    source = file_server(model_bytes(), plan=[status, "send"])
+def test_a_server_in_trouble_is_asked_again(fetching, file_server):
+    source = file_server(model_bytes(), plan=[500, 429, "send"])
     download = begin(fetching, source.url + "/m.json")
     wait_state(fetching, download, "done")
-    assert len(source.asked) == 2
+    assert len(source.asked) == 3
 
 
-@pytest.mark.parametrize("step, text", [("endless", "how large"), ("no length", "how large")])
-def test_a_body_of_no_known_length_is_refused(fetching, file_server, step, text):
-    source = file_server(model_bytes(), plan=[step])
-    failed = wait_state(fetching, begin(fetching, source.url + "/m.json"), "failed")
-    assert text in failed["error"]
+def test_a_body_of_no_known_length_is_refused(fetching, file_server):
+    for step in ("endless", "no length"):
+        source = file_server(model_bytes(), plan=[step])
+        failed = wait_state(fetching, begin(fetching, f"{source.url}/{step[:2]}.json"), "failed")
+        assert "how large" in failed["error"]
 
 
 def test_redirects_are_followed_but_not_in_circles_and_not_to_files(fetching, file_server):
@@ -190,29 +189,29 @@ def test_redirects_are_followed_but_not_in_circles_and_not_to_files(fetching, fi
     assert sorted(os.listdir(fetching.models)) == ["circle.json.download", "m.json"]
 
 
-@pytest.mark.parametrize(
-    "fields, text",
-    [
-        ({"url": "file:///etc/passwd"}, "http"),
-        ({"url": "ftp://host/m.json"}, "http"),
-        ({"url": "http:///m.json"}, "host"),
-        ({"url": "http://name:password@host/m.json"}, "password"),
-        ({"url": "http://host/a b.json"}, "spaces"),
-        ({"url": "http://host/" + "x" * 5000 + ".json"}, "bytes"),
-        ({"url": "http://host/m.bin"}, ".json"),
-        ({"url": "http://host/"}, "file"),
-        ({"url": "http://host/m.json", "file": "../.json"}, "point"),
-        ({"url": "http://host/%2e%2e%2f.json"}, "point"),
-        ({"url": "http://host/m.json", "sha256": "abc"}, "sha256"),
-        ({"url": 7}, "url"),
-        ({}, "url"),
-        ({"url": "http://host/m.json", "repo": "a/b"}, "either"),
-        ({"repo": "a/b", "file": "m.json"}, "hub_url"),
-    ],
-)
-def test_what_cannot_be_is_refused_before_it_begins(fetching, fields, text):
-    answer = fetching.post("/api/downloads", fields)
-    assert answer.status_code == 400 and text in answer.json()["error"], answer.text
+REFUSED = [
+    ({"url": "file:///etc/passwd"}, "http"),
+    ({"url": "ftp://host/m.json"}, "http"),
+    ({"url": "http:///m.json"}, "host"),
+    ({"url": "http://name:password@host/m.json"}, "password"),
+    ({"url": "http://host/a b.json"}, "spaces"),
+    ({"url": "http://host/" + "x" * 5000 + ".json"}, "bytes"),
+    ({"url": "http://host/m.bin"}, ".json"),
+    ({"url": "http://host/"}, "file"),
+    ({"url": "http://host/m.json", "file": "../.json"}, "point"),
+    ({"url": "http://host/%2e%2e%2f.json"}, "point"),
+    ({"url": "http://host/m.json", "sha256": "abc"}, "sha256"),
+    ({"url": 7}, "url"),
+    ({}, "url"),
+    ({"url": "http://host/m.json", "repo": "a/b"}, "either"),
+    ({"repo": "a/b", "file": "m.json"}, "hub_url"),
+]
+
+
+def test_what_cannot_be_is_refused_before_it_begins(fetching):
+    for fields, text in REFUSED:
+        answer = fetching.post("/api/downloads", fields)
+        assert answer.status_code == 400 and text in answer.json()["error"], (fields, answer.text)
     assert listed(fetching) == {} and os.listdir(fetching.models) == []
 
 

@@ -43,6 +43,44 @@ export function wishOf(text: string, sha256: string): DownloadWish | null {
     return { repo: parts.slice(0, 2).join("/"), file: parts.slice(2).join("/"), ...hash };
 }
 
+/* The hub is a setting of the server, asked for where it is needed. */
+function HubField() {
+    const { rest } = useClient();
+    const [hub, setHub] = useState("");
+    const [note, setNote] = useState<string | null>(null);
+    useEffect(() => {
+        rest.config().then(
+            (config) => setHub(typeof config.hub_url === "string" ? config.hub_url : ""),
+            () => {} /* Saving will say what is wrong. */,
+        );
+    }, [rest]);
+    const save = () =>
+        rest.saveConfig({ hub_url: hub.trim() }).then(
+            () => setNote("Saved."),
+            (error: Error) => setNote(error.message),
+        );
+    return (
+        <div className="download-fields">
+            <input
+                className="field-control"
+                aria-label="Address of the hub"
+                placeholder="Address of the hub: https://…"
+                autoComplete="off"
+                spellCheck={false}
+                value={hub}
+                data-testid="download-hub"
+                onChange={(event) => {
+                    setHub(event.target.value);
+                    setNote(null);
+                }}
+            />
+            <button type="button" className="button" onClick={save}>
+                {note ?? "Save the hub"}
+            </button>
+        </div>
+    );
+}
+
 function NewDownload() {
     const { rest } = useClient();
     const id = useId();
@@ -89,6 +127,7 @@ function NewDownload() {
                     Download
                 </button>
             </div>
+            {source.includes("/") && !source.includes("://") && <HubField />}
             {source.trim() !== "" && (
                 <input
                     className="field-control"

@@ -47,8 +47,12 @@ async function setUp(models: ModelFile[], list: Download[] = []) {
         download: vi.spyOn(serverCalls, "download").mockResolvedValue(),
         actOnDownload: vi.spyOn(serverCalls, "actOnDownload").mockResolvedValue(),
     };
+    const rest = {
+        config: vi.fn(async () => ({ hub_url: "https://hub.example" })),
+        saveConfig: vi.fn(async () => ({})),
+    };
     const client = {
-        rest: {},
+        rest,
         model: new Store<ModelStatus | null>(null),
         downloads: new Store<readonly Download[]>(list),
     };
@@ -78,11 +82,11 @@ it("a model says what it is and whether it fits, and is deleted after a question
     await act(async () => fireEvent.click(screen.getByLabelText("Keep it loaded")));
     await act(async () => fireEvent.click(screen.getByLabelText("Delete the file")));
     expect(calls.actOnModel.mock.calls).toEqual([
-        [{}, "load", MODEL.path],
-        [{}, "pin", MODEL.path],
+        [expect.anything(), "load", MODEL.path],
+        [expect.anything(), "pin", MODEL.path],
     ]);
     await act(async () => fireEvent.click(screen.getByTestId("model-delete")));
-    expect(calls.actOnModel).toHaveBeenLastCalledWith({}, "delete", MODEL.path);
+    expect(calls.actOnModel).toHaveBeenLastCalledWith(expect.anything(), "delete", MODEL.path);
 });
 
 it("one that is loaded is not deleted, and one that cannot be read says why", async () => {
@@ -111,9 +115,9 @@ it("a download is begun, followed, paused and taken away; when one is done the m
     );
     fireEvent.click(screen.getByLabelText("Resume m.gguf"));
     expect(calls.actOnDownload.mock.calls).toEqual([
-        [{}, "pause", "a"],
-        [{}, "cancel", "a"],
-        [{}, "resume", "a"],
+        [expect.anything(), "pause", "a"],
+        [expect.anything(), "cancel", "a"],
+        [expect.anything(), "resume", "a"],
     ]);
     const before = calls.models.mock.calls.length;
     await act(async () => client.downloads.set([{ ...DOWNLOAD, state: "done" }]));
@@ -123,7 +127,21 @@ it("a download is begun, followed, paused and taken away; when one is done the m
     expect(calls.download).not.toHaveBeenCalled();
     fireEvent.change(screen.getByTestId("download-source"), { target: { value: "https://host/x.gguf" } });
     await act(async () => fireEvent.click(screen.getByTestId("download-begin")));
-    expect(calls.download).toHaveBeenCalledWith({}, { url: "https://host/x.gguf" });
+    expect(calls.download).toHaveBeenCalledWith(expect.anything(), { url: "https://host/x.gguf" });
+});
+
+it("a file of the hub asks for the hub, which is a setting of the server", async () => {
+    const { client } = await setUp([]);
+    expect(screen.queryByTestId("download-hub")).toBeNull();
+    await act(async () => {
+        fireEvent.change(screen.getByTestId("download-source"), { target: { value: "owner/name/x.gguf" } });
+    });
+    const field = screen.getByTestId("download-hub") as HTMLInputElement;
+    expect(field.value).toBe("https://hub.example");
+    fireEvent.change(field, { target: { value: "https://other.example" } });
+    await act(async () => fireEvent.click(screen.getByText("Save the hub")));
+    expect(client.rest.saveConfig).toHaveBeenCalledWith({ hub_url: "https://other.example" });
+    expect(screen.getByText("Saved.")).toBeTruthy();
 });
 
 it("what is typed is an address or a file of the hub", () => {
