@@ -47,9 +47,8 @@ static void deinit(struct begin *begin) {
 static const char *explain(enum status status, const char *parent) {
     switch (status) {
     case STATUS_NOT_FOUND:
-        return parent[0]
-                   ? "the conversation, or the \"parent\" in it, is not there: look at its messages"
-                   : CHAT_NO_CONVERSATION;
+        return parent[0] ? "the conversation, or the \"parent\" in it, is not there: look at its messages"
+                         : CHAT_NO_CONVERSATION;
     case STATUS_CONFLICT:
         return "this client_msg_id was used with another text: choose a new one";
     default:
