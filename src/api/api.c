@@ -123,6 +123,10 @@ static void on_storage(void *ctx) {
     ws_native_broadcast_storage(ctx);
 }
 
+static void on_downloads(void *ctx) {
+    ws_native_broadcast_downloads(ctx);
+}
+
 /* ---- Life ---- */
 
 struct api *api_open(const struct api_options *options) {
@@ -136,6 +140,7 @@ struct api *api_open(const struct api_options *options) {
     api->system = rest_system_new();
     api->metrics = metrics_new();
     api->started_ms = clock_wall_ms();
+    downloads_listen(options->downloads, on_downloads, api);
     chat_listen(api->chat, &(struct chat_listener){ .on_conversation = on_conversation,
                                                     .on_reshaped = on_reshaped,
                                                     .on_model = on_model,

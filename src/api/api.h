@@ -7,6 +7,7 @@
 
 #include "access/access.h"
 #include "chat/chat.h"
+#include "download/downloads.h"
 #include "net/net.h"
 
 #define API_NAMES_MAX 16
@@ -15,6 +16,7 @@ struct api;
 
 struct api_options {
     struct chat *chat;
+    struct downloads *downloads; /* the owner's; outlives the clients */
     const char
         *allow_hosts[API_NAMES_MAX]; /* names besides loopback, without a port; NULL ends the list [W3] */
     const char *allow_origins[API_NAMES_MAX]; /* besides the server's own; NULL ends the list [W4] */

@@ -46,6 +46,14 @@ struct api_model_watcher {
     void *ctx;
 };
 
+/* What went out of the frames of tokens of GET /ws. */
+struct api_counts {
+    uint64_t n_frames;
+    uint64_t n_events; /* in them */
+    uint64_t n_repeats;
+    uint64_t n_holes;
+};
+
 struct api {
     struct api_options options;
     struct chat *chat;
@@ -57,6 +65,7 @@ struct api {
     struct bytes frame; /* scratch for one frame: cleared before each use, never kept across upcalls */
     struct rest_system *system; /* what [W25] remembers between calls */
     struct metrics *metrics;
+    struct api_counts counts;
     int64_t started_ms; /* wall clock */
 };
 
@@ -163,6 +172,7 @@ void ws_native_broadcast_conversation(struct api *api, const struct conversation
 void ws_native_broadcast_reshaped(struct api *api, const struct store_reshaped *reshaped, bool are_hidden);
 void ws_native_broadcast_model(struct api *api);
 void ws_native_broadcast_storage(struct api *api);
+void ws_native_broadcast_downloads(struct api *api);
 
 void rest_chat_handle(struct api *api, struct net_conn *net);          /* POST /api/chat [W14] */
 void rest_chat_stream_handle(struct api *api, struct net_conn *net);   /* POST, GET /api/chat/stream [W15] */
@@ -184,6 +194,8 @@ void rest_model_status_handle(struct api *api, struct net_conn *net); /* [W21] *
 void rest_model_load_handle(struct api *api, struct net_conn *net);   /* [W22] */
 void rest_model_unload_handle(struct api *api, struct net_conn *net);
 void rest_model_pin_handle(struct api *api, struct net_conn *net);
+void rest_model_default_handle(struct api *api, struct net_conn *net); /* [W66] */
+void rest_models_handle(struct api *api, struct net_conn *net);
 void rest_model_info_handle(struct api *api, struct net_conn *net); /* [W23] */
 void rest_model_history_handle(struct api *api, struct net_conn *net);
 void rest_browse_handle(struct api *api, struct net_conn *net);
@@ -192,6 +204,10 @@ void rest_upload_head(struct api *api,
 void rest_upload_handle(struct api *api, struct net_conn *net);
 void rest_backup_handle(struct api *api, struct net_conn *net);       /* [W29] */
 void rest_system_usage_handle(struct api *api, struct net_conn *net); /* [W25] */
+void rest_downloads_handle(struct api *api, struct net_conn *net);    /* [W71] */
+void rest_download_handle(struct api *api, struct net_conn *net);
+void rest_stats_handle(struct api *api, struct net_conn *net);     /* [W69] */
+void rest_log_lines_handle(struct api *api, struct net_conn *net); /* [W70] */
 void rest_logs_handle(struct api *api, struct net_conn *net);
 void rest_health_handle(struct api *api, struct net_conn *net);
 void rest_metrics_handle(struct api *api, struct net_conn *net); /* [W48] */

@@ -1,5 +1,6 @@
-/* rest_models.c - [W21] [W22] [W23]: the model that answers, what is in its file, and those that did before. */
+/* rest_models.c - [W21] [W22] [W23] [W66]: the models that answer, what is in their files, and those that did before. */
 #include "api/api_internal.h"
+#include "api/model_list.h"
 #include "api/request.h"
 #include "base/mem.h"
 
@@ -129,6 +130,20 @@ static void reply_unloaded(struct api *api, struct net_conn *net, const char *pa
                          models_status(chat_models(api->chat))));
 }
 
+/* The requests of [W66] name a model by "path", those of [W22] by "model_path". */
+static enum status take_path(const json_t *body, const char **given, struct fault *fault) {
+    *given = NULL;
+    enum status status = json_take_string(body, "model_path", given, fault);
+    return status || *given ? status : json_take_string(body, "path", given, fault);
+}
+
+static enum status need_path(const struct net_conn *net, const json_t *body, const char **given,
+                             struct fault *fault) {
+    bool is_plural = strncmp(net_conn_path(net), "/api/models", strlen("/api/models")) == 0;
+    enum status status = take_path(body, given, fault);
+    return status || *given ? status : request_missing(is_plural ? "path" : "model_path", fault);
+}
+
 /* The model that "model_path" names; without one the configured one, or all of them: `act` gets NULL. */
 static void on_path(struct api *api, struct net_conn *net, bool takes_all,
                     void (*act)(struct api *api, struct net_conn *net, const char *path)) {
@@ -139,7 +154,7 @@ static void on_path(struct api *api, struct net_conn *net, bool takes_all,
     if (body == NULL) {
         return;
     }
-    if (json_take_string(body, "model_path", &given, &fault) != STATUS_OK) {
+    if (take_path(body, &given, &fault) != STATUS_OK) {
         reply_error(net, 400, fault.text);
     } else if (given == NULL && takes_all) {
         act(api, net, NULL);
@@ -166,7 +181,7 @@ void rest_model_pin_handle(struct api *api, struct net_conn *net) {
     if (body == NULL) {
         return;
     }
-    if (request_need_string(body, "model_path", &given, &fault) != STATUS_OK ||
+    if (need_path(net, body, &given, &fault) != STATUS_OK ||
         json_take_bool(body, "pinned", &is_pinned, &fault) != STATUS_OK) {
         reply_error(net, 400, fault.text);
     } else if (resolve(api, net, given, path)) {
@@ -179,6 +194,60 @@ void rest_model_pin_handle(struct api *api, struct net_conn *net) {
         }
     }
     json_decref(body);
+}
+
+/* ---- Which one is meant, and deleting ---- */
+
+/* One that must be named. */
+static void on_named(struct api *api, struct net_conn *net,
+                     void (*act)(struct api *api, struct net_conn *net, const char *path)) {
+    json_t *body = request_body(net);
+    const char *given;
+    char path[PATH_MAX];
+    struct fault fault;
+    if (body == NULL) {
+        return;
+    }
+    if (need_path(net, body, &given, &fault) != STATUS_OK) {
+        reply_error(net, 400, fault.text);
+    } else if (resolve(api, net, given, path)) {
+        act(api, net, path);
+    }
+    json_decref(body);
+}
+
+static void make_default(struct api *api, struct net_conn *net, const char *path) {
+    struct fault fault;
+    json_t *choice = json_pack("{s:s}", "model_path", path);
+    enum status status = chat_change_settings(api->chat, choice, &fault);
+    json_decref(choice);
+    if (status) {
+        reply_status(net, status, fault.text);
+    } else {
+        reply_json(net, 200, json_pack("{s:b, s:s}", "success", true, "default", path));
+    }
+}
+
+void rest_model_default_handle(struct api *api, struct net_conn *net) {
+    on_named(api, net, make_default);
+}
+
+static void delete_model(struct api *api, struct net_conn *net, const char *path) {
+    struct fault fault;
+    enum status status = chat_delete_model(api->chat, path, &fault);
+    if (status) {
+        reply_status(net, status, fault.text);
+    } else {
+        reply_json(net, 200, json_pack("{s:b}", "success", true));
+    }
+}
+
+void rest_models_handle(struct api *api, struct net_conn *net) {
+    if (net_conn_method(net) == NET_DELETE) {
+        on_named(api, net, delete_model);
+    } else {
+        model_list_reply(api, net);
+    }
 }
 
 /* ---- Metadata ---- */

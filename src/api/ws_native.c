@@ -56,6 +56,17 @@ static enum status on_second_hello(struct native *native, const json_t *request,
     return fault_set(fault, STATUS_INVALID, "hello was said already: go on without it");
 }
 
+/* [N33] */
+static enum status on_inspect(struct native *native, const json_t *request, struct fault *fault) {
+    bool is_on = true;
+    enum status status = json_take_bool(request, "on", &is_on, fault);
+    if (status == STATUS_OK) {
+        native->inspects = is_on;
+        ws_frame_send(&native->conn, native_frame_clock());
+    }
+    return status;
+}
+
 static const struct {
     const char *type;
     enum status (*on_request)(struct native *native, const json_t *request, struct fault *fault);
@@ -72,6 +83,7 @@ static const struct {
     { "continue", native_on_continue, GATE_BEGINS_ANSWER },
     { "stop", native_on_stop, GATE_CHANGES },
     { "ping", on_ping, GATE_READS },
+    { "inspect", on_inspect, GATE_READS },
 };
 
 static void on_request(struct native *native, const json_t *request) {
@@ -143,12 +155,21 @@ static void on_message(struct api_conn *conn, const char *text, size_t n_bytes) 
 /* True: a frame about the whole server was written. */
 static bool write_state(struct native *native) {
     const struct api *api = native->conn.api;
-    bool *due = native->storage_due ? &native->storage_due : &native->model_due;
-    if (!*due) {
+    const struct {
+        bool *due;
+        json_t *(*frame)(const struct api *api);
+    } states[] = { { &native->storage_due, native_frame_storage },
+                   { &native->model_due, native_frame_model },
+                   { &native->downloads_due, native_frame_downloads } };
+    size_t i = 0;
+    while (i < sizeof states / sizeof states[0] && !*states[i].due) {
+        i++;
+    }
+    if (i == sizeof states / sizeof states[0]) {
         return false;
     }
-    json_t *frame = native->storage_due ? native_frame_storage(api) : native_frame_model(api);
-    *due = false;
+    json_t *frame = states[i].frame(api);
+    *states[i].due = false;
     return ws_frame_write(&native->conn, frame) == STATUS_OK;
 }
 
@@ -157,7 +178,8 @@ static void on_writable(struct api_conn *conn) {
     if (!write_state(native)) {
         native_watches_write(native);
     }
-    if (native->model_due || native->storage_due || native_watches_have_more(native)) {
+    if (native->model_due || native->storage_due || native->downloads_due ||
+        native_watches_have_more(native)) {
         net_conn_want_write(conn->net);
     }
 }
@@ -205,6 +227,14 @@ void ws_native_broadcast_storage(struct api *api) {
     LIST_EACH(node, &api->natives) {
         struct native *native = CONTAINER_OF(node, struct native, node);
         native->storage_due = true;
+        net_conn_want_write(native->conn.net);
+    }
+}
+
+void ws_native_broadcast_downloads(struct api *api) {
+    LIST_EACH(node, &api->natives) {
+        struct native *native = CONTAINER_OF(node, struct native, node);
+        native->downloads_due = true;
         net_conn_want_write(native->conn.net);
     }
 }

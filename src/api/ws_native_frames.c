@@ -66,6 +66,10 @@ json_t *native_frame_storage(const struct api *api) {
                      texts[trouble]);
 }
 
+json_t *native_frame_downloads(const struct api *api) {
+    return json_pack("{s:s, s:o}", "type", "downloads", "downloads", downloads_json(api->options.downloads));
+}
+
 json_t *native_frame_ack(const struct chat_sent *sent, const char *client_msg_id) {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "type", "ack", "client_msg_id", client_msg_id,
                      "conversation", sent->conversation->name, "message", sent->message_id, "generation",
@@ -205,8 +209,26 @@ static void add_tool(struct bytes *out, const struct conversation *conversation,
     bytes_add(out, item->other, item->other_size);
 }
 
+static unsigned long long microseconds(uint64_t ns) {
+    return (unsigned long long)(ns / 1000);
+}
+
+json_t *native_frame_clock(void) {
+    return json_pack("{s:s, s:I}", "type", "clock", "t_us", (json_int_t)microseconds(clock_now_ns()));
+}
+
+/* [N33] What is known is the way of the newest token: of a reader who is behind, nothing is told. */
+static void add_stations(struct bytes *out, const struct watch_item *item) {
+    const struct stream_stations *stations = &item->stream->stations;
+    if (stations->seq == item->seq + item->n - 1) {
+        bytes_add_format(out, ",\"stations\":{\"sampled\":%llu,\"committed\":%llu,\"sent\":%llu}",
+                         microseconds(stations->sampled_ns), microseconds(stations->committed_ns),
+                         microseconds(clock_now_ns()));
+    }
+}
+
 void native_frame_add_tokens(struct bytes *out, const struct conversation *conversation,
-                             const struct watch_item *item) {
+                             const struct watch_item *item, bool with_stations) {
     bool is_thought = item->event_kind == STORE_EVENT_REASONING;
     if (item->event_kind == STORE_EVENT_TOOL) {
         add_tool(out, conversation, item);
@@ -219,5 +241,9 @@ void native_frame_add_tokens(struct bytes *out, const struct conversation *conve
         bytes_add_json_string(out, is_thought ? item->other : item->text,
                               is_thought ? item->other_size : item->text_size);
     }
-    bytes_add_format(out, ",\"tokens_used\":%u,\"max_tokens\":%u}", item->tokens_used, item->context_size);
+    bytes_add_format(out, ",\"tokens_used\":%u,\"max_tokens\":%u", item->tokens_used, item->context_size);
+    if (with_stations) {
+        add_stations(out, item);
+    }
+    bytes_add_char(out, '}');
 }

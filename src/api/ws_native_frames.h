@@ -21,6 +21,7 @@ json_t *native_frame_error(const char *code, const char *text, const struct nati
 json_t *native_frame_hello(const struct api *api);
 json_t *native_frame_model(const struct api *api);
 json_t *native_frame_storage(const struct api *api);
+json_t *native_frame_downloads(const struct api *api);
 json_t *native_frame_ack(const struct chat_sent *sent, const char *client_msg_id);
 json_t *native_frame_resumed(const char *conversation);
 json_t *native_frame_reset(const char *conversation, const char *reason);
@@ -36,6 +37,9 @@ json_t *native_frame_item(const struct conversation *conversation, const struct 
 
 /* native_frame_add_tokens writes a `tokens` frame: the one that is written per token and reader, so it is put together by hand. */
 void native_frame_add_tokens(struct bytes *out, const struct conversation *conversation,
-                             const struct watch_item *item);
+                             const struct watch_item *item, bool with_stations);
+
+/* native_frame_clock tells the time by which stations are told [N34]. */
+json_t *native_frame_clock(void);
 
 #endif

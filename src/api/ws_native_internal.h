@@ -15,6 +15,8 @@ struct native {
     struct draft *draft; /* what is being typed; NULL: nothing yet */
     bool model_due;      /* the model changed since it was told */
     bool storage_due;    /* so did what is wrong with the disk */
+    bool downloads_due;  /* and the list of downloads */
+    bool inspects;       /* tokens with their stations [N33] */
     bool is_greeted;
 };
 

@@ -32,6 +32,8 @@ struct native_watch {
     const struct message *current; /* this one */
     uint64_t queue_version;        /* of the queue that was told last */
     unsigned n_queue_lag;          /* frames written since the queue changed */
+    const struct stream *counted;  /* of the tokens that were written last: only compared; NULL: none yet */
+    uint64_t counted_seq;          /* the last of them */
 };
 
 static void on_change(void *ctx) {
@@ -255,6 +257,7 @@ static void write_snapshot(struct native_watch *watch) {
     watch->snapshot_due = false;
     watch->current = conversation_current_of(conversation, conversation_shown(conversation));
     watch->current_is_known = true;
+    watch->counted = NULL;
     begin_queue(watch);
     enum status status = ws_frame_write(&native->conn, native_frame_snapshot(native->conn.api, conversation));
     if (status) {
@@ -265,11 +268,26 @@ static void write_snapshot(struct native_watch *watch) {
     }
 }
 
-static void write_tokens(struct native *native, const struct conversation *conversation,
+/* The walk makes neither holes nor repeats; that it did not is counted here, where it goes out [W69]. */
+static void count_tokens(struct native_watch *watch, const struct watch_item *item) {
+    struct api_counts *counts = &watch->native->conn.api->counts;
+    uint64_t next = watch->counted_seq + 1;
+    bool is_same = watch->counted == item->stream;
+    counts->n_frames++;
+    counts->n_events += item->n;
+    counts->n_repeats += is_same && item->seq < next ? next - item->seq : 0;
+    counts->n_holes += is_same && item->seq > next ? item->seq - next : 0;
+    watch->counted = item->stream;
+    watch->counted_seq = item->seq + item->n - 1;
+}
+
+static void write_tokens(struct native_watch *watch, const struct conversation *conversation,
                          const struct watch_item *item) {
+    struct native *native = watch->native;
+    count_tokens(watch, item);
     struct bytes *frame = &native->conn.api->frame;
     bytes_clear(frame);
-    native_frame_add_tokens(frame, conversation, item);
+    native_frame_add_tokens(frame, conversation, item, native->inspects);
     ws_frame_write_bytes(&native->conn, frame);
     LOG_DEBUG("[WS]", "token #%llu sent watcher=%llu seq=%llu n=%u t_ns=%llu",
               (unsigned long long)item->seq - 1, (unsigned long long)net_conn_number(native->conn.net),
@@ -318,7 +336,7 @@ static bool write_watch(struct native_watch *watch) {
         remove_watch(watch);
         return false;
     case WATCH_TOKENS:
-        write_tokens(native, conversation, &item);
+        write_tokens(watch, conversation, &item);
         return true;
     default:
         if (item.kind == WATCH_START && item.stream == item.message->first) {

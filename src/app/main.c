@@ -12,6 +12,7 @@
 #include "app/engine_program.h"
 #include "app/folder.h"
 #include "app/listeners.h"
+#include "app/model_downloads.h"
 #include "base/clock.h"
 #include "base/fault_point.h"
 #include "base/json.h"
@@ -54,6 +55,7 @@ struct app {
     struct chat *chat;
     struct access *access;
     struct access_log *access_log; /* NULL: none */
+    struct model_downloads downloads;
     struct api *api;
     struct listeners listeners;
     char program[PATH_MAX];
@@ -177,9 +179,11 @@ static void open_chat(struct app *app) {
 }
 
 static void open_api(struct app *app) {
-    struct api_options options = {
-        .chat = app->chat, .access = app->access, .access_log = app->access_log, .version = RUNNEL_VERSION
-    };
+    struct api_options options = { .chat = app->chat,
+                                   .downloads = app->downloads.downloads,
+                                   .access = app->access,
+                                   .access_log = app->access_log,
+                                   .version = RUNNEL_VERSION };
     for (size_t i = 0; app->config.allow_hosts[i]; i++) {
         options.allow_hosts[i] = app->config.allow_hosts[i];
     }
@@ -348,6 +352,7 @@ static enum status open_all(struct app *app, struct fault *fault) {
         return status;
     }
     open_chat(app);
+    model_downloads_open(&app->downloads, net_loop(app->net), app->store, app->chat);
     open_api(app);
     status = listen_to_clients(app, fault);
     if (status == STATUS_OK) {
@@ -371,13 +376,18 @@ static void close_store(struct app *app) {
     }
 }
 
-/* Clients hold conversations, the chat watches its engines in the loop: clients, store, chat, loop. */
+/* Clients hold conversations, the chat watches its engines in the loop: clients, store, chat, loop. Downloads say their last to the store, and the
+ * engines that read their files answer for the last time when the chat is closed. */
 static void close_all(struct app *app) {
     if (app->net) {
         net_drop_clients(app->net);
     }
+    if (app->downloads.downloads) {
+        downloads_stop(app->downloads.downloads);
+    }
     close_store(app);
     chat_close(app->chat);
+    downloads_close(app->downloads.downloads);
     api_close(app->api);
     access_close(app->access);
     access_log_close(app->access_log);

@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -86,6 +87,30 @@ enum status file_replace(const char *path, const char *bytes, size_t n_bytes, bo
     free(fresh);
     return is_done ? STATUS_OK
                    : fault_set(fault, STATUS_IO, "cannot write %.200s: %s", path, strerror(error));
+}
+
+/* ---- Names ---- */
+
+const char *file_safe_name(const char *given) {
+    const char *name = given;
+    for (const char *at = given; *at; at++) {
+        name = *at == '/' || *at == '\\' ? at + 1 : name;
+        if ((unsigned char)*at < 0x20 || *at == 0x7F) {
+            return NULL;
+        }
+    }
+    size_t length = strlen(name);
+    return name[0] == '\0' || name[0] == '.' || length > FILE_NAME_BYTES_MAX || !utf8_is_valid(name, length)
+               ? NULL
+               : name;
+}
+
+/* renameat2 refuses to replace where the file system can; elsewhere a look just before must do. */
+bool file_take_name(const char *from, const char *to) {
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) {
+        return true;
+    }
+    return errno == EINVAL && access(to, F_OK) != 0 && rename(from, to) == 0;
 }
 
 /* ---- Changes ---- */

@@ -23,6 +23,14 @@ MUST_CHECK enum status file_replace(const char *path, const char *bytes, size_t 
 /* file_sync_folder makes the names of the folder last in which `path` lies. −1 and errno. */
 MUST_CHECK int file_sync_folder(const char *path);
 
+/* file_safe_name is the last component of a path of either kind, borrowed; NULL: it is nothing that a file of ours may be called (empty, begins with a
+ * point, control characters, no UTF-8, longer than FILE_NAME_BYTES_MAX). */
+#define FILE_NAME_BYTES_MAX 200
+const char *file_safe_name(const char *given);
+
+/* file_take_name renames and replaces nothing. False and errno: EEXIST, or what the system says. */
+MUST_CHECK bool file_take_name(const char *from, const char *to);
+
 /* Has a file changed since it was read? Links are followed, so the exchange of a link is a change too. Zeroed: there is no file. */
 struct file_stamp {
     uint64_t device;

@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/log_memory.h"
 
 #include <poll.h>
 #include <stdarg.h>
@@ -55,6 +56,7 @@ void log_write(enum log_level level, const char *event, const char *format, ...)
             line[i + is_c1] = ' ';
         }
     }
+    log_memory_add(line, size);
     line[size] = '\n';
     /* One write per line: lines of several threads and of the engines do not mix. A pipe that can be written takes a whole line
      * (PIPE_BUF); one that is full loses it, because nothing here may wait for who reads the log. */

@@ -1,4 +1,4 @@
-/* log.h - one line per event on standard error: an event word, then key=value.
+/* log.h - one line per event on standard error: an event word, then key=value. The newest are in log_memory.h too.
  *
  *     LOG_INFO("turn_end", "generation=%s tokens=%u reason=%s", id, n_tokens, reason);
  *

@@ -1,4 +1,4 @@
-/* mailbox.h - how a thread hands work to another: the only lock of the program.
+/* mailbox.h - how a thread hands work to another, with the only lock that threads wait for work at.
  *
  * A message is a heap object that begins with a struct mail. Posting gives it away; taking receives it.
  * Messages carry ids and copies, never pointers to what another thread may change (I5).

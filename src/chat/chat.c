@@ -239,6 +239,18 @@ bool chat_unload_model(struct chat *chat, const char *path) {
     return was_there;
 }
 
+enum status chat_delete_model(struct chat *chat, const char *path, struct fault *fault) {
+    const char *chosen = chat->settings.model_path;
+    bool is_chosen = chosen && strcmp(chosen, path) == 0;
+    enum status status = models_remove(chat->models, path, fault);
+    if (status == STATUS_OK && is_chosen) {
+        json_t *none = json_pack("{s:s}", "model_path", "");
+        status = chat_change_settings(chat, none, fault);
+        json_decref(none);
+    }
+    return status;
+}
+
 void chat_tell(struct chat *chat, const struct conversation *conversation, enum conversation_event event) {
     if (chat->listener.on_conversation && conversation->name[0]) {
         chat->listener.on_conversation(chat->listener.ctx, conversation, event);

@@ -119,6 +119,8 @@ MUST_CHECK enum status chat_load_model(struct chat *chat, const char *path, stru
 /* chat_unload_model lets a model go; NULL: all of them. What it makes, and what was asked of it and waits, ends as "interrupted": else that would
  * load it again at once. What is asked afterwards does. False: there was none. */
 bool chat_unload_model(struct chat *chat, const char *path);
+/* chat_delete_model deletes a file that models_resolve gave; what was configured is not then. STATUS_BUSY: it is loaded. */
+MUST_CHECK enum status chat_delete_model(struct chat *chat, const char *path, struct fault *fault);
 
 /* ---- Conversations ---- */
 /* The callback may keep the conversation with conversation_ref. NULL unless STATUS_OK. */

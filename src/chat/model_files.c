@@ -3,13 +3,23 @@
 #include "chat/models_internal.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 const char *models_folder(const struct models *models) {
     return models->chat->options.model_folders[0];
+}
+
+json_t *models_folders(const struct models *models) {
+    json_t *list = json_array();
+    for (const char *const *folder = models->chat->options.model_folders; *folder; folder++) {
+        json_array_append_new(list, json_string(*folder));
+    }
+    return list;
 }
 
 const char *models_suffix(const struct models *models) {
@@ -25,6 +35,93 @@ bool models_has_suffix(const struct models *models, const char *name) {
     size_t name_length = strlen(name);
     size_t suffix_length = strlen(models->suffix);
     return name_length > suffix_length && strcmp(name + name_length - suffix_length, models->suffix) == 0;
+}
+
+/* ---- Models in several files ---- */
+
+#define PART_OF       "-of-"
+#define PART_DIGITS   5
+#define PART_OF_CHARS 4
+#define N_PARTS_MAX   99999
+
+static bool are_digits(const char *text) {
+    for (size_t i = 0; i < PART_DIGITS; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Where "-00001-of-00003" begins in a path, and its two numbers; NULL: it is one file. */
+static const char *find_part(const char *path, unsigned long *number, unsigned long *n_parts) {
+    const char *of = strstr(models_file_name(path), PART_OF);
+    const char *name = models_file_name(path);
+    if (of == NULL || of - name < PART_DIGITS + 1 || of[-PART_DIGITS - 1] != '-' ||
+        !are_digits(of - PART_DIGITS) || !are_digits(of + PART_OF_CHARS)) {
+        return NULL;
+    }
+    *number = strtoul(of - PART_DIGITS, NULL, 10);
+    *n_parts = strtoul(of + PART_OF_CHARS, NULL, 10);
+    return *n_parts > 0 && *n_parts <= N_PARTS_MAX ? of - PART_DIGITS - 1 : NULL;
+}
+
+bool models_is_later_part(const char *path) {
+    unsigned long number;
+    unsigned long n_parts;
+    return find_part(path, &number, &n_parts) && number > 1;
+}
+
+/* Part `number` of the model that begins at `path`, new memory. */
+static char *part_path(const char *path, const char *mark, unsigned long number) {
+    return mem_format("%.*s-%05lu%s", (int)(mark - path), path, number, mark + PART_DIGITS + 1);
+}
+
+uint64_t models_file_bytes(const char *path) {
+    struct stat info;
+    unsigned long number;
+    unsigned long n_parts;
+    const char *mark = find_part(path, &number, &n_parts);
+    if (mark == NULL) {
+        return stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
+    }
+    uint64_t n_bytes = 0;
+    bool is_there = true;
+    for (number = 1; is_there && number <= n_parts; number++) {
+        char *name = part_path(path, mark, number);
+        is_there = stat(name, &info) == 0;
+        n_bytes += is_there ? (uint64_t)info.st_size : 0;
+        free(name);
+    }
+    return n_bytes;
+}
+
+static enum status remove_file(const char *path, struct fault *fault) {
+    return unlink(path) == 0 || errno == ENOENT ? STATUS_OK
+                                                : fault_set(fault, STATUS_IO, "%.200s cannot be deleted: %s",
+                                                            models_file_name(path), strerror(errno));
+}
+
+enum status models_remove(struct models *models, const char *path, struct fault *fault) {
+    unsigned long number;
+    unsigned long n_parts;
+    const char *mark = find_part(path, &number, &n_parts);
+    if (models_find_engine(models, path)) {
+        return fault_set(fault, STATUS_BUSY, "%.200s is loaded: unload it first", models_file_name(path));
+    }
+    /* The first part goes last: while it is there the model can be named, and the rest deleted by trying again. */
+    enum status status = STATUS_OK;
+    for (unsigned long part = mark ? n_parts : 0; status == STATUS_OK && part > 0; part--) {
+        char *name = part_path(path, mark, part);
+        status = remove_file(name, fault);
+        free(name);
+    }
+    status = status || mark ? status : remove_file(path, fault);
+    if (status == STATUS_OK) {
+        model_room_unpin(models, path);
+        models_tell(models);
+    }
+    return status;
 }
 
 bool model_files_is_inline(const struct models *models, const char *path) {

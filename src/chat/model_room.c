@@ -7,51 +7,48 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define MIB ((uint64_t)1 << 20)
 
 /* Of the memory that can be had, what is left to the rest of the machine: a tenth. */
 #define RESERVE_DIVISOR 10
 
-/* What a model is thought to take before it was ever loaded: its file, a quarter more for the context, and what a process needs. */
+/* What the engine takes when nobody asks for another (docs/protocol.md part 5). */
+#define CONTEXT_DEFAULT 8192
+
+/* What a model is thought to take of which nothing but the file is known: its size, a quarter more for the context, and what a process needs. */
 #define CONTEXT_DIVISOR 4
 #define PROCESS_BYTES   (64 * MIB)
 
 /* ---- What it takes, and what there is ---- */
 
-#define FIRST_PART  "-00001"
-#define FIRST_OF    FIRST_PART "-of-"
-#define N_PARTS_MAX 99999 /* of five digits */
+static uint64_t number_of(const json_t *object, const char *key) {
+    json_int_t number = json_integer_value(json_object_get(object, key));
+    return number > 0 ? (uint64_t)number : 0;
+}
 
-/* All parts of a model in several files, "name-00001-of-00003.gguf". */
-static uint64_t file_bytes(const char *path) {
-    struct stat info;
-    const char *mark = strstr(models_file_name(path), FIRST_OF);
-    unsigned long n_parts = mark ? strtoul(mark + strlen(FIRST_OF), NULL, 10) : 0;
-    if (n_parts == 0 || n_parts > N_PARTS_MAX) {
-        return stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
-    }
-    uint64_t n_bytes = 0;
-    bool is_there = true;
-    for (unsigned long part = 1; is_there && part <= n_parts; part++) {
-        char *name = mem_format("%.*s-%05lu%s", (int)(mark - path), path, part, mark + strlen(FIRST_PART));
-        is_there = stat(name, &info) == 0;
-        n_bytes += is_there ? (uint64_t)info.st_size : 0;
-        free(name);
-    }
-    return n_bytes;
+int64_t models_context_size(const struct models *models, const json_t *info) {
+    const struct chat *chat = models->chat;
+    int64_t asked = chat->options.context_size ? chat->options.context_size : chat->settings.context_size;
+    int64_t wanted = asked > 0 ? asked : CONTEXT_DEFAULT;
+    int64_t trained = json_integer_value(json_object_get(info, "context_length"));
+    return trained > 0 && trained < wanted ? trained : wanted;
 }
 
 /* A model that was loaded in this life of the server takes what it took then. */
-static uint64_t guess_need(const struct models *models, const char *path) {
+uint64_t models_need_bytes(const struct models *models, const char *path) {
     const json_t *known = json_object_get(models->needs, path);
     if (known) {
         return (uint64_t)json_integer_value(known);
     }
-    uint64_t n_bytes = file_bytes(path);
+    const json_t *info = models_known(models, path);
+    const json_t *memory = json_object_get(info, "memory");
+    if (memory) {
+        return number_of(memory, "weights_bytes") + number_of(memory, "other_bytes") +
+               number_of(memory, "token_bytes") * (uint64_t)models_context_size(models, info);
+    }
+    uint64_t n_bytes = models_file_bytes(path);
     return n_bytes + n_bytes / CONTEXT_DIVISOR + PROCESS_BYTES;
 }
 
@@ -61,7 +58,7 @@ static uint64_t need_of(const struct models *models, const struct engine *engine
         return 0;
     }
     uint64_t n_resident = state == ENGINE_READY ? engine_memory_bytes(engine) : 0;
-    return n_resident ? n_resident : guess_need(models, engine_model_path(engine));
+    return n_resident ? n_resident : models_need_bytes(models, engine_model_path(engine));
 }
 
 static uint64_t all_needs(const struct models *models) {
@@ -112,7 +109,7 @@ static bool fits(const struct models *models, uint64_t n_more_bytes, size_t n_mo
 
 /* An engine chooses by what it finds free. */
 bool models_must_wait(const struct models *models, const char *path) {
-    uint64_t n_bytes = all_needs(models) + guess_need(models, path);
+    uint64_t n_bytes = all_needs(models) + models_need_bytes(models, path);
     for (size_t i = 0; i < models->n_leaving; i++) {
         n_bytes += engine_memory_bytes(models->leaving[i]);
     }
@@ -149,7 +146,7 @@ static void drop(struct models *models, struct engine *engine, const char *why) 
 }
 
 static enum models_room refuse(const struct models *models, const char *path, struct fault *fault) {
-    uint64_t need = guess_need(models, path);
+    uint64_t need = models_need_bytes(models, path);
     bool has_others = models->n_loaded > 0;
     fault_set(fault, STATUS_NOMEM,
               "%.120s needs about %" PRIu64 " MB, and there are %" PRIu64
@@ -161,7 +158,7 @@ static enum models_room refuse(const struct models *models, const char *path, st
 }
 
 enum models_room models_room(const struct models *models, const char *path, struct fault *fault) {
-    if (fits(models, guess_need(models, path), 1)) {
+    if (fits(models, models_need_bytes(models, path), 1)) {
         return MODELS_ROOM_NOW;
     }
     if (models_find_leaver(models, true)) {
@@ -263,6 +260,14 @@ enum status models_pin(struct models *models, const char *path, bool is_pinned, 
     models_tell(models);
     turns_advance(models->chat);
     return STATUS_OK;
+}
+
+void model_room_unpin(struct models *models, const char *path) {
+    size_t at = find_pin(models, path);
+    if (at < json_array_size(models->pins)) {
+        json_array_remove(models->pins, at);
+        models_store_setting(models, "model_pins", models->pins);
+    }
 }
 
 json_t *models_pins(const struct models *models) {

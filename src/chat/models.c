@@ -31,6 +31,7 @@ struct models *models_open(struct chat *chat, const struct chat_options *options
     models->history = read_list(options->store, "model_history");
     models->pins = read_list(options->store, "model_pins");
     models->needs = json_object();
+    models->infos = json_object();
     models->idle_timer = options->loop->timer_new(options->loop->self, models_watch_idle, models);
     models->inspector = inspector_new(&(struct inspector_options){ .loop = options->loop,
                                                                    .program = options->engine_program,
@@ -54,14 +55,10 @@ void models_close(struct models *models) {
     json_decref(models->history);
     json_decref(models->pins);
     json_decref(models->needs);
+    json_decref(models->infos);
     free(models->wanted);
     free(models->chosen);
     free(models);
-}
-
-enum status models_inspect(struct models *models, const char *path, inspector_on_answer on_answer,
-                           void *ctx) {
-    return inspector_ask(models->inspector, path, on_answer, ctx);
 }
 
 struct engine *models_engine(const struct models *models) {

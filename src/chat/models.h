@@ -46,16 +46,29 @@ MUST_CHECK enum status models_resolve(const struct models *models, const char *i
  * allowed. `real` gets the canonical form. */
 bool models_is_allowed(const struct models *models, const char *path, char real[PATH_MAX]);
 
-/* The folder that uploads go to and that people are told of. */
+/* The folder that uploads go to and that people are told of; and all of them, a new array. */
 const char *models_folder(const struct models *models);
+json_t *models_folders(const struct models *models);
 const char *models_suffix(const struct models *models);
 bool models_has_suffix(const struct models *models, const char *name);
 /* models_file_name is the last part of a path, borrowed from it. */
 const char *models_file_name(const char *path);
 
-/* models_inspect asks what a file says about itself, without loading it (inspector.h). */
+/* models_is_later_part: it belongs to a model in several files, "name-00002-of-00003.gguf", and is not the first of them, which stands for all.
+ * models_file_bytes is the size of all parts; 0: there is no such file. */
+bool models_is_later_part(const char *path);
+uint64_t models_file_bytes(const char *path);
+
+/* models_remove deletes the file, with all its parts, and unpins it. A link goes, what it leads to stays. STATUS_BUSY: it is loaded. */
+MUST_CHECK enum status models_remove(struct models *models, const char *path, struct fault *fault);
+
+/* models_inspect asks what a file says about itself, without loading it (inspector.h), and remembers the answer. */
 MUST_CHECK enum status models_inspect(struct models *models, const char *path, inspector_on_answer on_answer,
                                       void *ctx);
+
+/* models_known is what the file was found to say, as long as it does not change: the object of [E8] without its template, or {"error":text} of one
+ * that is damaged. Borrowed. NULL: it was not asked. */
+const json_t *models_known(const struct models *models, const char *path);
 
 /* models_status is the object of wire [W21], a new reference. */
 json_t *models_status(const struct models *models);
@@ -82,6 +95,10 @@ enum models_room models_make_room(struct models *models, const char *path, struc
 /* models_find_leaver: the next that may go, and has nothing to do, if there is such a one. NULL: none may. */
 struct engine *models_find_leaver(const struct models *models, bool even_with_work);
 uint64_t models_budget_bytes(const struct models *models);
+/* models_need_bytes is the guess: what it took the last time; else what its head says [E50], with a context of models_context_size; else by its size. */
+uint64_t models_need_bytes(const struct models *models, const char *path);
+/* models_context_size is the context that a model of which the head says this would be loaded with, when there is room. */
+int64_t models_context_size(const struct models *models, const json_t *info);
 
 /* models_load loads a file beside the others, for which there is room, or tries again after a failure. STATUS_OK: it is loading or loaded. The end of
  * the load is seen in the state. For a person: chat_load_model. */

@@ -1,4 +1,4 @@
-/* models_internal.h - shared by the files of models only: models.c, model_files.c. */
+/* models_internal.h - shared by the files of models only: models.c, model_files.c, model_infos.c, model_room.c. */
 #ifndef RUNNEL_CHAT_MODELS_INTERNAL_H
 #define RUNNEL_CHAT_MODELS_INTERNAL_H
 
@@ -21,6 +21,7 @@ struct models {
     struct inspector *inspector;
     struct loop_timer *idle_timer;
     json_t *needs; /* bytes that a model took, by its path */
+    json_t *infos; /* what files were found to say, by their path (model_infos.c) */
     json_t *pins;  /* paths that stay loaded */
     json_t *history;
     char *wanted; /* a person asked for it; chosen once it is loaded; NULL: nobody waits */
@@ -41,6 +42,8 @@ void models_store_setting(struct models *models, const char *key, const json_t *
 /* ---- model_room.c ---- */
 /* models_must_wait: those that leave have not given back yet what this one needs. */
 bool models_must_wait(const struct models *models, const char *path);
+/* model_room_unpin: a pin of a file that is there no more. */
+void model_room_unpin(struct models *models, const char *path);
 /* models_watch_idle lets go what nobody has used for so long, and comes again when the next may be. `ctx` is the models. */
 void models_watch_idle(void *ctx);
 

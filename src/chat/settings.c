@@ -56,6 +56,8 @@ static const struct field fields[] = {
     { "draft_prefill", KIND_CHOICE, SETTINGS_ALL, offsetof(struct settings, draft_prefill), 0, 0,
       draft_prefill_names },
     { "model_path", KIND_PATH, SETTINGS_ALL, offsetof(struct settings, model_path), 0, 4095, NULL },
+    { "hub_url", KIND_TEXT, SETTINGS_ALL, offsetof(struct settings, hub_url), 0, SETTINGS_HUB_URL_BYTES_MAX,
+      NULL },
     { "after_crash", KIND_CHOICE, SETTINGS_ALL, offsetof(struct settings, after_crash), 0, 0,
       after_crash_names },
     { "when_busy", KIND_CHOICE, SETTINGS_ALL, offsetof(struct settings, when_busy), 0, 0, when_busy_names },
@@ -95,6 +97,7 @@ void settings_deinit(struct settings *settings) {
     settings_clear_stops(settings);
     free(settings->system_prompt);
     free(settings->model_path);
+    free(settings->hub_url);
     json_decref(settings->more);
     *settings = (struct settings){ 0 };
 }
@@ -106,6 +109,7 @@ void settings_copy(struct settings *to, const struct settings *from) {
     }
     to->system_prompt = mem_copy_string(from->system_prompt);
     to->model_path = mem_copy_string(from->model_path);
+    to->hub_url = mem_copy_string(from->hub_url);
     to->more = json_incref(from->more);
 }
 
@@ -342,6 +346,7 @@ json_t *settings_json(const struct settings *settings) {
     json_object_set_new(object, "kv_disk_mb", json_integer(settings->kv_disk_mb));
     json_object_set_new(object, "draft_prefill", json_string(draft_prefill_names[settings->draft_prefill]));
     json_object_set_new(object, "model_path", text_or_null(settings->model_path));
+    json_object_set_new(object, "hub_url", text_or_null(settings->hub_url));
     json_object_set_new(object, "after_crash", json_string(after_crash_names[settings->after_crash]));
     json_object_set_new(object, "when_busy", json_string(when_busy_names[settings->when_busy]));
     json_object_set_new(object, "detach_seconds", json_integer(settings->detach_seconds));

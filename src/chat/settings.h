@@ -16,6 +16,7 @@
 #define SETTINGS_STOPS_MAX               16
 #define SETTINGS_STOP_BYTES_MAX          64
 #define SETTINGS_SYSTEM_PROMPT_BYTES_MAX (64u << 10)
+#define SETTINGS_HUB_URL_BYTES_MAX       500
 #define SETTINGS_DETACH_SECONDS_MAX      86400
 #define SETTINGS_CONTEXT_MIN             256
 
@@ -66,6 +67,7 @@ struct settings {
     int64_t kv_disk_mb; /* KV states on the disk; −1: the engine chooses, 0: none */
     enum draft_prefill draft_prefill;
     char *model_path; /* NULL: the first model found */
+    char *hub_url;    /* below which repositories of models are [W71]; NULL: none */
     enum after_crash after_crash;
     enum when_busy when_busy;
     int64_t detach_seconds; /* how long an answer goes on that nobody watches; −1: to its end */

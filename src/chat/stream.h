@@ -26,6 +26,13 @@
 
 #define STREAM_TEXT_BYTES_MAX (64u << 20)
 
+/* Where a token was when, by CLOCK_MONOTONIC. */
+struct stream_stations {
+    uint64_t seq; /* 0: unknown */
+    uint64_t sampled_ns;
+    uint64_t committed_ns;
+};
+
 struct stream {
     char id[ID_HEX_BYTES];        /* of the generation */
     int64_t key;                  /* its row in the store */
@@ -39,6 +46,7 @@ struct stream {
     struct bytes other;
     char **probabilities; /* of a call that wants them: JSON for each event; NULL: none */
     uint64_t last_seq;
+    struct stream_stations stations; /* of the token that was appended last, in this life of the server */
     size_t capacity;
     uint64_t n_tokens; /* sampled tokens among the events: a flushed tail is an event and no token */
     uint32_t n_prompt_tokens;

@@ -28,6 +28,7 @@ struct step_piece {
 
 struct step {
     struct chat *chat;
+    uint64_t sampled_ns; /* by the engine's clock, which is this machine's */
     size_t n_pieces;
     struct step_piece *pieces;
     char *text;
@@ -100,7 +101,9 @@ static enum status append(struct stream *stream, const struct step_piece *piece,
                : stream_append_other(stream, piece->seq, piece->token, piece->kind, text, piece->text_size);
 }
 
-static void commit_piece(struct turn *turn, const struct step_piece *piece, const char *text) {
+static void commit_piece(const struct step *step, const struct step_piece *piece) {
+    struct turn *turn = piece->turn;
+    const char *text = step->text + piece->text_offset;
     uint64_t now_ns = clock_now_ns();
     struct stream *stream = turn->answer->stream;
     uint64_t seq = piece->seq;
@@ -108,6 +111,8 @@ static void commit_piece(struct turn *turn, const struct step_piece *piece, cons
         fail_store(turn);
         return;
     }
+    stream->stations =
+        (struct stream_stations){ .seq = seq, .sampled_ns = step->sampled_ns, .committed_ns = now_ns };
     if (piece->probabilities) {
         stream_note(stream, piece->probabilities);
     }
@@ -129,7 +134,7 @@ static void on_committed(void *ctx, enum status status) {
             fail_store(turn);
             continue;
         }
-        commit_piece(turn, &step->pieces[i], step->text + step->pieces[i].text_offset);
+        commit_piece(step, &step->pieces[i]);
     }
     for (size_t i = 0; status == STATUS_OK && i < step->n_pieces; i++) {
         conversation_notify(step->pieces[i].turn->conversation);
@@ -192,6 +197,7 @@ static struct step *collect(struct chat *chat, const struct engine_piece *pieces
 /* Gives at most STEP_PIECES_MAX pieces to the store, as one job. */
 static void store_step(struct chat *chat, uint64_t t_ns, const struct engine_piece *pieces, size_t n_pieces) {
     struct step *step = collect(chat, pieces, n_pieces);
+    step->sampled_ns = t_ns;
     struct store_token tokens[STEP_PIECES_MAX];
     for (size_t i = 0; i < step->n_pieces; i++) {
         const struct step_piece *piece = &step->pieces[i];

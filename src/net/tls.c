@@ -4,13 +4,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/module.h"
 
-#include <dlfcn.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LIBRARY_NAME      "runnel-tls.so"
 #define ERROR_BYTES       300
@@ -30,22 +27,6 @@ struct tls {
     struct stamps tried; /* of the last load, whatever came of it */
     struct stamps seen;  /* at the last tick */
 };
-
-/* The module lies beside the program, as the engines do. It stays loaded: its threads' and its own memory end with the process. */
-static const struct tls_library *load_library(struct fault *fault) {
-    char self[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[length > 0 ? length : 0] = '\0';
-    char *path = mem_format("%s/" LIBRARY_NAME, dirname(self));
-    void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    const struct tls_library *library = module ? dlsym(module, TLS_LIBRARY_SYMBOL) : NULL;
-    if (library == NULL) {
-        const char *why = dlerror();
-        fault_set(fault, STATUS_UNAVAILABLE, "TLS needs the file %.150s: %.150s", path, why ? why : "");
-    }
-    free(path);
-    return library;
-}
 
 static struct stamps stamps_of(const struct tls *tls) {
     return (struct stamps){ file_stamp_of(tls->certificate), file_stamp_of(tls->key) };
@@ -79,7 +60,7 @@ static enum status load(struct tls *tls, struct fault *fault) {
 
 enum status tls_open(const char *certificate, const char *key, struct tls **out, struct fault *fault) {
     *out = NULL;
-    const struct tls_library *library = load_library(fault);
+    const struct tls_library *library = module_load(LIBRARY_NAME, TLS_LIBRARY_SYMBOL, "TLS", fault);
     if (library == NULL) {
         return STATUS_UNAVAILABLE;
     }

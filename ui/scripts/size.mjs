@@ -13,6 +13,7 @@ const isPopup = (name) => /(?:Dialog|Drawer|Popup)-|^assets\/use[A-Z]/.test(name
 /* The parts, and how many bytes of gzip each may have. */
 const PARTS = [
     ["first load", 170 * KB, (name) => asked.includes(name) && !isIcon(name)],
+    ["the server's dialog", 17 * KB, (name) => /ServerDialog-/.test(name)],
     ["what pops up", 50 * KB, isPopup],
     ["maths: script and style", 90 * KB, (name) => /\/katex-.*\.(js|css)$/.test(name)],
     ["maths: fonts", 320 * KB, (name) => name.endsWith(".woff2")],

@@ -5,7 +5,8 @@
  * its cursor, then what was not acknowledged is sent again, with the same id [N6], then stops. */
 
 import type { Json } from "../protocol/check";
-import type { ClientFrame, ModelStatus, Own, ServerFrame, StorageState } from "../protocol/frames";
+import type { Download } from "../protocol/downloads";
+import type { ClientFrame, ModelStatus, Own, ServerFrame, StorageState, Tokens } from "../protocol/frames";
 import type { Rest } from "../protocol/rest";
 import { Socket, type SocketOptions, type SocketStatus } from "../protocol/socket";
 import { type ConversationFrame, ConversationStore } from "./conversationStore";
@@ -40,6 +41,12 @@ export interface ClientOptions extends TurnOptions {
     newId: () => string;
 }
 
+export interface Observer {
+    connected: () => void;
+    onClock: (tUs: number) => void;
+    onTokens: (frame: Tokens) => void;
+}
+
 export class ChatClient {
     readonly list: ListStore;
     readonly model = new Store<ModelStatus | null>(null);
@@ -52,6 +59,9 @@ export class ChatClient {
         wasOpen: false,
         catchingUp: false,
     });
+    readonly downloads = new Store<readonly Download[]>([]);
+    /* Who looks at the way of each token (inspector.ts); nobody does, as a rule. */
+    observer: Observer | null = null;
     readonly rest: Rest;
     private options: ClientOptions;
     private socket: Socket;
@@ -143,6 +153,11 @@ export class ChatClient {
         );
     }
 
+    /* inspect asks for the stations of tokens [N33], or for none any more. */
+    inspect(on: boolean): void {
+        this.socket.send({ type: "inspect", on });
+    }
+
     /* stop is idempotent; what was never sent is taken back instead. */
     stop(store: ConversationStore): void {
         const turn = store.get().turn;
@@ -226,6 +241,12 @@ export class ChatClient {
                 if (frame.event === "deleted") this.kept.get(frame.conversation)?.setMissing();
                 else if (frame.title !== null) this.kept.get(frame.conversation)?.setTitle(frame.title);
                 return;
+            case "downloads":
+                this.downloads.set(frame.downloads);
+                return;
+            case "clock":
+                this.observer?.onClock(frame.tUs);
+                return;
             case "error":
                 this.refused(frame);
                 return;
@@ -238,6 +259,7 @@ export class ChatClient {
 
     private toConversation(frame: ConversationFrame): void {
         if (frame.type === "tokens" && isTracing) traceReceived(frame.seq, frame.n);
+        if (frame.type === "tokens") this.observer?.onTokens(frame);
         const store = this.kept.get(frame.conversation);
         if (!store) return;
         if (store.apply(frame) === "ask") this.watch(store);
@@ -252,6 +274,7 @@ export class ChatClient {
         this.storage.set(STORAGE_FINE);
         if (model) this.model.set(model);
         this.watched.clear();
+        this.observer?.connected();
         for (const store of this.kept.values())
             if (store === this.active || store.get().turn) this.watch(store);
         for (const entry of [...this.outbox]) this.transmit(entry);

@@ -16,6 +16,7 @@ import {
     string,
     stringOrNull,
 } from "./check";
+import { type Download, decodeDownloads } from "./downloads";
 
 export const PROTOCOL_VERSION = 1;
 
@@ -171,6 +172,21 @@ export interface Tokens {
     call?: { index: number; id: string | null; name: string | null; arguments: string };
     tokensUsed: number | null;
     maxTokens: number | null;
+    stations?: Stations;
+}
+/* [N33] Microseconds of the server's clock. */
+export interface Stations {
+    sampled: number;
+    committed: number;
+    sent: number;
+}
+interface Clock {
+    type: "clock";
+    tUs: number;
+}
+interface DownloadsFrame {
+    type: "downloads";
+    downloads: Download[];
 }
 export interface End {
     type: "end";
@@ -259,6 +275,8 @@ export type ServerFrame =
     | StorageFrame
     | ModelFrame
     | ErrorFrame
+    | Clock
+    | DownloadsFrame
     | Ping;
 
 export interface Cursor {
@@ -284,6 +302,7 @@ export type ClientFrame =
     | { type: "select"; conversation: string; message: string }
     | { type: "draft"; conversation?: string; text: string }
     | { type: "continue"; client_msg_id: string; generation: string }
+    | { type: "inspect"; on: boolean }
     | { type: "stop"; generation: string }
     | { type: "stop"; conversation: string };
 
@@ -424,6 +443,8 @@ const decoders: Record<string, ((from: Json) => ServerFrame) | undefined> = {
             },
         };
     },
+    clock: (from) => ({ type: "clock", tUs: number(from, "t_us") }),
+    downloads: (from) => ({ type: "downloads", downloads: decodeDownloads(from) }),
     ping: () => ({ type: "ping" }),
 };
 
@@ -443,6 +464,7 @@ export function decodeMarks(from: Json): RowMarks {
 
 /* What the frames of all kinds of tokens have. */
 function decodeTokens(from: Json): Tokens {
+    const stations = objectOrNull(from, "stations");
     return {
         type: "tokens",
         conversation: string(from, "conversation"),
@@ -452,6 +474,13 @@ function decodeTokens(from: Json): Tokens {
         text: "",
         tokensUsed: numberOrNull(from, "tokens_used"),
         maxTokens: numberOrNull(from, "max_tokens"),
+        ...(stations && {
+            stations: {
+                sampled: number(stations, "sampled"),
+                committed: number(stations, "committed"),
+                sent: number(stations, "sent"),
+            },
+        }),
     };
 }
 

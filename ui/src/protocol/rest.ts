@@ -159,6 +159,11 @@ export class Rest {
         failUnlessSuccess(await this.call("POST", "/api/model/unload", {}));
     }
 
+    /* json is for what is loaded later and checks its answers itself. */
+    json(method: string, path: string, body?: Json): Promise<Json> {
+        return this.call(method, path, body);
+    }
+
     async browse(path: string | null): Promise<BrowseResult> {
         const query = path === null ? "" : `?path=${encodeURIComponent(path)}`;
         const answer = await this.call("GET", `/api/browse${query}`);
@@ -217,7 +222,7 @@ function errorText(answer: Json, status: number): string {
     return text ?? stringOrNull(answer, "message") ?? `The server refused (${status}).`;
 }
 
-function failUnlessSuccess(answer: Json): void {
+export function failUnlessSuccess(answer: Json): void {
     if (answer.success === false)
         throw new ApiError(200, stringOrNull(answer, "message") ?? "The server could not do it.");
 }

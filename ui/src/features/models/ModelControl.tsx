@@ -1,24 +1,26 @@
 import { ChevronDown } from "lucide-react";
-import { Suspense, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import type { ModelStatus } from "../../protocol/frames";
 import { formatPercent } from "../../ui/format";
-import { lazily } from "../../ui/lazily";
+import { lazily, Popup } from "../../ui/lazily";
+import type { ServerTab } from "../server/ServerDialog";
 import { useClient, useStore } from "../useClient";
 import { modelTitle, stateWords } from "./describeModel";
 import "./models.css";
 
 const ModelPopup = lazily(() => import("./ModelPopup"));
+const ServerDialog = lazily(() => import("../server/ServerDialog"));
 
 /* The model in the header: which one, and in what state. */
 export function ModelControl() {
     const model = useStore(useClient().model);
     const [isOpen, setOpen] = useState(false);
-    const [wasOpened, setOpened] = useState(false);
+    const [tab, setTab] = useState<ServerTab | null>(null);
     const trigger = useRef<HTMLButtonElement>(null);
     const title = modelTitle(model);
-    const toggle = () => {
-        setOpened(true);
-        setOpen(!isOpen);
+    const openServer = (wanted: ServerTab) => {
+        setOpen(false);
+        setTab(wanted);
     };
     return (
         <>
@@ -30,7 +32,7 @@ export function ModelControl() {
                 data-state={model?.state ?? "unknown"}
                 aria-haspopup="dialog"
                 aria-expanded={isOpen}
-                onClick={toggle}
+                onClick={() => setOpen(!isOpen)}
             >
                 <span className="model-dot" data-state={model?.state ?? "unknown"} />
                 <span className="visually-hidden">Model: </span>
@@ -41,11 +43,19 @@ export function ModelControl() {
                 {model?.state === "ready" && <span className="visually-hidden">, {stateWords(model)}</span>}
                 <ChevronDown size={15} aria-hidden="true" />
             </button>
-            {wasOpened && (
-                <Suspense fallback={null}>
-                    <ModelPopup isOpen={isOpen} onClose={() => setOpen(false)} anchor={trigger} />
-                </Suspense>
-            )}
+            <Popup
+                of={ModelPopup}
+                isOpen={isOpen}
+                onClose={() => setOpen(false)}
+                anchor={trigger}
+                onServer={openServer}
+            />
+            <Popup
+                of={ServerDialog}
+                isOpen={tab !== null}
+                onClose={() => setTab(null)}
+                first={tab ?? "models"}
+            />
         </>
     );
 }

@@ -1,20 +1,22 @@
 import { Popover } from "@base-ui/react/popover";
-import { Folder, FolderUp } from "lucide-react";
+import { Activity, Boxes, Folder, FolderUp } from "lucide-react";
 import type { RefObject } from "react";
 import { fileTitle, type ModelStatus } from "../../protocol/frames";
 import { formatBytes, formatCount } from "../../ui/format";
 import type { PopupProps } from "../../ui/lazily";
 import { Progress } from "../../ui/Progress";
+import type { ServerTab } from "../server/ServerDialog";
 import { useClient, useStore } from "../useClient";
 import { isTinyModel, modelTitle, stateWords, TINY_MODEL_NOTE } from "./describeModel";
 import { isModelFile, useBrowse, useModelActions } from "./useModels";
 
 interface ModelPopupProps extends PopupProps {
     anchor: RefObject<HTMLElement | null>;
+    onServer: (tab: ServerTab) => void;
 }
 
-/* All that can be done with models. */
-export default function ModelPopup({ isOpen, onClose, anchor }: ModelPopupProps) {
+/* The model that answers, and others to choose. All that can be done with them is in the dialog of the server. */
+export default function ModelPopup({ isOpen, onClose, anchor, onServer }: ModelPopupProps) {
     const model = useStore(useClient().model);
     return (
         <Popover.Root open={isOpen} onOpenChange={(next) => !next && onClose()}>
@@ -28,6 +30,26 @@ export default function ModelPopup({ isOpen, onClose, anchor }: ModelPopupProps)
                     <Popover.Popup className="popover model-popup" aria-label="Model" finalFocus={anchor}>
                         {model && <CurrentModel model={model} />}
                         <ModelList model={model} />
+                        <div className="model-foot">
+                            <button
+                                type="button"
+                                className="model-row"
+                                data-testid="models-open"
+                                onClick={() => onServer("models")}
+                            >
+                                <Boxes size={15} aria-hidden="true" />
+                                <span>All models and downloads</span>
+                            </button>
+                            <button
+                                type="button"
+                                className="model-row"
+                                data-testid="monitor-open"
+                                onClick={() => onServer("monitor")}
+                            >
+                                <Activity size={15} aria-hidden="true" />
+                                <span>Monitor, inspector, log, programs</span>
+                            </button>
+                        </div>
                     </Popover.Popup>
                 </Popover.Positioner>
             </Popover.Portal>

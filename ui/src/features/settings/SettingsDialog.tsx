@@ -1,7 +1,5 @@
-import { Dialog } from "@base-ui/react/dialog";
-import { X } from "lucide-react";
 import { type FormEvent, useEffect, useId, useRef, useState } from "react";
-import { IconButton } from "../../ui/IconButton";
+import { DialogFrame } from "../../ui/DialogFrame";
 import type { PopupProps } from "../../ui/lazily";
 import { showToast } from "../../ui/toasts";
 import { useClient } from "../useClient";
@@ -24,19 +22,16 @@ import "./settings.css";
 
 export default function SettingsDialog({ isOpen, onClose }: PopupProps) {
     return (
-        <Dialog.Root open={isOpen} onOpenChange={(next) => !next && onClose()}>
-            <Dialog.Portal>
-                <Dialog.Backdrop className="backdrop" />
-                <Dialog.Popup className="dialog settings" data-testid="settings">
-                    <div className="dialog-head">
-                        <Dialog.Title>Settings</Dialog.Title>
-                        <Dialog.Close render={<IconButton label="Close" icon={<X size={18} />} />} />
-                    </div>
-                    <SignedIn />
-                    <SettingsBody onDone={onClose} />
-                </Dialog.Popup>
-            </Dialog.Portal>
-        </Dialog.Root>
+        <DialogFrame
+            title="Settings"
+            className="settings"
+            testId="settings"
+            isOpen={isOpen}
+            onClose={onClose}
+        >
+            <SignedIn />
+            <SettingsBody onDone={onClose} />
+        </DialogFrame>
     );
 }
 
