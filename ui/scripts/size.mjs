@@ -8,7 +8,8 @@ const dist = new URL("../dist/", import.meta.url);
 const html = readFileSync(new URL("index.html", dist), "utf8");
 const asked = ["index.html", ...[...html.matchAll(/(?:src|href)="\/([^"]+)"/g)].map((match) => match[1])];
 const isIcon = (name) => /\.(png|svg|webmanifest)$/.test(name);
-const isPopup = (name) => /(?:Dialog|Drawer|Popup)-|^assets\/use[A-Z]/.test(name);
+const isPopup = (name) =>
+    /(?:Dialog|Drawer|Popup|ChoiceBar|EditMessage|settings)-|^assets\/use[A-Z]/.test(name);
 
 /* The parts, and how many bytes of gzip each may have. */
 const PARTS = [

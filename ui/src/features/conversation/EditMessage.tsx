@@ -2,6 +2,7 @@ import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { preferences } from "../../chat/preferences";
 import { useMedia } from "../../ui/useMedia";
 import { useStore } from "../useClient";
+import "./edit.css";
 
 interface EditMessageProps {
     text: string;
@@ -10,7 +11,7 @@ interface EditMessageProps {
 }
 
 /* A message is written anew in its place. What was said before stays, as another version. */
-export function EditMessage({ text, onSend, onCancel }: EditMessageProps) {
+export default function EditMessage({ text, onSend, onCancel }: EditMessageProps) {
     const [draft, setDraft] = useState(text);
     const { enterSends } = useStore(preferences);
     const isTouch = useMedia("(hover: none) and (pointer: coarse)");

@@ -1,13 +1,15 @@
 import { Pencil } from "lucide-react";
-import { memo } from "react";
+import { memo, Suspense } from "react";
 import type { Branch } from "../../chat/branches";
 import type { UserItem } from "../../chat/items";
 import { CopyButton } from "../../ui/CopyButton";
 import { IconButton } from "../../ui/IconButton";
+import { lazily } from "../../ui/lazily";
 import { MenuButton } from "../../ui/MenuButton";
 import { BranchSwitcher } from "./BranchSwitcher";
-import { EditMessage } from "./EditMessage";
 import type { MessageActions } from "./useMessageActions";
+
+const EditMessage = lazily(() => import("./EditMessage"));
 
 interface UserMessageProps {
     item: UserItem;
@@ -29,11 +31,13 @@ export const UserMessage = memo(function UserMessage(props: UserMessageProps) {
             aria-label="Your message"
         >
             {isEditing && id !== null ? (
-                <EditMessage
-                    text={item.content}
-                    onSend={(text) => actions.edit(id, text)}
-                    onCancel={() => actions.setEditing(null)}
-                />
+                <Suspense fallback={<div className="bubble">{item.content}</div>}>
+                    <EditMessage
+                        text={item.content}
+                        onSend={(text) => actions.edit(id, text)}
+                        onCancel={() => actions.setEditing(null)}
+                    />
+                </Suspense>
             ) : (
                 <>
                     <div className="bubble" dir="auto">

@@ -14,7 +14,7 @@ interface ChoiceBarProps {
 }
 
 /* What is done with all that was chosen. */
-export function ChoiceBar({ view, chosen, count, onAll, onMove, onAction, onEnd }: ChoiceBarProps) {
+export default function ChoiceBar({ view, chosen, count, onAll, onMove, onAction, onEnd }: ChoiceBarProps) {
     const button = (label: string, icon: ReactNode, run: () => void) => (
         <IconButton label={label} icon={icon} disabled={chosen.length === 0} onClick={run} />
     );

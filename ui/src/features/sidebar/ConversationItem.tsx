@@ -1,5 +1,5 @@
 import { Archive, ArchiveRestore, Folder, Pencil, Pin, PinOff, RotateCcw, Trash2 } from "lucide-react";
-import { memo, type ReactNode, useState } from "react";
+import { type FocusEvent, memo, type ReactNode, useState } from "react";
 import type { ConversationSummary, View } from "../../protocol/rest";
 import { type MenuAction, MenuButton } from "../../ui/MenuButton";
 import type { ListActions } from "./useConversations";
@@ -130,7 +130,14 @@ function menuOf(
 /* null: as it was. */
 function Rename({ title, onDone }: { title: string; onDone: (title: string | null) => void }) {
     const [text, setText] = useState(title);
+    const [begun] = useState(() => performance.now());
     const finish = () => onDone(text.trim() || null);
+    const onBlur = (event: FocusEvent<HTMLInputElement>) => {
+        const input = event.currentTarget;
+        /* The menu that it came from gives the focus back to where it was. */
+        if (performance.now() - begun < MENU_MS) setTimeout(() => focusAll(input), 50);
+        else finish();
+    };
     return (
         <input
             className="field-control conversation-rename"
@@ -141,7 +148,7 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string | nul
             value={text}
             ref={focusAll}
             onChange={(event) => setText(event.target.value)}
-            onBlur={finish}
+            onBlur={onBlur}
             onKeyDown={(event) => {
                 if (event.key === "Enter") finish();
                 if (event.key !== "Escape") return;
@@ -151,6 +158,8 @@ function Rename({ title, onDone }: { title: string; onDone: (title: string | nul
         />
     );
 }
+
+const MENU_MS = 500;
 
 const focusAll = (input: HTMLInputElement | null) => {
     input?.focus();

@@ -6,6 +6,7 @@ import { IconButton } from "../../ui/IconButton";
 import type { PopupProps } from "../../ui/lazily";
 import { showToast } from "../../ui/toasts";
 import { useClient } from "../useClient";
+import "./folders.css";
 
 interface FolderDialogProps extends PopupProps {
     count: number /* of conversations that are moved */;

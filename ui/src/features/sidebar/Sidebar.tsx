@@ -17,7 +17,6 @@ import { keyWords } from "../../ui/keys";
 import { Logo } from "../../ui/Logo";
 import { lazily } from "../../ui/lazily";
 import { useServices, useStore } from "../useClient";
-import { ChoiceBar } from "./ChoiceBar";
 import { ConversationItem } from "./ConversationItem";
 import { type Group, groupConversations } from "./groupConversations";
 import { useConversations } from "./useConversations";
@@ -25,6 +24,7 @@ import { useSearch } from "./useSearch";
 import { useView } from "./useView";
 import "./sidebar.css";
 
+const ChoiceBar = lazily(() => import("./ChoiceBar"));
 const FolderDialog = lazily(() => import("./FolderDialog"));
 
 interface SidebarProps {
@@ -124,18 +124,20 @@ export function Sidebar({ openId, onClose, onChosen }: SidebarProps) {
                 </p>
             </div>
             {choice.chosen ? (
-                <ChoiceBar
-                    view={view}
-                    chosen={[...choice.chosen]}
-                    count={items.length}
-                    onAll={choice.all}
-                    onMove={() => setMoving(items.filter((item) => choice.chosen?.has(item.id)))}
-                    onAction={(action) => {
-                        void actions.all([...(choice.chosen ?? [])], action);
-                        choice.end();
-                    }}
-                    onEnd={choice.end}
-                />
+                <Suspense fallback={<div className="choice-bar" />}>
+                    <ChoiceBar
+                        view={view}
+                        chosen={[...choice.chosen]}
+                        count={items.length}
+                        onAll={choice.all}
+                        onMove={() => setMoving(items.filter((item) => choice.chosen?.has(item.id)))}
+                        onAction={(action) => {
+                            void actions.all([...(choice.chosen ?? [])], action);
+                            choice.end();
+                        }}
+                        onEnd={choice.end}
+                    />
+                </Suspense>
             ) : (
                 <SidebarFoot
                     version={version}
