@@ -1,9 +1,7 @@
-import { Dialog } from "@base-ui/react/dialog";
-import { X } from "lucide-react";
 import { type FormEvent, useId, useState } from "react";
 import type { ConversationStore } from "../../chat/conversationStore";
 import { fileTitle } from "../../protocol/frames";
-import { IconButton } from "../../ui/IconButton";
+import { DialogFrame } from "../../ui/DialogFrame";
 import type { PopupProps } from "../../ui/lazily";
 import { isModelFile, useBrowse } from "../models/useModels";
 import type { NumberField } from "../settings/fields";
@@ -17,18 +15,15 @@ interface OwnDialogProps extends PopupProps {
 
 export default function OwnDialog({ isOpen, onClose, conversation }: OwnDialogProps) {
     return (
-        <Dialog.Root open={isOpen} onOpenChange={(next) => !next && onClose()}>
-            <Dialog.Portal>
-                <Dialog.Backdrop className="backdrop" />
-                <Dialog.Popup className="dialog settings" data-testid="own">
-                    <div className="dialog-head">
-                        <Dialog.Title>This conversation</Dialog.Title>
-                        <Dialog.Close render={<IconButton label="Close" icon={<X size={18} />} />} />
-                    </div>
-                    {isOpen && <OwnFields conversation={conversation} onDone={onClose} />}
-                </Dialog.Popup>
-            </Dialog.Portal>
-        </Dialog.Root>
+        <DialogFrame
+            title="This conversation"
+            className="settings"
+            testId="own"
+            isOpen={isOpen}
+            onClose={onClose}
+        >
+            {isOpen && <OwnFields conversation={conversation} onDone={onClose} />}
+        </DialogFrame>
     );
 }
 

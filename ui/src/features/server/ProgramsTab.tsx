@@ -33,6 +33,14 @@ for chunk in stream:
         print(chunk.choices[0].delta.content or "", end="", flush=True)`,
         },
         {
+            title: "Ollama clients",
+            note: "start the server with --ollama 11434",
+            text: `curl http://${new URL(origin).hostname}:11434/api/chat -d '${JSON.stringify({
+                model,
+                messages: [{ role: "user", content: "Hello" }],
+            })}'`,
+        },
+        {
             title: "Watch it live",
             note: "the native protocol, with websocat",
             text: `websocat ${origin.replace(/^http/, "ws")}/ws

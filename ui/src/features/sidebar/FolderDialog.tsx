@@ -1,8 +1,7 @@
-import { Dialog } from "@base-ui/react/dialog";
-import { Folder, FolderMinus, X } from "lucide-react";
+import { Folder, FolderMinus } from "lucide-react";
 import { type FormEvent, useEffect, useState } from "react";
 import type { Folder as FolderRow } from "../../protocol/rest";
-import { IconButton } from "../../ui/IconButton";
+import { DialogFrame } from "../../ui/DialogFrame";
 import type { PopupProps } from "../../ui/lazily";
 import { showToast } from "../../ui/toasts";
 import { useClient } from "../useClient";
@@ -21,20 +20,15 @@ export default function FolderDialog({ isOpen, onClose, count, current, onChosen
         onClose();
     };
     return (
-        <Dialog.Root open={isOpen} onOpenChange={(next) => !next && onClose()}>
-            <Dialog.Portal>
-                <Dialog.Backdrop className="backdrop" />
-                <Dialog.Popup className="dialog folders" data-testid="folder-dialog">
-                    <div className="dialog-head">
-                        <Dialog.Title>
-                            {count > 1 ? `Move ${count} conversations` : "Move to a folder"}
-                        </Dialog.Title>
-                        <Dialog.Close render={<IconButton label="Close" icon={<X size={18} />} />} />
-                    </div>
-                    {isOpen && <FolderBody current={current} onChosen={choose} />}
-                </Dialog.Popup>
-            </Dialog.Portal>
-        </Dialog.Root>
+        <DialogFrame
+            title={count > 1 ? `Move ${count} conversations` : "Move to a folder"}
+            className="folders"
+            testId="folder-dialog"
+            isOpen={isOpen}
+            onClose={onClose}
+        >
+            {isOpen && <FolderBody current={current} onChosen={choose} />}
+        </DialogFrame>
     );
 }
 
