@@ -5,9 +5,9 @@
  */
 #include "api/api_internal.h"
 #include "api/multipart.h"
+#include "api/request.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define UPLOAD_BYTES_MAX      (1ull << 40)
-#define UPLOAD_NAME_BYTES_MAX 200
-#define UPLOAD_EXISTS_TEXT    "there is a file of this name already: give this one another name"
+#define UPLOAD_BYTES_MAX   (1ull << 40)
+#define UPLOAD_EXISTS_TEXT "there is a file of this name already: give this one another name"
 
 struct upload {
     struct api_call call;
@@ -64,21 +63,6 @@ static enum status refuse_write(struct upload *upload) {
                           : "the file cannot be written: look at the log");
 }
 
-/* The last component, of either kind of path; NULL: nothing that a file here may be called. */
-static const char *safe_name(const char *given) {
-    const char *name = given;
-    for (const char *at = given; *at; at++) {
-        name = *at == '/' || *at == '\\' ? at + 1 : name;
-        if ((unsigned char)*at < 0x20 || *at == 0x7F) {
-            return NULL;
-        }
-    }
-    size_t length = strlen(name);
-    return name[0] == '\0' || name[0] == '.' || length > UPLOAD_NAME_BYTES_MAX || !utf8_is_valid(name, length)
-               ? NULL
-               : name;
-}
-
 static enum status open_part(struct upload *upload) {
     upload->fd = open(upload->part_path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (upload->fd < 0) {
@@ -97,11 +81,11 @@ static enum status on_file(void *ctx, const char *file_name) {
     struct upload *upload = ctx;
     const struct models *models = chat_models(upload->call.conn.api->chat);
     const char *suffix = models_suffix(models);
-    const char *name = safe_name(file_name);
-    if (name == NULL || !models_has_suffix(models, name)) {
+    const char *name = request_safe_name(file_name);
+    if (name == NULL || name[0] == '.' || !models_has_suffix(models, name)) {
         char *text =
             mem_format("the file's name must end in %s, begin with no point, and have at most %d bytes",
-                       suffix, UPLOAD_NAME_BYTES_MAX);
+                       suffix, REQUEST_NAME_BYTES_MAX);
         enum status status = refuse(upload, 400, text);
         free(text);
         return status;
