@@ -8,7 +8,7 @@ const dist = new URL("../dist/", import.meta.url);
 const html = readFileSync(new URL("index.html", dist), "utf8");
 const asked = ["index.html", ...[...html.matchAll(/(?:src|href)="\/([^"]+)"/g)].map((match) => match[1])];
 const isIcon = (name) => /\.(png|svg|webmanifest)$/.test(name);
-const isPopup = (name) => /(?:Dialog|Drawer|Popup)-|^assets\/use[A-Z]/.test(name);
+const isPopup = (name) => /(?:Dialog|Drawer|Popup)[A-Za-z]*-|^assets\/use[A-Z]/.test(name);
 
 /* The parts, and how many bytes of gzip each may have. */
 const PARTS = [
@@ -16,6 +16,7 @@ const PARTS = [
     ["what pops up", 50 * KB, isPopup],
     ["maths: script and style", 90 * KB, (name) => /\/katex-.*\.(js|css)$/.test(name)],
     ["maths: fonts", 320 * KB, (name) => name.endsWith(".woff2")],
+    ["text of PDFs", 480 * KB, (name) => /\/pdf[.\w-]*\.m?js$/i.test(name)],
     ["highlighting: worker", 70 * KB, (name) => /worker/.test(name)],
     ["highlighting: grammars", 400 * KB, (name) => name.endsWith(".js")],
     ["icons", 60 * KB, isIcon],

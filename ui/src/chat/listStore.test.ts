@@ -11,6 +11,11 @@ const row = (id: string): ConversationSummary => ({
     updated: TIME,
     running: false,
     snippet: null,
+    pinned: false,
+    folder: null,
+    archived: false,
+    temporary: false,
+    model: null,
 });
 const event = (kind: ConversationEvent["event"], conversation: string): ConversationEvent => ({
     type: "conversation",
@@ -20,6 +25,7 @@ const event = (kind: ConversationEvent["event"], conversation: string): Conversa
     timestamp: TIME,
     updated: TIME,
     running: false,
+    marks: null,
 });
 
 it("what changes while the list is being read is not lost by the answer", async () => {

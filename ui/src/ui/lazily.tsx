@@ -29,16 +29,16 @@ export function loadLater(): void {
 }
 
 /* Popup mounts a thing with its first opening and leaves it there, so that it can also be seen to close. */
-export function Popup({
+export function Popup<P extends PopupProps>({
     of: Body,
     ...props
-}: PopupProps & { of: LazyExoticComponent<ComponentType<PopupProps>> }) {
+}: P & { of: LazyExoticComponent<ComponentType<P>> }) {
     const wasOpened = useRef(false);
     wasOpened.current ||= props.isOpen;
     if (!wasOpened.current) return null;
     return (
         <Suspense fallback={null}>
-            <Body {...props} />
+            <Body {...(props as unknown as P)} />
         </Suspense>
     );
 }

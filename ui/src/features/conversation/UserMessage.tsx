@@ -5,6 +5,7 @@ import type { UserItem } from "../../chat/items";
 import { CopyButton } from "../../ui/CopyButton";
 import { IconButton } from "../../ui/IconButton";
 import { MenuButton } from "../../ui/MenuButton";
+import { MessageChips } from "../attachments/FileChips";
 import { BranchSwitcher } from "./BranchSwitcher";
 import { EditMessage } from "./EditMessage";
 import type { MessageActions } from "./useMessageActions";
@@ -36,8 +37,13 @@ export const UserMessage = memo(function UserMessage(props: UserMessageProps) {
                 />
             ) : (
                 <>
-                    <div className="bubble" dir="auto">
-                        {item.content}
+                    <div className="said">
+                        <MessageChips attachments={item.attachments} />
+                        {item.content !== "" && (
+                            <div className="bubble" dir="auto">
+                                {item.content}
+                            </div>
+                        )}
                     </div>
                     <div className="user-tools">
                         <span className="hover-tools">
