@@ -8,12 +8,12 @@ const dist = new URL("../dist/", import.meta.url);
 const html = readFileSync(new URL("index.html", dist), "utf8");
 const asked = ["index.html", ...[...html.matchAll(/(?:src|href)="\/([^"]+)"/g)].map((match) => match[1])];
 const isIcon = (name) => /\.(png|svg|webmanifest)$/.test(name);
-const isPopup = (name) => /(?:Dialog|Drawer|Popup)[A-Za-z]*-|^assets\/use[A-Z]/.test(name);
+const isPopup = (name) => /(?:Dialog|Drawer|Popup)[A-Za-z]*-|^assets\/(?:use[A-Z]|settings-)/.test(name);
 
 /* The parts, and how many bytes of gzip each may have. */
 const PARTS = [
-    ["first load", 170 * KB, (name) => asked.includes(name) && !isIcon(name)],
-    ["what pops up", 50 * KB, isPopup],
+    ["first load", 180 * KB, (name) => asked.includes(name) && !isIcon(name)],
+    ["what pops up", 60 * KB, isPopup],
     ["maths: script and style", 90 * KB, (name) => /\/katex-.*\.(js|css)$/.test(name)],
     ["maths: fonts", 320 * KB, (name) => name.endsWith(".woff2")],
     ["text of PDFs", 480 * KB, (name) => /\/pdf[.\w-]*\.m?js$/i.test(name)],
