@@ -161,6 +161,9 @@ json_t *encode_current(const struct conversation *conversation);
 void encode_row_own(json_t *out, const struct store_own *own);
 void encode_own(json_t *out, const struct conversation *conversation);
 json_t *encode_row(const struct store_listed *row, bool running); /* of [W17] */
+json_t *encode_attachment(const struct store_attachment *attachment, bool has_text);
+/* encode_disposition is the line that makes an answer a file of this name; new memory. */
+char *encode_disposition(const char *name);
 
 /* Handlers: one file per protocol. WebSocket handlers run in on_head and attach, or answer to refuse. */
 void ws_native_handle(struct api *api, struct net_conn *net); /* GET /ws */
@@ -202,6 +205,14 @@ void rest_browse_handle(struct api *api, struct net_conn *net);
 void rest_upload_head(struct api *api,
                       struct net_conn *net); /* [W24]: from on_head, to take the body in pieces */
 void rest_upload_handle(struct api *api, struct net_conn *net);
+void rest_search_handle(struct api *api, struct net_conn *net);                /* [W60] */
+void rest_export_one(struct api *api, struct net_conn *net, const char *name); /* [W61] */
+void rest_export_handle(struct api *api, struct net_conn *net);                /* [W62] */
+void rest_import_head(struct api *api, struct net_conn *net); /* [W63], as rest_upload_head */
+void rest_import_handle(struct api *api, struct net_conn *net);
+void rest_attachments_head(struct api *api, struct net_conn *net); /* [W64] */
+void rest_attachments_handle(struct api *api, struct net_conn *net);
+void rest_attachment_handle(struct api *api, struct net_conn *net);   /* [W65] */
 void rest_backup_handle(struct api *api, struct net_conn *net);       /* [W29] */
 void rest_system_usage_handle(struct api *api, struct net_conn *net); /* [W25] */
 void rest_downloads_handle(struct api *api, struct net_conn *net);    /* [W71] */

@@ -1,5 +1,8 @@
 #include "api/api_internal.h"
 #include "base/clock.h"
+#include "base/mem.h"
+
+#include <string.h>
 
 static json_t *iso(int64_t wall_ms) {
     char text[CLOCK_ISO_BYTES];
@@ -55,10 +58,40 @@ static void add_others(json_t *generation, const struct message *message) {
     }
 }
 
+json_t *encode_attachment(const struct store_attachment *attachment, bool has_text) {
+    return json_pack("{s:s, s:s, s:s, s:I, s:o}", "id", attachment->id, "name", attachment->name, "type",
+                     attachment->type, "size", (json_int_t)attachment->size_bytes, "text_size",
+                     has_text ? json_integer((json_int_t)attachment->text_size) : json_null());
+}
+
+/* The name as RFC 8187 writes it: whatever is in it is no header. */
+char *encode_disposition(const char *name) {
+    struct bytes out;
+    bytes_init(&out, 8192);
+    bytes_add_text(&out, "Content-Disposition: attachment; filename*=UTF-8''");
+    for (const char *at = name; *at; at++) {
+        bool is_plain = (*at >= '0' && *at <= '9') || (*at >= 'A' && *at <= 'Z') ||
+                        (*at >= 'a' && *at <= 'z') || strchr("-._", *at);
+        is_plain ? bytes_add_char(&out, *at) : bytes_add_format(&out, "%%%02X", (unsigned char)*at);
+    }
+    bytes_add_text(&out, "\r\n");
+    char *header = mem_copy_string(out.failed ? "Content-Disposition: attachment\r\n" : out.data);
+    bytes_deinit(&out);
+    return header;
+}
+
 json_t *encode_message(const struct message *message) {
     json_t *object = json_pack("{s:s, s:o, s:s, s:o, s:o}", "id", message->id, "parent",
                                encode_text(message->parent), "role", message_role_name(message), "content",
                                encode_content(message), "timestamp", iso(message->created_ms));
+    if (message->n_attachments > 0) {
+        json_t *attachments = json_array();
+        for (size_t i = 0; i < message->n_attachments; i++) {
+            const struct store_attachment *from = &message->attachments[i];
+            json_array_append_new(attachments, encode_attachment(from, from->text != NULL));
+        }
+        json_object_set_new(object, "attachments", attachments);
+    }
     if (message->stream) {
         json_t *generation = encode_generation(message->stream);
         add_others(generation, message);

@@ -1,9 +1,11 @@
 #include "api/request.h"
 
 #include "api/api_internal.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 json_t *request_body(struct net_conn *net) {
     size_t n_bytes;
@@ -80,6 +82,58 @@ enum status request_take_number(const struct net_conn *net, const char *name, ui
     }
     *out = value;
     return STATUS_OK;
+}
+
+const char *request_safe_name(const char *given) {
+    const char *name = given;
+    for (const char *at = given; *at; at++) {
+        name = *at == '/' || *at == '\\' ? at + 1 : name;
+        if ((unsigned char)*at < 0x20 || *at == 0x7F) {
+            return NULL;
+        }
+    }
+    size_t length = strlen(name);
+    bool is_good = length > 0 && length <= REQUEST_NAME_BYTES_MAX && utf8_is_valid(name, length);
+    return is_good ? name : NULL;
+}
+
+static enum status take_attachment(const json_t *object, struct store_attached *out, struct fault *fault) {
+    const char *id = NULL;
+    enum status status = request_need_string(object, "id", &id, fault);
+    status = status ? status : json_take_string(object, "name", &out->name, fault);
+    if (status) {
+        return status;
+    }
+    size_t length = strlen(id);
+    if (length != STORE_HASH_BYTES - 1 || strspn(id, "0123456789abcdef") != length) {
+        return fault_set(fault, STATUS_INVALID,
+                         "the \"id\" of an attachment must be as POST /api/attachments gave it");
+    }
+    if (out->name && request_safe_name(out->name) != out->name) {
+        return fault_set(fault, STATUS_INVALID,
+                         "the \"name\" of an attachment must be that of a file: at most %d bytes, no path",
+                         REQUEST_NAME_BYTES_MAX);
+    }
+    id_copy(out->id, sizeof out->id, id);
+    return STATUS_OK;
+}
+
+enum status request_take_attachments(const json_t *object, struct store_attached *out, size_t *n,
+                                     struct fault *fault) {
+    const json_t *list = json_object_get(object, "attachments");
+    *n = json_array_size(list);
+    if (list && !json_is_null(list) && !json_is_array(list)) {
+        return fault_set(fault, STATUS_INVALID, "\"attachments\" must be a list");
+    }
+    if (*n > STORE_ATTACHED_MAX) {
+        return fault_set(fault, STATUS_INVALID, "a message takes %d files at most", STORE_ATTACHED_MAX);
+    }
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < *n && status == STATUS_OK; i++) {
+        out[i] = (struct store_attached){ 0 };
+        status = take_attachment(json_array_get(list, i), &out[i], fault);
+    }
+    return status;
 }
 
 enum status request_take_message(const json_t *object, char conversation[ID_CONVERSATION_BYTES],

@@ -1,11 +1,11 @@
 /* rest_conversations.c - [W17] [W18] [W19]: the list, one, its end. */
 #include "api/api_internal.h"
 #include "api/request.h"
+#include "base/clock.h"
 #include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LIST_DEFAULT 200
 #define QUERY_BYTES  NET_HEAD_BYTES_MAX
@@ -13,51 +13,6 @@
 #define TRANSCRIPT_BYTES_MAX (256u << 20)
 
 /* ---- [W17] ---- */
-
-/* Reads digits where `form` has a 'd', and the very character elsewhere. */
-static bool read_form(const char *text, const char *form, int digits[17]) {
-    size_t n = 0;
-    if (strlen(text) != strlen(form)) {
-        return false;
-    }
-    for (size_t i = 0; form[i]; i++) {
-        bool is_digit = text[i] >= '0' && text[i] <= '9';
-        if (form[i] == 'd' ? !is_digit : text[i] != form[i]) {
-            return false;
-        }
-        if (form[i] == 'd') {
-            digits[n++] = text[i] - '0';
-        }
-    }
-    return true;
-}
-
-static int number(const int *digits, size_t n) {
-    int value = 0;
-    for (size_t i = 0; i < n; i++) {
-        value = value * 10 + digits[i];
-    }
-    return value;
-}
-
-/* A `timestamp` of the list, or of a message. */
-static bool parse_time(const char *text, int64_t *wall_ms) {
-    int digits[17];
-    if (!read_form(text, "dddd-dd-dd-dd-dd-dd-ddd", digits) &&
-        !read_form(text, "dddd-dd-ddTdd:dd:dd.dddZ", digits)) {
-        return false;
-    }
-    struct tm date = {
-        .tm_year = number(digits, 4) - 1900,
-        .tm_mon = number(digits + 4, 2) - 1,
-        .tm_mday = number(digits + 6, 2),
-        .tm_hour = number(digits + 8, 2),
-        .tm_min = number(digits + 10, 2),
-        .tm_sec = number(digits + 12, 2),
-    };
-    *wall_ms = (int64_t)timegm(&date) * 1000 + number(digits + 14, 3);
-    return *wall_ms > 0;
-}
 
 static bool take_view(struct net_conn *net, enum store_view *view) {
     static const char *const names[] = { [STORE_VIEW_USUAL] = "usual",
@@ -101,7 +56,7 @@ static bool take_list(struct net_conn *net, char query[QUERY_BYTES], struct stor
         return false;
     }
     bool has_before = net_conn_query(net, "before", before, sizeof before) != NET_QUERY_ABSENT;
-    if (has_before && !parse_time(before, &list->before_ms)) {
+    if (has_before && !clock_parse(before, &list->before_ms)) {
         reply_error(net, 400, "\"before\" must be a timestamp of the list, as 2026-11-22-21-05-10-123");
         return false;
     }
@@ -222,6 +177,12 @@ static void not_allowed(struct api *api, struct net_conn *net, const char *name)
     reply_not_allowed(net, "POST");
 }
 
+static void get_alone(struct api *api, struct net_conn *net, const char *name) {
+    (void)api;
+    (void)name;
+    reply_not_allowed(net, "GET, HEAD");
+}
+
 /* What follows the id. */
 static const struct {
     const char *verb;
@@ -232,6 +193,7 @@ static const struct {
     { "", get, rest_change_handle, delete },
     { "/restore", not_allowed, rest_restore_handle, not_allowed },
     { "/fork", not_allowed, rest_fork_handle, not_allowed },
+    { "/export", rest_export_one, get_alone, get_alone },
 };
 
 /* The id is what comes before the next slash. */

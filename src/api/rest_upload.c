@@ -5,6 +5,7 @@
  */
 #include "api/api_internal.h"
 #include "api/multipart.h"
+#include "api/request.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"

@@ -171,11 +171,13 @@ static void post_send(struct native *native, const char *type, const char *conve
 enum status native_on_send(struct native *native, const json_t *request, struct fault *fault) {
     char conversation[ID_CONVERSATION_BYTES];
     struct chat_own own = { 0 };
-    struct chat_send send = { .kind = CHAT_SEND_NEW, .own = &own };
+    struct store_attached attached[STORE_ATTACHED_MAX];
+    struct chat_send send = { .kind = CHAT_SEND_NEW, .own = &own, .attached = attached };
     enum status status = request_take_conversation(request, "conversation", conversation, fault);
     bool is_new = conversation[0] == '\0';
     status = status ? status : take_client_msg_id(request, &send.client_msg_id, fault);
     status = status ? status : request_need_string(request, "text", &send.text, fault);
+    status = status ? status : request_take_attachments(request, attached, &send.n_attached, fault);
     status = status ? status : take_parent(request, &send, fault);
     status = status ? status : check_room(native, is_new, fault);
     status = status ? status : take_sampling(native, request, &send, fault);
@@ -198,11 +200,13 @@ static enum status need_conversation(const json_t *request, char out[ID_CONVERSA
 /* [N21] */
 enum status native_on_edit(struct native *native, const json_t *request, struct fault *fault) {
     char conversation[ID_CONVERSATION_BYTES];
-    struct chat_send send = { .kind = CHAT_SEND_EDIT };
+    struct store_attached attached[STORE_ATTACHED_MAX];
+    struct chat_send send = { .kind = CHAT_SEND_EDIT, .attached = attached };
     enum status status = need_conversation(request, conversation, fault);
     status = status ? status : take_client_msg_id(request, &send.client_msg_id, fault);
     status = status ? status : request_need_message(request, "message", &send.message, fault);
     status = status ? status : request_need_string(request, "text", &send.text, fault);
+    status = status ? status : request_take_attachments(request, attached, &send.n_attached, fault);
     status = status ? status : check_room(native, false, fault);
     status = status ? status : take_sampling(native, request, &send, fault);
     if (status == STATUS_OK) {

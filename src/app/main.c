@@ -61,6 +61,7 @@ struct app {
     char program[PATH_MAX];
     char *model_folder; /* of --model */
     char *cache_dir;    /* of the engines, in the data folder */
+    char *attachments_dir;
     int signals;
     struct loop_watch *signal_watch;
     bool stop_asked;
@@ -151,6 +152,7 @@ static enum status open_access(struct app *app, struct fault *fault) {
 
 static void open_chat(struct app *app) {
     app->cache_dir = mem_format("%s/kv", app->config.data);
+    app->attachments_dir = mem_format("%s/attachments", app->config.data);
     struct chat_options options = {
         .loop = net_loop(app->net),
         .store = app->store,
@@ -159,6 +161,7 @@ static void open_chat(struct app *app) {
         .model_path = app->config.model,
         .log_level = app->config.log,
         .cache_dir = app->cache_dir,
+        .attachments_dir = app->attachments_dir,
         .is_sandboxed = !app->config.no_sandbox,
         .context_size = app->config.context,
         .n_threads = app->config.threads,
@@ -399,6 +402,7 @@ static void close_all(struct app *app) {
     listeners_close(&app->listeners);
     free(app->model_folder);
     free(app->cache_dir);
+    free(app->attachments_dir);
     config_deinit(&app->config);
 }
 

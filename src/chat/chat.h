@@ -60,7 +60,9 @@ struct chat_options {
     const char *model_folders[MODELS_FOLDERS_MAX]; /* the first exists; NULL ends the list */
     const char *model_path;                        /* --model; NULL: the settings', else the first file */
     const char *log_level;
-    const char *cache_dir;   /* where engines keep KV states; NULL: nowhere */
+    const char *cache_dir; /* where engines keep KV states; NULL: nowhere */
+    const char *
+        attachments_dir; /* where files that persons send along are kept; made when it is needed; NULL: nowhere */
     bool is_sandboxed;       /* engines shut themselves in ([E51]) */
     uint32_t context_size;   /* --context; 0: the settings' */
     uint32_t n_threads;      /* 0: the engine chooses */
@@ -164,6 +166,46 @@ struct chat_call *chat_list_folders(struct chat *chat, store_on_folders callback
 struct chat_call *chat_rename_folder(struct chat *chat, const char *from, const char *to,
                                      chat_on_done callback, void *ctx);
 
+struct chat_call *chat_search(struct chat *chat, const struct store_search *search,
+                              store_on_searched callback, void *ctx);
+
+/* ---- Attachments ---- (attachment_file.h has the files) */
+const char *chat_attachments_dir(const struct chat *chat); /* NULL: there is no place for them */
+
+/* chat_attach keeps a file that attachment_file_create made; it is gone from there when the callback runs. The callback has no text of it, only
+ * the size: STATUS_INVALID, STATUS_TOO_LARGE: `fault` says what is wrong with it; STATUS_FULL, STATUS_IO. (D2) */
+typedef void (*chat_on_attached)(void *ctx, enum status status, const char *fault,
+                                 const struct store_attachment *attachment);
+struct chat_call *chat_attach(struct chat *chat, const char *path, const char *name,
+                              chat_on_attached callback, void *ctx);
+/* chat_set_attachment_text gives the text of one that has none (a PDF). STATUS_NOT_FOUND. (D2) */
+struct chat_call *chat_set_attachment_text(struct chat *chat, const char *id, const char *text,
+                                           chat_on_done callback, void *ctx);
+typedef void (*chat_on_attachment)(void *ctx, enum status status, const struct store_attachment *found);
+struct chat_call *chat_find_attachment(struct chat *chat, const char *id, chat_on_attachment callback,
+                                       void *ctx);
+/* chat_sweep_attachments removes those that no message has any more. */
+void chat_sweep_attachments(struct chat *chat);
+
+/* chat_aside runs work(ctx) on another thread, and then the callback, always (store_aside). What it reads and writes must live until then. */
+void chat_aside(struct chat *chat, void (*work)(void *ctx), chat_on_done callback, void *ctx);
+
+/* ---- Import ---- (import.c) */
+#define CHAT_IMPORT_BYTES_MAX  (256u << 20)
+#define CHAT_IMPORT_FAILED_MAX 100 /* that are told one by one */
+struct chat_imported {
+    enum status
+        status; /* STATUS_INVALID: nothing of the file was imported, `fault` says why; STATUS_BUSY: another import runs */
+    const char *fault;
+    uint64_t n_imported;
+    uint64_t n_skipped; /* they were there */
+    uint64_t n_failed;
+    json_t *failed; /* [{"title","error"}…], borrowed; NULL: none */
+};
+typedef void (*chat_on_imported)(void *ctx, const struct chat_imported *imported);
+/* chat_import takes over a file that was opened for reading. One that was abandoned is imported all the same. (D2) */
+struct chat_call *chat_import(struct chat *chat, int fd, chat_on_imported callback, void *ctx);
+
 /* chat_backup makes a copy of the whole database (store_backup). One that was abandoned is made all the same. */
 struct chat_call *chat_backup(struct chat *chat, store_on_backed_up callback, void *ctx);
 
@@ -217,6 +259,8 @@ struct chat_send {
     const json_t *
         sampling; /* what of the settings is another for this answer, good for SETTINGS_SAMPLING; NULL: nothing */
     const struct chat_own *own; /* of a new conversation; NULL: nothing */
+    const struct store_attached *attached;
+    size_t n_attached; /* STORE_ATTACHED_MAX at most */
 };
 
 /* What a conversation has of its own from its first message on. */
@@ -227,7 +271,7 @@ struct chat_own {
 };
 
 struct chat_sent {
-    enum status status; /* INVALID, NOT_FOUND, BUSY, CONFLICT, FULL, IO */
+    enum status status; /* INVALID, NOT_FOUND, BUSY, CONFLICT, FULL, IO, TOO_LARGE */
     const char *fault;  /* a sentence; "" when OK */
     bool duplicate;
     struct conversation *conversation; /* keep with conversation_ref */

@@ -26,6 +26,7 @@ struct chat {
     struct loop_timer *leave_timer;
     struct loop_timer *purge_timer;
     size_t n_calls; /* store jobs whose answers are needed before chat_close */
+    bool is_importing;
     bool is_stopping;
     bool is_advancing; /* inside turns_advance: a turn that ends there must not begin it again */
 };

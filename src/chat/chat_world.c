@@ -228,6 +228,81 @@ enum status store_backup(struct store *store, store_on_backed_up callback, void 
     return STATUS_UNAVAILABLE;
 }
 
+/* ---- Search, files and import: nobody asks for them here ---- */
+
+enum status store_search(struct store *store, const struct store_search *search, store_on_searched callback,
+                         void *ctx) {
+    (void)store;
+    (void)search;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
+}
+
+enum status store_aside(struct store *store, void (*work)(void *ctx), store_on_done callback, void *ctx) {
+    (void)store;
+    (void)work;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
+}
+
+enum status store_put_attachment(struct store *store, const struct store_attachment *attachment,
+                                 int64_t wall_ms, store_on_done callback, void *ctx) {
+    (void)store;
+    (void)attachment;
+    (void)wall_ms;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
+}
+
+enum status store_set_attachment_text(struct store *store, const char *id, const char *text,
+                                      store_on_done callback, void *ctx) {
+    (void)store;
+    (void)id;
+    (void)text;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
+}
+
+enum status store_find_attachment(struct store *store, const char *id, store_on_attachment callback,
+                                  void *ctx) {
+    (void)store;
+    (void)id;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
+}
+
+enum status store_sweep_attachments(struct store *store, int64_t wall_ms, store_on_swept callback,
+                                    void *ctx) {
+    (void)store;
+    (void)wall_ms;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
+}
+
+enum status store_forget_attachments(struct store *store, const struct store_swept *swept,
+                                     store_on_done callback, void *ctx) {
+    (void)store;
+    (void)swept;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
+}
+
+enum status store_import(struct store *store, struct store_import *import, store_on_imported callback,
+                         void *ctx) {
+    (void)store;
+    (void)import;
+    (void)callback;
+    (void)ctx;
+    return STATUS_UNAVAILABLE;
+}
+
 enum status store_recover(struct store *store, bool goes_on, struct fault *fault) {
     (void)store;
     (void)goes_on;

@@ -124,6 +124,8 @@ struct conversation *conversation_restore(struct hub *hub, const struct store_co
         struct message *message = add(conversation, from->id, from->parent, from->created_ms);
         message->role = from->role;
         message->hidden_ms = from->deleted_ms;
+        message->attachments = store_attachments_copy(from->attachments, from->n_attachments);
+        message->n_attachments = from->n_attachments;
         if (from->n_generations) {
             restore_answer(message, from);
         } else {
@@ -145,6 +147,7 @@ static void message_free(struct message *message) {
         next = stream->next;
         stream_free(stream);
     }
+    store_attachments_free(message->attachments, message->n_attachments);
     free(message->content);
     free(message);
 }

@@ -37,6 +37,8 @@ struct message {
     char *content; /* NULL for an assistant: its text is the streams': message_add_text */
     size_t content_size;
     int64_t created_ms;
+    struct store_attachment *attachments; /* of a person's */
+    size_t n_attachments;
     struct stream *first;  /* first → next → … of an assistant's, NULL of others */
     struct stream *stream; /* the newest of them */
 };
@@ -227,5 +229,7 @@ struct watch_place watcher_place(const struct watcher *watcher);
 /* conversation_transcript appends the path to the current message, watcher_transcript what the watcher's reader has been given of it. */
 enum status conversation_transcript(const struct conversation *conversation, struct bytes *out);
 enum status watcher_transcript(const struct watcher *watcher, struct bytes *out);
+/* conversation_markdown appends the same for readers: the title, and each message below the name of its role; files by their names. */
+enum status conversation_markdown(const struct conversation *conversation, struct bytes *out);
 
 #endif

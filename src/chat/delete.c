@@ -29,6 +29,7 @@ static void tell_deleted(struct chat *chat, const char *name) {
 static void answer(struct deletion *deletion, enum status status) {
     if (status == STATUS_OK) {
         tell_deleted(deletion->call.chat, deletion->conversation);
+        chat_sweep_attachments(deletion->call.chat);
     }
     if (!deletion->call.is_abandoned) {
         deletion->callback(deletion->call.ctx, status);

@@ -23,6 +23,9 @@ static void on_purged(void *ctx, enum status status) {
     struct chat *chat = ctx;
     chat->n_calls--;
     purge_later(chat, status == STATUS_OK ? PURGE_AGAIN_MS : PURGE_EVERY_MS);
+    if (status == STATUS_OK) {
+        chat_sweep_attachments(chat); /* that they had */
+    }
 }
 
 static void on_deleted(void *ctx, enum status status) {

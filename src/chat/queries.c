@@ -1,4 +1,4 @@
-/* queries.c - what the store answers without a conversation in memory: the list, a backup. */
+/* queries.c - what the store answers without a conversation in memory: the list, a search, a backup. */
 #include "chat/chat_internal.h"
 
 /* ---- The list ---- */
@@ -26,6 +26,34 @@ struct chat_call *chat_list(struct chat *chat, const struct store_list *list, ch
         return NULL;
     }
     return &listing->call;
+}
+
+/* ---- Search ---- */
+
+struct searching {
+    struct chat_call call;
+    store_on_searched callback;
+};
+
+static void on_searched(void *ctx, enum status status, const struct store_search_hit *hits, size_t n_hits,
+                        int64_t next) {
+    struct searching *searching = ctx;
+    if (!searching->call.is_abandoned) {
+        searching->callback(searching->call.ctx, status, hits, n_hits, next);
+    }
+    call_free(searching);
+}
+
+struct chat_call *chat_search(struct chat *chat, const struct store_search *search,
+                              store_on_searched callback, void *ctx) {
+    struct searching *searching = call_new(sizeof *searching, chat, ctx);
+    searching->callback = callback;
+    enum status status = store_search(chat->store, search, on_searched, searching);
+    if (status) {
+        on_searched(searching, status, NULL, 0, 0);
+        return NULL;
+    }
+    return &searching->call;
 }
 
 /* ---- A backup ---- */

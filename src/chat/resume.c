@@ -3,6 +3,7 @@
  *   chat_start → the conversations of store_waiting are opened → resume_conversation begins what they wait for
  */
 #include "base/log.h"
+#include "chat/attachment_file.h"
 #include "chat/chat_internal.h"
 
 #include <stdio.h>
@@ -69,6 +70,9 @@ static void on_resumed(void *ctx, enum status status, struct conversation *conve
 
 enum status chat_start(struct chat *chat, struct fault *fault) {
     bool goes_on = chat->settings.after_crash == AFTER_CRASH_CONTINUE;
+    if (chat->options.attachments_dir) {
+        attachment_file_tidy(chat->options.attachments_dir);
+    }
     enum status status = store_recover(chat->store, goes_on, fault);
     size_t n = 0;
     const struct store_waiting *waiting = status == STATUS_OK ? store_waiting(chat->store, &n) : NULL;
@@ -77,6 +81,7 @@ enum status chat_start(struct chat *chat, struct fault *fault) {
     }
     if (status == STATUS_OK) {
         purge_start(chat);
+        chat_sweep_attachments(chat);
     }
     return status;
 }

@@ -24,6 +24,8 @@ struct send {
     bool is_temporary; /* likewise */
     enum chat_send_kind kind;
     char message[ID_HEX_BYTES]; /* where it was asked to be; empty: at the current one, or a new root */
+    struct store_attached *attached;
+    size_t n_attached;
     char parent[ID_HEX_BYTES];
     bool has_parent;               /* else the store chooses it */
     char message_id[ID_HEX_BYTES]; /* that the sender is told */
@@ -42,6 +44,10 @@ static void deinit(struct begin *begin) {
     json_decref(send->sampling);
     json_decref(send->own);
     free(send->folder);
+    for (size_t i = 0; i < send->n_attached; i++) {
+        free((char *)send->attached[i].name);
+    }
+    free(send->attached);
 }
 
 static const char *explain(enum status status, const char *parent) {
@@ -58,6 +64,26 @@ static const char *explain(enum status status, const char *parent) {
 
 static void refuse(struct send *send, enum status status) {
     begin_refuse(&send->begin, status, explain(status, send->parent));
+}
+
+/* What the store says of the files; false: it says nothing of them. */
+static bool refuse_files(struct send *send, enum status status) {
+    switch (status) {
+    case STATUS_UNAVAILABLE:
+        begin_refuse(&send->begin, STATUS_NOT_FOUND,
+                     "a file of this message is not there any more: attach it again");
+        return true;
+    case STATUS_INVALID:
+        begin_refuse(&send->begin, status,
+                     "a file of this message has no text yet: send its text first, or leave it out");
+        return true;
+    case STATUS_TOO_LARGE:
+        begin_refuse(&send->begin, status,
+                     "the files of this message have more than 256 KiB of text together: leave one out");
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void reply(struct send *send, struct conversation *conversation, size_t index, bool is_duplicate) {
@@ -100,8 +126,10 @@ static size_t add_messages(struct send *send, const struct store_sent *sent,
                               settings->system_prompt, send->wall_ms);
     }
     if (send->text) {
-        conversation_add_text(conversation, sent->user_message_id, sent->parent_id, STORE_ROLE_USER,
-                              send->text, send->wall_ms);
+        struct message *message = conversation_add_text(conversation, sent->user_message_id, sent->parent_id,
+                                                        STORE_ROLE_USER, send->text, send->wall_ms);
+        message->attachments = store_attachments_copy(sent->attachments, sent->n_attachments);
+        message->n_attachments = sent->n_attachments;
     }
     struct stream *stream =
         stream_new(sent->generation_id, sent->generation_key, models_file_name(send->begin.model_path));
@@ -150,7 +178,9 @@ static void on_stored(void *ctx, const struct store_sent *sent) {
         start_failed(send, sent);
     }
     if (sent->status) {
-        refuse(send, sent->status);
+        if (!refuse_files(send, sent->status)) {
+            refuse(send, sent->status);
+        }
         return;
     }
     id_copy(send->message_id, sizeof send->message_id,
@@ -237,6 +267,8 @@ static enum status store(struct send *send) {
                                         .settings = settings,
                                         .queues = queues,
                                         .wall_ms = send->wall_ms,
+                                        .attached = send->attached,
+                                        .n_attached = send->n_attached,
                                     },
                                     on_stored, send);
     free(settings);
@@ -273,7 +305,7 @@ static bool is_blank(const char *text) {
 /* What can be said before anything is stored. */
 static enum status check(struct begin *begin, const struct chat_send *asked, struct fault *fault) {
     bool has_text = asked->kind != CHAT_SEND_AGAIN;
-    if (has_text && is_blank(asked->text)) {
+    if (has_text && is_blank(asked->text) && asked->n_attached == 0) {
         return fault_set(fault, STATUS_INVALID, "the message is empty: write something");
     }
     if (has_text && strlen(asked->text) > CHAT_TEXT_BYTES_MAX) {
@@ -288,13 +320,25 @@ static void take_own(struct send *send, const struct chat_own *own) {
     send->is_temporary = own->is_temporary;
 }
 
+static void copy_attached(struct send *send, const struct chat_send *asked) {
+    send->n_attached = asked->n_attached;
+    send->attached = asked->n_attached ? mem_alloc(asked->n_attached * sizeof send->attached[0]) : NULL;
+    for (size_t i = 0; i < asked->n_attached; i++) {
+        send->attached[i] = asked->attached[i];
+        send->attached[i].name = mem_copy_string(asked->attached[i].name);
+    }
+}
+
 static void prepare(struct send *send, const struct chat_send *asked) {
     struct begin *begin = &send->begin;
     begin->deinit = deinit;
     send->text = mem_copy_string(asked->text);
     send->client_msg_id = mem_copy_string(asked->client_msg_id);
     send->kind = asked->kind;
-    send->title = asked->text ? prompt_title(asked->text) : NULL;
+    copy_attached(send, asked);
+    send->title = asked->text == NULL     ? NULL
+                  : is_blank(asked->text) ? prompt_title(asked->attached[0].name)
+                                          : prompt_title(asked->text);
     send->model_path = mem_copy_string(asked->model_path);
     send->sampling = json_incref((json_t *)(uintptr_t)asked->sampling);
     if (asked->own) {

@@ -42,6 +42,18 @@ static void add_beginning(const struct message *message, const struct stream *la
     bytes_add_text(out, "\n\n");
 }
 
+static void add_markdown(const struct message *message, struct bytes *out) {
+    static const char *const names[] = {
+        [STORE_ROLE_SYSTEM] = "System", [STORE_ROLE_USER] = "You", [STORE_ROLE_ASSISTANT] = "Assistant"
+    };
+    bytes_add_format(out, "## %s\n\n", names[message->role]);
+    for (size_t i = 0; i < message->n_attachments; i++) {
+        bytes_add_format(out, "*File: %s*\n\n", message->attachments[i].name);
+    }
+    message_add_text(message, out);
+    bytes_add_text(out, "\n\n");
+}
+
 static enum status status_of(const struct bytes *out) {
     return out->failed ? STATUS_FULL : STATUS_OK;
 }
@@ -68,6 +80,18 @@ enum status watcher_transcript(const struct watcher *watcher, struct bytes *out)
         } else {
             add_message(path[i], out);
         }
+    }
+    free(path);
+    return status_of(out);
+}
+
+enum status conversation_markdown(const struct conversation *conversation, struct bytes *out) {
+    size_t n;
+    const struct message **path =
+        find_path(conversation_current_of(conversation, conversation_shown(conversation)), &n);
+    bytes_add_format(out, "# %s\n\n", conversation->title);
+    for (size_t i = 0; i < n; i++) {
+        add_markdown(path[i], out);
     }
     free(path);
     return status_of(out);

@@ -40,6 +40,12 @@
 #define STORE_EPOCH_BYTES 17
 #define STORE_QUEUE_MAX   16 /* generations of one conversation that have not ended */
 #define STORE_VAIN_MAX    3  /* how often in a row an answer is begun without bringing a token */
+#define STORE_HASH_BYTES  65
+/* Of one message: how many files, and what they have of text together. */
+#define STORE_ATTACHED_MAX       20
+#define STORE_ATTACHED_TEXT_MAX  (256u << 10)
+#define STORE_ATTACHMENT_KEPT_MS (24ll * 3600 * 1000) /* of one that no message has had yet */
+#define STORE_MARKS_MAX          32                   /* of one snippet */
 
 enum store_role { STORE_ROLE_SYSTEM, STORE_ROLE_USER, STORE_ROLE_ASSISTANT };
 
@@ -71,6 +77,16 @@ struct store_generation {
     char *other;
 };
 
+/* A file that a person sent along; its bytes are elsewhere (chat/attachment_file.h). */
+struct store_attachment {
+    char id[STORE_HASH_BYTES]; /* SHA-256 of its bytes, in hex */
+    char *name;
+    char *type; /* as text/plain */
+    int64_t size_bytes;
+    char *text; /* what the model reads of it; NULL: nothing yet */
+    size_t text_size;
+};
+
 struct store_message {
     char id[ID_HEX_BYTES];
     char parent[ID_HEX_BYTES]; /* empty: a root */
@@ -78,7 +94,9 @@ struct store_message {
     char *content; /* of an answer: the texts of its generations, one behind the other */
     size_t content_size;
     int64_t created_ms;
-    int64_t deleted_ms;                   /* since when it is hidden; 0: it is not */
+    int64_t deleted_ms; /* since when it is hidden; 0: it is not */
+    struct store_attachment *attachments;
+    size_t n_attachments;
     struct store_generation *generations; /* each continues the one before; all but the last have ended */
     size_t n_generations;                 /* 0: no answer */
 };
@@ -115,6 +133,10 @@ struct store_conversation {
 
 /* store_conversation_free frees it with all it holds. NULL is fine. Any thread. */
 void store_conversation_free(struct store_conversation *conversation);
+
+/* store_attachments_free frees an array of them. store_attachments_copy is new memory. NULL is fine. Any thread. */
+void store_attachments_free(struct store_attachment *attachments, size_t n);
+struct store_attachment *store_attachments_copy(const struct store_attachment *attachments, size_t n);
 
 struct store;
 
@@ -194,6 +216,11 @@ struct store_said {
     const char *text;
 };
 
+struct store_attached {
+    char id[STORE_HASH_BYTES];
+    const char *name; /* what the person calls it here */
+};
+
 struct store_send {
     /* NULL: make one, named after wall_ms. The same client_msg_id and text again find the one that was made
      * (P10). */
@@ -216,13 +243,16 @@ struct store_send {
     const char *settings; /* JSON: what going on with it needs */
     bool queues;          /* unended generations of it are no reason to refuse, up to STORE_QUEUE_MAX */
     int64_t wall_ms;
+    const struct store_attached *attached;
+    size_t n_attached; /* STORE_ATTACHED_MAX at most */
 };
 
 struct store_sent {
     /* STATUS_OK; STATUS_NOT_FOUND: no such conversation or parent, or it is deleted; STATUS_BUSY: a generation of it has not
      * ended; STATUS_FULL: STORE_QUEUE_MAX of them have not (`queues`); STATUS_CONFLICT: client_msg_id with another text, or an id that exists; STATUS_IO: with
      * generation_key != 0 it is committed, only not safe on disk: the generation exists and, unless `duplicate` is set,
-     * must be ended. */
+     * must be ended. Of what is attached: STATUS_UNAVAILABLE: one is not there; STATUS_INVALID: one has no text; STATUS_TOO_LARGE:
+     * STORE_ATTACHED_TEXT_MAX. */
     enum status status;
     bool duplicate; /* the ids are those of the first time; nothing was stored */
     char conversation[ID_CONVERSATION_BYTES];
@@ -232,6 +262,8 @@ struct store_sent {
     char assistant_message_id[ID_HEX_BYTES];
     char generation_id[ID_HEX_BYTES];
     int64_t generation_key;
+    struct store_attachment *attachments; /* of the message; the job's. None of a duplicate */
+    size_t n_attachments;
 };
 
 /* Of a duplicate, generation_id is the first of its message's generations. */
@@ -357,6 +389,36 @@ typedef void (*store_on_listed)(void *ctx, enum status status, const struct stor
 MUST_CHECK enum status store_list_conversations(struct store *store, const struct store_list *list,
                                                 store_on_listed callback, void *ctx);
 
+/* ---- Search: messages and titles ---- */
+struct store_search {
+    const char *query; /* as in store_list; words between quotation marks stand one behind the other */
+    int64_t before;    /* 0: from the newest; else the `next` of the page before */
+    uint32_t n_max;    /* 1 to STORE_LIST_MAX */
+};
+
+/* Characters (code points) of a snippet that were looked for. */
+struct store_mark {
+    uint32_t start;
+    uint32_t length;
+};
+
+struct store_search_hit {
+    char conversation[ID_CONVERSATION_BYTES];
+    char *title;
+    char message[ID_HEX_BYTES]; /* empty: the title is what matches */
+    enum store_role role;
+    int64_t created_ms; /* of the message, or the conversation */
+    char *snippet;
+    struct store_mark marks[STORE_MARKS_MAX];
+    size_t n_marks;
+};
+
+/* Titles come first, on the first page; then messages, the newest first. next 0: there are no more. Valid during the callback. */
+typedef void (*store_on_searched)(void *ctx, enum status status, const struct store_search_hit *hits,
+                                  size_t n_hits, int64_t next);
+MUST_CHECK enum status store_search(struct store *store, const struct store_search *search,
+                                    store_on_searched callback, void *ctx);
+
 /* Which conversation a generation belongs to, for cursors that name only the generation. */
 typedef void (*store_on_found)(void *ctx, enum status status, const char *conversation);
 MUST_CHECK enum status store_find_generation(struct store *store, const char *generation_id,
@@ -440,6 +502,94 @@ MUST_CHECK enum status store_list_due(struct store *store, int64_t trash_ms, int
                                       store_on_due callback, void *ctx);
 MUST_CHECK enum status store_purge_messages(struct store *store, int64_t before_ms, store_on_done callback,
                                             void *ctx);
+
+/* ---- Attachments: (D2) ---- */
+/* store_put_attachment makes it known, or known again, with this text. */
+MUST_CHECK enum status store_put_attachment(struct store *store, const struct store_attachment *attachment,
+                                            int64_t wall_ms, store_on_done callback, void *ctx);
+/* store_set_attachment_text: of one that has none, or another. STATUS_NOT_FOUND. */
+MUST_CHECK enum status store_set_attachment_text(struct store *store, const char *id, const char *text,
+                                                 store_on_done callback, void *ctx);
+/* NULL unless STATUS_OK; without its text. Valid during the callback. */
+typedef void (*store_on_attachment)(void *ctx, enum status status, const struct store_attachment *found);
+MUST_CHECK enum status store_find_attachment(struct store *store, const char *id,
+                                             store_on_attachment callback, void *ctx);
+
+/* Those that no message has any more, or has had for STORE_ATTACHMENT_KEPT_MS, leave in two steps, so that a crash leaves no file that nobody
+ * knows: store_sweep_attachments gives the ids of some (STORE_SWEEP_MAX), which nobody can send from then on; when their files are gone
+ * store_forget_attachments removes what it gave, but for those that were put again meanwhile. */
+#define STORE_SWEEP_MAX 100
+struct store_swept {
+    char ids[STORE_SWEEP_MAX][STORE_HASH_BYTES];
+    size_t n;
+};
+typedef void (*store_on_swept)(void *ctx, enum status status, const struct store_swept *swept);
+MUST_CHECK enum status store_sweep_attachments(struct store *store, int64_t wall_ms, store_on_swept callback,
+                                               void *ctx);
+MUST_CHECK enum status store_forget_attachments(struct store *store, const struct store_swept *swept,
+                                                store_on_done callback, void *ctx);
+
+/* ---- Import: a conversation as it was elsewhere, in one transaction ---- */
+/* Texts are NULL when there is none; those of the fields of a generation are JSON as in store_generation. */
+struct store_import_generation {
+    char id[ID_HEX_BYTES]; /* empty: make one */
+    char *text;
+    char *reason; /* not NULL */
+    char *error;
+    char *usage;
+    char *timings;
+    char *model;
+    char *settings;
+    uint32_t n_prompt_tokens;
+    uint32_t context_size;
+    char **others; /* events before its text: thoughts, and pieces of calls as JSON */
+    enum store_event_kind *other_kinds;
+    size_t n_others;
+};
+
+struct store_import_message {
+    char id[ID_HEX_BYTES]; /* empty: make one */
+    size_t parent;         /* the index of one before it; SIZE_MAX: a root */
+    enum store_role role;
+    char *text; /* of an answer NULL */
+    int64_t created_ms;
+    struct store_import_generation *generations; /* of an answer; each continues the one before */
+    size_t n_generations;
+    struct store_attachment *attachments; /* without their files */
+    size_t n_attachments;
+};
+
+struct store_import {
+    char *title;
+    char *origin;   /* what tells it from others elsewhere; NULL: its first message's id does */
+    char *settings; /* JSON; NULL: none */
+    int64_t created_ms;
+    int64_t updated_ms;
+    struct store_import_message *messages;
+    size_t n_messages;
+    size_t capacity;
+};
+
+void store_import_free(struct store_import *import); /* NULL is fine. Any thread */
+
+/* `import` becomes the job's. name: what it is called here; "" when is_known: it is there, and nothing was stored. STATUS_CONFLICT: an id in it
+ * is another conversation's. (D1); with import NULL nothing is stored, and all before it is safe on disk (D2). */
+struct store_imported {
+    enum status status;
+    bool is_known;
+    char name[ID_CONVERSATION_BYTES];
+    const char *title;
+    int64_t created_ms;
+    int64_t updated_ms;
+};
+typedef void (*store_on_imported)(void *ctx, const struct store_imported *imported);
+MUST_CHECK enum status store_import(struct store *store, struct store_import *import,
+                                    store_on_imported callback, void *ctx);
+
+/* ---- Work of others, aside ---- store_aside runs work(ctx) on the finish thread, behind what was given to it before, and then the callback:
+ * for what takes long or waits for the disk, and needs no database. STATUS_FULL, STATUS_CLOSED: neither runs. */
+MUST_CHECK enum status store_aside(struct store *store, void (*work)(void *ctx), store_on_done callback,
+                                   void *ctx);
 
 /* A setting is a JSON text by name. The value at open is read with store_setting, which returns NULL or new
  * memory; it does not see later writes. */

@@ -46,6 +46,10 @@ static const char *const queries[] = {
     "WHERE ended = 1 AND (reason IS NULL OR text_sizes IS NULL)",
     "SELECT 'answer ' || g.id || ': it has not ended, and ' || n.id || ' came after it' FROM generation g "
     "JOIN generation n ON n.message_key = g.message_key AND n.key > g.key WHERE g.ended = 0",
+    "SELECT 'attachment ' || a.id || ': ' || n_refs || ' messages are said to have it, and ' || "
+    "count(x.name) "
+    "|| ' have' FROM attachment a LEFT JOIN message_attachment x ON x.attachment_key = a.key GROUP BY a.key "
+    "HAVING n_refs <> count(x.name)",
     "SELECT 'the epoch is no epoch' FROM meta WHERE name = 'epoch' AND "
     "(length(value) <> 16 OR value GLOB '*[^0-9a-f]*')",
 };

@@ -212,6 +212,45 @@ static const char *const sql_texts[SQL_N] = {
     [SQL_LIVE_WORDS_CLEAR] = "INSERT INTO live_words (live_words) VALUES ('delete-all')",
     [SQL_LIVE_TEXT] = "SELECT " LIVE_TEXT "WHERE g.message_key = ?1 AND +g.ended = 0",
 
+    [SQL_LIVE_BEFORE] =
+        "SELECT rowid FROM live_words WHERE live_words MATCH ?1 AND rowid < ?2 ORDER BY rowid DESC",
+    [SQL_MESSAGES_BEFORE] =
+        "SELECT rowid FROM message_words WHERE message_words MATCH ?1 AND rowid < ?2 ORDER BY rowid DESC",
+    [SQL_HIT_MESSAGE] = "SELECT c.name, substr(c.title, 1, 1000), m.id, m.role, m.created_ms FROM message m "
+                        "JOIN conversation c ON c.key = m.conversation_key WHERE m.key = ?1 AND m.deleted_ms "
+                        "IS NULL AND c.deleted_ms IS NULL AND c.temporary = 0",
+    [SQL_HIT_TITLE] =
+        "SELECT name, substr(title, 1, 1000), '', 0, created_ms FROM conversation WHERE key = ?1 AND "
+        "deleted_ms IS NULL AND temporary = 0",
+
+    [SQL_ATTACHMENT_PUT] =
+        "INSERT INTO attachment (id, name, type, size, text, added_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6) "
+        "ON CONFLICT (id) DO UPDATE SET name = excluded.name, type = excluded.type, size = excluded.size, "
+        "text = coalesce(excluded.text, text), added_ms = excluded.added_ms",
+    [SQL_ATTACHMENT_PUT_IMPORTED] =
+        "INSERT INTO attachment (id, name, type, size, text, added_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6) "
+        "ON CONFLICT (id) DO UPDATE SET added_ms = excluded.added_ms",
+    [SQL_ATTACHMENT_SET_TEXT] =
+        "UPDATE attachment SET text = ?2 WHERE id = ?1 AND added_ms >= 0 AND type <> 'text/plain'",
+    [SQL_ATTACHMENT_FIND] =
+        "SELECT key, id, name, type, size, text FROM attachment WHERE id = ?1 AND added_ms >= 0",
+    [SQL_ATTACHMENT_MARK] = "UPDATE attachment SET added_ms = -1 WHERE n_refs = 0 AND added_ms < ?1",
+    [SQL_ATTACHMENT_LIST_MARKED] = "SELECT id FROM attachment WHERE n_refs = 0 AND added_ms < 0 LIMIT ?1",
+    [SQL_ATTACHMENT_FORGET] = "DELETE FROM attachment WHERE id = ?1 AND n_refs = 0 AND added_ms < 0",
+    [SQL_ATTACHED_INSERT] = "INSERT INTO message_attachment (message_key, position, attachment_key, name) "
+                            "VALUES (?1, ?2, ?3, ?4)",
+    [SQL_ATTACHED_COPY] =
+        "INSERT INTO message_attachment (message_key, position, attachment_key, name) SELECT "
+        "?2, position, attachment_key, name FROM message_attachment WHERE message_key = ?1",
+    [SQL_ATTACHED_LOAD] =
+        "SELECT m.id, a.id, x.name, a.type, a.size, a.text FROM message m "
+        "JOIN message_attachment x ON x.message_key = m.key JOIN attachment a ON a.key = x.attachment_key "
+        "WHERE m.conversation_key = ?1 ORDER BY m.key, x.position",
+    [SQL_MESSAGE_EXISTS] = "SELECT 1 FROM message WHERE id = ?1",
+    [SQL_CONVERSATION_FIND_ORIGIN] = "SELECT key FROM conversation WHERE origin = ?1",
+    [SQL_CONVERSATION_SET_ORIGIN] =
+        "UPDATE conversation SET origin = ?2, settings = ?3, updated_ms = max(created_ms, ?4) WHERE key = ?1",
+
     [SQL_MESSAGE_WORDS_INSERT] =
         "INSERT INTO message_words (rowid, content) SELECT key, content FROM message WHERE key = ?1",
     /* With the text that they came from. */

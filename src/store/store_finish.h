@@ -1,5 +1,5 @@
 /* store_finish.h - the thread that does the end of a job which takes long and needs neither the database nor the log: waiting until a
- * copy of many megabytes is on disk. What promises to be safe waits for the log alone (store_sync.h), not for that.
+ * copy of many megabytes is on disk, and what others do aside (store_aside). What promises to be safe waits for the log alone (store_sync.h), not for that.
  *
  * Thread  post: the store thread; new and free: when nobody posts. */
 #ifndef RUNNEL_STORE_STORE_FINISH_H

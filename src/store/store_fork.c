@@ -123,6 +123,12 @@ static int copy_message(struct store_db *db, struct fork_job *job, int64_t from_
     int result = store_db_run(copy);
     job->last_key = sqlite3_last_insert_rowid(db->sqlite);
     if (result == SQLITE_OK) {
+        sqlite3_stmt *attached = store_db_use(db, SQL_ATTACHED_COPY);
+        sqlite3_bind_int64(attached, 1, from_key);
+        sqlite3_bind_int64(attached, 2, job->last_key);
+        result = store_db_run(attached);
+    }
+    if (result == SQLITE_OK) {
         result = copy_generations(db, job, from_key);
     }
     sqlite3_stmt *words = store_db_use(db, SQL_MESSAGE_WORDS_INSERT);

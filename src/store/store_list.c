@@ -53,47 +53,11 @@ static int list_all(struct store_db *db, struct list_job *job) {
 
 /* ---- Words of what was found ---- */
 
-/* Of a long message only the beginning is read. */
-static int find_in_message(struct store_db *db, int64_t key, struct store_snippet *snippet, char **out) {
-    sqlite3_blob *content = NULL;
-    int result = sqlite3_blob_open(db->sqlite, "main", "message", "content", key, 0, &content);
-    if (result == SQLITE_OK) {
-        size_t whole_size = (size_t)sqlite3_blob_bytes(content);
-        size_t wanted = store_snippet_wanted(snippet);
-        size_t size = whole_size < wanted ? whole_size : wanted;
-        char *text = mem_alloc(size + 1);
-        result = sqlite3_blob_read(content, text, (int)size, 0);
-        if (result == SQLITE_OK) {
-            *out = store_snippet_make(snippet, text, size, whole_size);
-        }
-        free(text);
-    }
-    sqlite3_blob_close(content);
-    return result;
-}
-
-static int find_in_live(struct store_db *db, int64_t key, struct store_snippet *snippet, char **out) {
-    sqlite3_stmt *live = store_db_use(db, SQL_LIVE_TEXT);
-    sqlite3_bind_int64(live, 1, key);
-    int result = sqlite3_step(live);
-    if (result == SQLITE_ROW) {
-        const char *text = (const char *)sqlite3_column_text(live, 0);
-        size_t whole_size = (size_t)sqlite3_column_bytes(live, 0);
-        size_t wanted = store_snippet_wanted(snippet);
-        *out = store_snippet_make(snippet, text ? text : "", whole_size < wanted ? whole_size : wanted,
-                                  whole_size);
-    }
-    sqlite3_reset(live);
-    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
-}
-
 static int find_snippet(struct store_db *db, const struct store_hit *hit, struct store_snippet *snippet,
                         struct store_listed *row) {
-    int result = SQLITE_OK;
-    if (hit->message_key && snippet && store_snippet_wanted(snippet)) {
-        result = hit->is_live ? find_in_live(db, hit->message_key, snippet, &row->snippet)
-                              : find_in_message(db, hit->message_key, snippet, &row->snippet);
-    }
+    int result = hit->message_key
+                     ? store_snippet_of_message(db, snippet, hit->message_key, hit->is_live, &row->snippet)
+                     : SQLITE_OK;
     if (row->snippet == NULL) {
         row->snippet = mem_copy_string(row->title);
     }

@@ -124,7 +124,7 @@ static void expect_migrated(struct driver *driver) {
     assert_int_equal(driver_append(driver, made.generation_key, 2, " on"), STATUS_OK);
     assert_int_equal(driver_end(driver, made.generation_key, 3), STATUS_OK);
     driver_close(driver);
-    assert_int_equal(driver_number(driver, "PRAGMA user_version"), 5);
+    assert_int_equal(driver_number(driver, "PRAGMA user_version"), 6);
     assert_int_equal(driver_number(driver, "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%001%'"), 0);
     assert_int_equal(driver_number(driver, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
     assert_int_equal(
@@ -263,11 +263,14 @@ static void test_a_kill_at_any_write_leaves_the_old_schema_or_the_new(void **sta
             driver_number(driver, "SELECT count(*) FROM pragma_table_info('event') WHERE name = 'kind'");
         int64_t has_tree = driver_number(
             driver, "SELECT count(*) FROM pragma_table_info('conversation') WHERE name = 'current_key'");
-        assert_in_range(version, 1, 5);
+        int64_t has_attachments =
+            driver_number(driver, "SELECT count(*) FROM sqlite_schema WHERE name = 'attachment'");
+        assert_in_range(version, 1, 6);
         assert_int_equal(has_tokens, version > 1);
         assert_int_equal(has_prefix, version > 2);
         assert_int_equal(has_kinds, version > 3);
         assert_int_equal(has_tree, version > 4);
+        assert_int_equal(has_attachments, version > 5);
         assert_int_equal(n_sql, 0);
         assert_true(driver_number(driver, "SELECT count(*) FROM generation") >= 3);
         assert_true(version == 1 || find_copies(driver, path) > n_copies);

@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "store/store.h"
+#include "store/store_attachment.h"
 #include "store/store_events.h"
 #include "store/store_job.h"
 #include "store/store_row.h"
@@ -30,6 +31,7 @@ static void free_message(struct store_message *message) {
     }
     free(message->generations);
     free(message->content);
+    store_attachments_free(message->attachments, message->n_attachments);
 }
 
 void store_conversation_free(struct store_conversation *conversation) {
@@ -286,7 +288,8 @@ static int read_messages(struct store_db *db, int64_t key, struct store_conversa
         }
     }
     sqlite3_reset(row);
-    return result == SQLITE_DONE ? check_last(conversation) : result;
+    result = result == SQLITE_DONE ? check_last(conversation) : result;
+    return result == SQLITE_OK ? store_attachment_load(db, key, conversation, &rows.n_bytes_left) : result;
 }
 
 /* ---- One conversation ---- */

@@ -102,6 +102,8 @@ static int copy_all(const struct work *work, sqlite3 *from, struct store_db *db,
         { .name = "message", .key = "key", .has_rowid = true },
         { .name = "generation", .key = "key", .has_rowid = true },
         { .name = "event", .key = "generation_key" },
+        { .name = "attachment", .key = "key", .has_rowid = true },
+        { .name = "message_attachment", .key = "message_key" },
         { .name = "setting", .key = "name" },
     };
     size_t n_tables = sizeof tables / sizeof tables[0];

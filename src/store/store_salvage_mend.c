@@ -140,6 +140,12 @@ static const char mend_parents[] =
     "FROM message p "
     "WHERE p.key = message.parent_key AND p.conversation_key = message.conversation_key));";
 
+/* Copying the rows has counted them once more. */
+static const char mend_attachments[] =
+    "DELETE FROM message_attachment WHERE message_key NOT IN (SELECT key FROM message) OR attachment_key NOT "
+    "IN (SELECT key FROM attachment);"
+    "UPDATE attachment SET n_refs = (SELECT count(*) FROM message_attachment WHERE attachment_key = key);";
+
 /* False: the sizes of its pieces are not those of its events. */
 static bool add_size(sqlite3_stmt *row, size_t *size) {
     int64_t last_seq = sqlite3_column_int64(row, 1);
@@ -266,6 +272,9 @@ int store_salvage_mend(struct store_db *db, struct store_salvage_mended *mended)
     }
     if (result == SQLITE_OK) {
         result = mend_answers(db, &mended->n_answers);
+    }
+    if (result == SQLITE_OK) {
+        result = run(db, mend_attachments);
     }
     if (result == SQLITE_OK) {
         result = run(db, "INSERT INTO message_words (message_words) VALUES ('rebuild');"

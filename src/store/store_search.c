@@ -10,25 +10,55 @@ static bool is_word_byte(char c) {
            (unsigned char)c >= 0x80;
 }
 
+/* A phrase of what stands between quotation marks, and of a word alone. */
+struct building {
+    struct bytes *query;
+    size_t n_words;
+    size_t size_last; /* of the last word; 0: it ended with a quotation mark, and is no beginning */
+    bool is_quoted;
+    bool is_open; /* a phrase has words and no end yet */
+};
+
+static void end_phrase(struct building *building) {
+    if (building->is_open) {
+        bytes_add_char(building->query, '"');
+        building->is_open = false;
+    }
+}
+
+static void add_word(struct building *building, const char *text, size_t size) {
+    /* A blank between phrases is AND; unlike the word AND it passes over a phrase that has no token. */
+    bytes_add_format(building->query, "%s%s%.*s", building->n_words ? " " : "", building->is_open ? "" : "\"",
+                     (int)size, text);
+    building->is_open = true;
+    building->size_last = size;
+    building->n_words++;
+    if (!building->is_quoted) {
+        end_phrase(building);
+    }
+}
+
 bool store_search_build(const char *text, struct bytes *query) {
-    size_t n_words = 0, size_last = 0;
-    while (*text && n_words < STORE_SEARCH_WORDS_MAX) {
+    struct building building = { .query = query };
+    while (*text && building.n_words < STORE_SEARCH_WORDS_MAX) {
         size_t size = 0;
         while (is_word_byte(text[size])) {
             size++;
         }
         if (size) {
-            /* A blank between phrases is AND; unlike the word AND it passes over a phrase that has no token. */
-            bytes_add_format(query, "%s\"%.*s\"", n_words ? " " : "", (int)size, text);
-            size_last = size;
-            n_words++;
+            add_word(&building, text, size);
+        } else if (*text == '"') {
+            building.size_last = building.is_quoted ? 0 : building.size_last;
+            building.is_quoted = !building.is_quoted;
+            end_phrase(&building);
         }
         text += size ? size : 1;
     }
-    if (size_last > 1) {
+    end_phrase(&building);
+    if (building.size_last > 1) {
         bytes_add_char(query, '*');
     }
-    return n_words > 0 && !query->failed;
+    return building.n_words > 0 && !query->failed;
 }
 
 struct search {

@@ -17,7 +17,7 @@
 #define STORE_SEARCH_WORDS_MAX 16
 
 /* store_search_build writes a query in which every word is quoted and the last one is a beginning, unless it is a single letter of
- * ASCII: no text of a person is ever an operator. Words are runs of letters, digits and everything beyond ASCII; those after
+ * ASCII, or stands between quotation marks; words between those are one phrase. No text of a person is ever an operator. Words are runs of letters, digits and everything beyond ASCII; those after
  * STORE_SEARCH_WORDS_MAX do not count. False: there is no word, or the text is longer than the buffer may be. */
 bool store_search_build(const char *text, struct bytes *query);
 

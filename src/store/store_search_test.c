@@ -29,6 +29,10 @@ static void test_every_word_is_quoted_and_the_last_is_a_beginning_unless_it_is_o
         "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17",
         "\"1\" \"2\" \"3\" \"4\" \"5\" \"6\" \"7\" \"8\" \"9\" \"10\" \"11\" \"12\" \"13\" \"14\" \"15\" "
         "\"16\"*");
+    expect_query("\"quick  brown\" fox", "\"quick brown\" \"fox\"*");
+    expect_query("fox \"quick brown\"", "\"fox\" \"quick brown\"");
+    expect_query("fox \"quick bro", "\"fox\" \"quick bro\"*");
+    expect_query("\"\" fox\"\"", "\"fox\"");
     expect_query("\"*-()", NULL);
     expect_query("   ", NULL);
 }

@@ -1,7 +1,11 @@
+#include "base/mem.h"
 #include "store/store.h"
+#include "store/store_attachment.h"
 #include "store/store_job.h"
 #include "store/store_write.h"
 
+#include <assert.h>
+#include <stdalign.h>
 #include <string.h>
 
 struct send_job {
@@ -11,6 +15,7 @@ struct send_job {
     struct store_sent sent;
     int64_t conversation_key; /* 0: to be made */
     int64_t parent_key;       /* 0: a root */
+    int64_t attached_keys[STORE_ATTACHED_MAX];
 };
 
 /* The conversation that the send names, or the one that this very send made before: a client that lost the
@@ -103,8 +108,19 @@ static int check_unended(struct store_db *db, struct send_job *job) {
     return result;
 }
 
-/* Everything that may refuse the send, before anything is written. */
-static int check_send(struct store_db *db, struct send_job *job) {
+static int check_attached(struct store_db *db, struct send_job *job) {
+    size_t n = job->send.n_attached;
+    if (n == 0 || job->sent.status != STATUS_OK || job->sent.duplicate) {
+        return SQLITE_OK;
+    }
+    job->sent.attachments = mem_alloc(n * sizeof job->sent.attachments[0]);
+    job->sent.n_attachments = n;
+    return store_attachment_take(db, job->send.attached, n, job->sent.attachments, job->attached_keys,
+                                 &job->sent.status);
+}
+
+/* Everything about the conversation that may refuse the send. */
+static int check_place(struct store_db *db, struct send_job *job) {
     struct store_sent *sent = &job->sent;
     int result = find_conversation(db, job);
     if (result != SQLITE_OK || sent->status != STATUS_OK) {
@@ -126,29 +142,13 @@ static int check_send(struct store_db *db, struct send_job *job) {
 }
 
 static int insert_conversation(struct store_db *db, struct send_job *job) {
-    int64_t created_ms = 0;
-    int result = store_write_choose_name(db, job->send.wall_ms, job->sent.conversation, &created_ms);
-    if (result != SQLITE_OK) {
-        return result;
-    }
-    const char *title = job->send.title ? job->send.title : "";
-    sqlite3_stmt *insert = store_db_use(db, SQL_CONVERSATION_INSERT);
-    store_db_bind_text(insert, 1, job->sent.conversation);
-    store_db_bind_text(insert, 2, title);
-    sqlite3_bind_int64(insert, 3, created_ms);
-    store_db_bind_text(insert, 4, job->send.client_msg_id);
-    store_db_bind_text(insert, 5, job->send.folder);
-    store_db_bind_text(insert, 6, job->send.own_settings);
-    sqlite3_bind_int(insert, 7, job->send.is_temporary);
-    result = store_db_run(insert);
-    if (result != SQLITE_OK) {
-        return result;
-    }
-    job->conversation_key = sqlite3_last_insert_rowid(db->sqlite);
-    insert = store_db_use(db, SQL_TITLE_WORDS_INSERT);
-    sqlite3_bind_int64(insert, 1, job->conversation_key);
-    store_db_bind_text(insert, 2, title);
-    return store_db_run(insert);
+    struct store_new_conversation row = { .title = job->send.title,
+                                          .made_by = job->send.client_msg_id,
+                                          .folder = job->send.folder,
+                                          .settings = job->send.own_settings,
+                                          .is_temporary = job->send.is_temporary,
+                                          .wall_ms = job->send.wall_ms };
+    return store_write_insert_conversation(db, &row, job->sent.conversation, &job->conversation_key);
 }
 
 /* Inserts below job->parent_key and moves it to the new message, so that the next one is its child. */
@@ -181,6 +181,21 @@ static int insert_message(struct store_db *db, struct send_job *job, const char 
     return store_db_run(insert);
 }
 
+/* Everything that may refuse the send, before anything is written. */
+static int check_send(struct store_db *db, struct send_job *job) {
+    int result = check_place(db, job);
+    return result == SQLITE_OK ? check_attached(db, job) : result;
+}
+
+static int insert_attached(struct store_db *db, const struct send_job *job) {
+    int result = SQLITE_OK;
+    for (size_t i = 0; i < job->sent.n_attachments && result == SQLITE_OK; i++) {
+        result = store_attachment_insert(db, job->parent_key, i, job->attached_keys[i],
+                                         job->sent.attachments[i].name);
+    }
+    return result;
+}
+
 static int write_send(struct store_db *db, struct send_job *job) {
     const struct store_send *send = &job->send;
     struct store_sent *sent = &job->sent;
@@ -199,6 +214,9 @@ static int write_send(struct store_db *db, struct send_job *job) {
         result =
             insert_message(db, job, send->user_message_id, STORE_ROLE_USER, send->text, send->client_msg_id);
         id_copy(sent->user_message_id, ID_HEX_BYTES, send->user_message_id);
+    }
+    if (result == SQLITE_OK) {
+        result = insert_attached(db, job);
     }
     if (result == SQLITE_OK) {
         /* Its words are added at its end. */
@@ -242,7 +260,9 @@ static void answer_send(struct store_job *base) {
 }
 
 static void forget_send(struct store_job *base) {
-    ((struct send_job *)base)->sent = (struct store_sent){ .status = STATUS_OK };
+    struct store_sent *sent = &((struct send_job *)base)->sent;
+    store_attachments_free(sent->attachments, sent->n_attachments);
+    *sent = (struct store_sent){ .status = STATUS_OK };
 }
 
 static const struct job_kind send_kind = {
@@ -253,6 +273,14 @@ static size_t said_bytes(const struct store_send *send) {
     size_t n = send->n_before * sizeof *send->before;
     for (size_t i = 0; i < send->n_before; i++) {
         n += store_job_text_bytes(send->before[i].id) + store_job_text_bytes(send->before[i].text);
+    }
+    return n;
+}
+
+static size_t attached_bytes(const struct store_send *send) {
+    size_t n = alignof(struct store_attached) + send->n_attached * sizeof send->attached[0];
+    for (size_t i = 0; i < send->n_attached; i++) {
+        n += store_job_text_bytes(send->attached[i].name);
     }
     return n;
 }
@@ -269,6 +297,19 @@ static const struct store_said *pack_said(char **at, const struct store_send *se
     return said;
 }
 
+static void pack_attached(struct store_send *to, const struct store_send *from, char **at) {
+    assert(from->n_attached <= STORE_ATTACHED_MAX);
+    size_t align = alignof(struct store_attached);
+    struct store_attached *attached = (void *)(((uintptr_t)*at + align - 1) / align * align);
+    *at = (char *)(attached + from->n_attached);
+    for (size_t i = 0; i < from->n_attached; i++) {
+        attached[i] = from->attached[i];
+        attached[i].name = store_job_pack(at, from->attached[i].name);
+    }
+    to->attached = attached;
+    to->n_attached = from->n_attached;
+}
+
 enum status store_send(struct store *store, const struct store_send *send, store_on_sent callback,
                        void *ctx) {
     size_t n = store_job_text_bytes(send->system_text) + store_job_text_bytes(send->system_message_id) +
@@ -277,7 +318,8 @@ enum status store_send(struct store *store, const struct store_send *send, store
                store_job_text_bytes(send->parent) + store_job_text_bytes(send->client_msg_id) +
                store_job_text_bytes(send->text) + store_job_text_bytes(send->user_message_id) +
                store_job_text_bytes(send->assistant_message_id) + store_job_text_bytes(send->generation_id) +
-               store_job_text_bytes(send->model) + store_job_text_bytes(send->settings) + said_bytes(send);
+               store_job_text_bytes(send->model) + store_job_text_bytes(send->settings) + said_bytes(send) +
+               attached_bytes(send);
     struct send_job *job = store_job_new(&send_kind, ctx, sizeof *job, n);
     char *at = (char *)(job + 1);
     job->callback = callback;
@@ -303,5 +345,6 @@ enum status store_send(struct store *store, const struct store_send *send, store
         .queues = send->queues,
         .wall_ms = send->wall_ms,
     };
+    pack_attached(&job->send, send, &at);
     return store_post(store, &job->job);
 }

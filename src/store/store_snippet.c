@@ -90,7 +90,8 @@ void store_snippet_free(struct store_snippet *snippet) {
     }
 }
 
-size_t store_snippet_wanted(const struct store_snippet *snippet) {
+/* How many bytes of a text are worth reading; 0: no more texts are, enough were looked at. */
+static size_t wanted_bytes(const struct store_snippet *snippet) {
     return snippet->n_bytes_left < SNIPPET_TEXT_BYTES ? snippet->n_bytes_left : SNIPPET_TEXT_BYTES;
 }
 
@@ -186,11 +187,96 @@ static char *cut_out(struct store_snippet *snippet, const char *text, size_t siz
     return mem_format("%s%.*s%s", from ? "…" : "", (int)n, text + from, goes_on ? "…" : "");
 }
 
-char *store_snippet_make(struct store_snippet *snippet, const char *text, size_t size, size_t whole_size) {
+/* `text` is the beginning of one of whole_size bytes. */
+static char *make(struct store_snippet *snippet, const char *text, size_t size, size_t whole_size) {
     struct hunt hunt = { .snippet = snippet, .from = -1 };
     bool is_whole = size == whole_size;
     size = is_whole ? size : utf8_whole_length(text, size);
     snippet->n_bytes_left -= size < snippet->n_bytes_left ? size : snippet->n_bytes_left;
     tokenize(snippet, FTS5_TOKENIZE_AUX, text, size, &hunt, look_at);
     return cut_out(snippet, text, size, hunt.from > 0 ? (size_t)hunt.from : 0, is_whole);
+}
+
+/* Of a long message only the beginning is read. */
+static int find_in_message(struct store_db *db, int64_t key, struct store_snippet *snippet, char **out) {
+    sqlite3_blob *content = NULL;
+    int result = sqlite3_blob_open(db->sqlite, "main", "message", "content", key, 0, &content);
+    if (result == SQLITE_OK) {
+        size_t whole_size = (size_t)sqlite3_blob_bytes(content);
+        size_t wanted = wanted_bytes(snippet);
+        size_t size = whole_size < wanted ? whole_size : wanted;
+        char *text = mem_alloc(size + 1);
+        result = sqlite3_blob_read(content, text, (int)size, 0);
+        if (result == SQLITE_OK) {
+            *out = make(snippet, text, size, whole_size);
+        }
+        free(text);
+    }
+    sqlite3_blob_close(content);
+    return result;
+}
+
+static int find_in_live(struct store_db *db, int64_t key, struct store_snippet *snippet, char **out) {
+    sqlite3_stmt *live = store_db_use(db, SQL_LIVE_TEXT);
+    sqlite3_bind_int64(live, 1, key);
+    int result = sqlite3_step(live);
+    if (result == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(live, 0);
+        size_t whole_size = (size_t)sqlite3_column_bytes(live, 0);
+        size_t wanted = wanted_bytes(snippet);
+        *out = make(snippet, text ? text : "", whole_size < wanted ? whole_size : wanted, whole_size);
+    }
+    sqlite3_reset(live);
+    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+int store_snippet_of_message(struct store_db *db, struct store_snippet *snippet, int64_t message_key,
+                             bool is_live, char **out) {
+    if (snippet == NULL || wanted_bytes(snippet) == 0) {
+        return SQLITE_OK;
+    }
+    return is_live ? find_in_live(db, message_key, snippet, out)
+                   : find_in_message(db, message_key, snippet, out);
+}
+
+/* ---- Where they are in it ---- */
+
+struct marking {
+    const struct store_snippet *snippet;
+    const char *text;
+    int n_bytes; /* of the text that is counted */
+    uint32_t n_characters;
+    struct store_mark *marks;
+    size_t n;
+    size_t n_max;
+};
+
+static uint32_t count_to(struct marking *marking, int end) {
+    for (; marking->n_bytes < end; marking->n_bytes++) {
+        marking->n_characters += (marking->text[marking->n_bytes] & 0xC0) != 0x80;
+    }
+    return marking->n_characters;
+}
+
+static int mark_token(void *ctx, int flags, const char *token, int size, int start, int end) {
+    (void)flags;
+    struct marking *marking = ctx;
+    for (size_t i = 0; i < marking->snippet->n_terms; i++) {
+        if (matches(marking->snippet, i, token, (size_t)size)) {
+            uint32_t from = count_to(marking, start);
+            marking->marks[marking->n++] =
+                (struct store_mark){ .start = from, .length = count_to(marking, end) - from };
+            break;
+        }
+    }
+    return marking->n < marking->n_max ? SQLITE_OK : SQLITE_DONE;
+}
+
+size_t store_snippet_mark(struct store_snippet *snippet, const char *text, struct store_mark *marks,
+                          size_t n_max) {
+    struct marking marking = { .snippet = snippet, .text = text, .marks = marks, .n_max = n_max };
+    if (snippet) {
+        tokenize(snippet, FTS5_TOKENIZE_AUX, text, strlen(text), &marking, mark_token);
+    }
+    return marking.n;
 }

@@ -7,10 +7,8 @@
 #ifndef RUNNEL_STORE_STORE_SNIPPET_H
 #define RUNNEL_STORE_STORE_SNIPPET_H
 
-#include "base/status.h"
-
-#include <sqlite3.h>
-#include <stddef.h>
+#include "store/store.h"
+#include "store/store_db.h"
 
 struct store_snippet;
 
@@ -18,11 +16,13 @@ struct store_snippet;
 struct store_snippet *store_snippet_new(sqlite3 *sqlite, const char *query);
 void store_snippet_free(struct store_snippet *snippet);
 
-/* How many bytes of a text are worth reading; 0: no more texts are, enough were looked at. */
-size_t store_snippet_wanted(const struct store_snippet *snippet);
+/* store_snippet_of_message puts new memory into *out, or leaves it alone: enough texts were looked at. Where none of the words is found: the
+ * first ones. is_live: its answer has not ended. The result is SQLite's. */
+int store_snippet_of_message(struct store_db *db, struct store_snippet *snippet, int64_t message_key,
+                             bool is_live, char **out);
 
-/* store_snippet_make is new memory. `text` is the beginning of one of whole_size bytes. Where none of the words is found: its first
- * words. */
-char *store_snippet_make(struct store_snippet *snippet, const char *text, size_t size, size_t whole_size);
+/* store_snippet_mark says where in a snippet the words are, n_max places at most. */
+size_t store_snippet_mark(struct store_snippet *snippet, const char *text, struct store_mark *marks,
+                          size_t n_max);
 
 #endif

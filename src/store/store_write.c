@@ -39,6 +39,33 @@ int store_write_choose_name(struct store_db *db, int64_t wall_ms, char name[ID_C
     return result;
 }
 
+int store_write_insert_conversation(struct store_db *db, const struct store_new_conversation *row,
+                                    char name[ID_CONVERSATION_BYTES], int64_t *key) {
+    int64_t created_ms = 0;
+    int result = store_write_choose_name(db, row->wall_ms, name, &created_ms);
+    if (result != SQLITE_OK) {
+        return result;
+    }
+    const char *title = row->title ? row->title : "";
+    sqlite3_stmt *insert = store_db_use(db, SQL_CONVERSATION_INSERT);
+    store_db_bind_text(insert, 1, name);
+    store_db_bind_text(insert, 2, title);
+    sqlite3_bind_int64(insert, 3, created_ms);
+    store_db_bind_text(insert, 4, row->made_by);
+    store_db_bind_text(insert, 5, row->folder);
+    store_db_bind_text(insert, 6, row->settings);
+    sqlite3_bind_int(insert, 7, row->is_temporary);
+    result = store_db_run(insert);
+    if (result != SQLITE_OK) {
+        return result;
+    }
+    *key = sqlite3_last_insert_rowid(db->sqlite);
+    insert = store_db_use(db, SQL_TITLE_WORDS_INSERT);
+    sqlite3_bind_int64(insert, 1, *key);
+    store_db_bind_text(insert, 2, title);
+    return store_db_run(insert);
+}
+
 static void bind_key(sqlite3_stmt *statement, int index, int64_t key) {
     if (key) {
         sqlite3_bind_int64(statement, index, key);

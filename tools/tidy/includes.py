@@ -24,7 +24,7 @@ FORBIDDEN = {"src/net": {"base/json.h": "net moves bytes and does not know what 
 # Headers of libraries -> the only folders that know them.
 LIBRARIES = [
     (r"wslay/.*|sha1\.h|openssl/.*", ("src/net",)),
-    (r"sha2\.h", ("src/access", "src/download")),
+    (r"sha2\.h", ("src/access", "src/chat", "src/download")),
     (r"sqlite3(ext)?\.h", ("src/store",)),
     (r"curl/.*", ("src/download",)),
     (r"(llama|ggml|gguf|chat|common|log|sampling|minja|nlohmann)(-[a-z]+)?(\.h|/.*)", ("engines/llama",)),

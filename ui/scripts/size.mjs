@@ -13,11 +13,12 @@ const isPopup = (name) =>
 
 /* The parts, and how many bytes of gzip each may have. */
 const PARTS = [
-    ["first load", 170 * KB, (name) => asked.includes(name) && !isIcon(name)],
+    ["first load", 185 * KB, (name) => asked.includes(name) && !isIcon(name)],
     ["the server's dialog", 17 * KB, (name) => /ServerDialog-/.test(name)],
-    ["what pops up", 50 * KB, isPopup],
+    ["what pops up", 64 * KB, isPopup],
     ["maths: script and style", 90 * KB, (name) => /\/katex-.*\.(js|css)$/.test(name)],
     ["maths: fonts", 320 * KB, (name) => name.endsWith(".woff2")],
+    ["text of PDFs", 480 * KB, (name) => /\/pdf[.\w-]*\.m?js$/i.test(name)],
     ["highlighting: worker", 70 * KB, (name) => /worker/.test(name)],
     ["highlighting: grammars", 400 * KB, (name) => name.endsWith(".js")],
     ["icons", 60 * KB, isIcon],

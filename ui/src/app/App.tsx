@@ -7,6 +7,7 @@ import { ModelControl } from "../features/models/ModelControl";
 import { OwnButton } from "../features/own/OwnButton";
 import { SettingsButton } from "../features/settings/SettingsButton";
 import { Sidebar } from "../features/sidebar/Sidebar";
+import { ExportButton } from "../features/transfer/ExportButton";
 import { useServices, useStore } from "../features/useClient";
 import { IconButton } from "../ui/IconButton";
 import { isKey, isTyping } from "../ui/keys";
@@ -23,30 +24,32 @@ import "./app.css";
 
 const Drawer = lazily(() => import("./Drawer"));
 const HelpDialog = lazily(() => import("./HelpDialog"));
+const SearchDialog = lazily(() => import("../features/search/SearchDialog"));
 
 export function App() {
     const { client, navigate } = useServices();
-    const { conversation: openId } = useStore(route);
+    const place = useStore(route);
+    const openId = place.conversation;
     const isPhone = useMedia(PHONE);
     const [isSidebarOpen, setSidebarOpen] = useSidebar();
     const [isDrawerOpen, setDrawerOpen] = useState(false);
     const [isHelpOpen, setHelpOpen] = useState(false);
+    const [isSearchOpen, setSearchOpen] = useState(false);
     const conversation = client.open(openId);
     useTitle(conversation);
     useNotify();
     const closeDrawer = useCallback(() => setDrawerOpen(false), []);
     const closeSidebar = useCallback(() => setSidebarOpen(false), [setSidebarOpen]);
     const nothing = useCallback(() => {}, []);
+    const openSearch = useCallback(() => setSearchOpen(true), []);
     const hasSidebar = !isPhone && isSidebarOpen;
     const showList = (isShown: boolean) => (isPhone ? setDrawerOpen(isShown) : setSidebarOpen(isShown));
     useShortcuts({
-        search: () => {
-            showList(true);
-            focusSoon("[data-search]");
-        },
+        search: () => setSearchOpen(true),
         new: () => {
             navigate("/");
             setDrawerOpen(false);
+            setSearchOpen(false);
         },
         sidebar: () => showList(isPhone ? !isDrawerOpen : !isSidebarOpen),
         write: () => focusSoon("[data-testid=composer]"),
@@ -58,8 +61,12 @@ export function App() {
             <button type="button" className="skip-link" onClick={() => focusSoon("[data-testid=composer]")}>
                 Skip to the message box
             </button>
-            {hasSidebar && <Sidebar openId={openId} onClose={closeSidebar} onChosen={nothing} />}
-            {isPhone && <Popup of={Drawer} isOpen={isDrawerOpen} onClose={closeDrawer} />}
+            {hasSidebar && (
+                <Sidebar openId={openId} onClose={closeSidebar} onChosen={nothing} onSearch={openSearch} />
+            )}
+            {isPhone && (
+                <Popup of={Drawer} isOpen={isDrawerOpen} onClose={closeDrawer} onSearch={openSearch} />
+            )}
             <div className="app-main">
                 <header className="app-head">
                     {!hasSidebar && (
@@ -72,6 +79,7 @@ export function App() {
                     )}
                     <ModelControl />
                     <span className="app-space" />
+                    {conversation.id !== null && <ExportButton conversation={conversation} />}
                     {!hasSidebar && (
                         <IconButton
                             label="New conversation"
@@ -86,9 +94,10 @@ export function App() {
                 <StorageBanner />
                 <ConnectionBanner />
                 <Toasts />
-                <ConversationView key={conversation.key} conversation={conversation} />
+                <ConversationView key={conversation.key} conversation={conversation} place={place} />
             </div>
             <Popup of={HelpDialog} isOpen={isHelpOpen} onClose={() => setHelpOpen(false)} />
+            <Popup of={SearchDialog} isOpen={isSearchOpen} onClose={() => setSearchOpen(false)} />
             <Tooltips />
         </div>
     );

@@ -5,14 +5,22 @@ import type { PopupProps } from "../ui/lazily";
 import { route } from "./router";
 
 /* The conversations on a phone: over the page, from its edge. */
-export default function Drawer({ isOpen, onClose }: PopupProps) {
+export default function Drawer({ isOpen, onClose, onSearch }: PopupProps & { onSearch: () => void }) {
     const { conversation } = useStore(route);
     return (
         <Dialog.Root open={isOpen} onOpenChange={(next) => !next && onClose()}>
             <Dialog.Portal>
                 <Dialog.Backdrop className="backdrop" />
                 <Dialog.Popup className="drawer" aria-label="Conversations" initialFocus={false}>
-                    <Sidebar openId={conversation} onClose={onClose} onChosen={onClose} />
+                    <Sidebar
+                        openId={conversation}
+                        onClose={onClose}
+                        onChosen={onClose}
+                        onSearch={() => {
+                            onClose();
+                            onSearch();
+                        }}
+                    />
                 </Dialog.Popup>
             </Dialog.Portal>
         </Dialog.Root>

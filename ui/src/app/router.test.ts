@@ -9,5 +9,12 @@ it.each([
     ["/c/", null],
     ["/elsewhere/x", null],
 ])("the address %s opens %s", (address, conversation) => {
-    expect(parseRoute(address)).toEqual({ conversation });
+    expect(parseRoute(address)).toEqual({ conversation, message: null });
+});
+
+it("a place in a conversation is an id of a message, and nothing else", () => {
+    const message = "0123456789abcdef0123456789abcdef";
+    expect(parseRoute("/c/a", `#${message}`)).toEqual({ conversation: "a", message });
+    expect(parseRoute("/c/a", "#once=1")).toEqual({ conversation: "a", message: null });
+    expect(parseRoute("/", `#${message}`)).toEqual({ conversation: null, message: null });
 });

@@ -10,6 +10,7 @@ const user = (id: string, above: Above): Item => ({
     id,
     content: id,
     timestamp: "",
+    attachments: [],
     above,
 });
 

@@ -6,7 +6,15 @@
 
 import type { Json } from "../protocol/check";
 import type { Download } from "../protocol/downloads";
-import type { ClientFrame, ModelStatus, Own, ServerFrame, StorageState, Tokens } from "../protocol/frames";
+import type {
+    Attachment,
+    ClientFrame,
+    ModelStatus,
+    Own,
+    ServerFrame,
+    StorageState,
+    Tokens,
+} from "../protocol/frames";
 import type { Rest } from "../protocol/rest";
 import { Socket, type SocketOptions, type SocketStatus } from "../protocol/socket";
 import { type ConversationFrame, ConversationStore } from "./conversationStore";
@@ -85,7 +93,7 @@ export class ChatClient {
         for (const entry of readOutbox()) {
             const store = entry.conversation ? this.storeOf(entry.conversation) : this.freshStore();
             /* A branch is shown when the conversation is there. */
-            if (!isAbout(entry)) store.addOutgoing(entry.clientMsgId, entry.text);
+            if (!isAbout(entry)) store.addOutgoing(entry.clientMsgId, entry.text, entry.attachments);
             this.outbox.push({ ...entry, store, isSent: false });
         }
     }
@@ -114,10 +122,10 @@ export class ChatClient {
     }
 
     /* send shows the message at once and keeps it until the server has acknowledged it. */
-    send(store: ConversationStore, text: string): void {
+    send(store: ConversationStore, text: string, attachments: readonly Attachment[] = []): void {
         const clientMsgId = this.options.newId();
-        store.addOutgoing(clientMsgId, text);
-        this.post({ clientMsgId, conversation: store.id, text, store, isSent: false });
+        store.addOutgoing(clientMsgId, text, attachments);
+        this.post({ clientMsgId, conversation: store.id, text, attachments, store, isSent: false });
     }
 
     /* edit puts another text beside a message, with an answer of its own [N21]. */
@@ -383,7 +391,7 @@ export class ChatClient {
         this.forget(entry);
         if (entry.continues === undefined) {
             const isText = entry.again === undefined;
-            entry.store.takeBack(entry.clientMsgId, isText ? { text: entry.text, error } : null);
+            entry.store.takeBack(entry.clientMsgId, isText ? failureOf(entry, error) : null);
             if (!isText && error) this.options.onError(`There is no other answer: ${error}`);
             this.transmitHeld(entry.store);
             return;
@@ -413,10 +421,11 @@ export class ChatClient {
 
     private saveOutbox(): void {
         writeOutbox(
-            this.outbox.map(({ clientMsgId, text, continues, edits, again, store }) => ({
+            this.outbox.map(({ clientMsgId, text, attachments = [], continues, edits, again, store }) => ({
                 clientMsgId,
                 conversation: store.id,
                 text,
+                ...(attachments.length > 0 && { attachments }),
                 ...(continues !== undefined && { continues }),
                 ...(edits !== undefined && { edits }),
                 ...(again !== undefined && { again }),
@@ -450,15 +459,48 @@ function changesOf(before: Own, after: Own): Json {
 const isAbout = (entry: Outgoing) =>
     entry.continues !== undefined || entry.edits !== undefined || entry.again !== undefined;
 
-function frameOf({ clientMsgId, text, continues, edits, again, store }: Posted): ClientFrame {
+/* Another version of a message has the files of the first. */
+function filesOf(store: ConversationStore, message: string) {
+    const item = store.get().items.find((one) => one.kind === "user" && one.id === message);
+    const files = item?.kind === "user" ? item.attachments : [];
+    return files.length > 0 && { attachments: files.map(({ id, name }) => ({ id, name })) };
+}
+
+const failureOf = ({ text, attachments }: Posted, error: string) => ({
+    text,
+    ...(attachments?.length && { attachments }),
+    error,
+});
+
+function frameOf({
+    clientMsgId,
+    text,
+    attachments = [],
+    continues,
+    edits,
+    again,
+    store,
+}: Posted): ClientFrame {
     const { id, own, isTemporary } = store.get();
     if (continues !== undefined)
         return { type: "continue", client_msg_id: clientMsgId, generation: continues };
     if (edits !== undefined && id !== null)
-        return { type: "edit", client_msg_id: clientMsgId, conversation: id, message: edits, text };
+        return {
+            type: "edit",
+            client_msg_id: clientMsgId,
+            conversation: id,
+            message: edits,
+            text,
+            ...filesOf(store, edits),
+        };
     if (again !== undefined && id !== null)
         return { type: "regenerate", client_msg_id: clientMsgId, conversation: id, message: again };
-    const frame = { type: "send", client_msg_id: clientMsgId, text } as const;
+    const frame = {
+        type: "send",
+        client_msg_id: clientMsgId,
+        text,
+        ...(attachments.length > 0 && { attachments: attachments.map(({ id, name }) => ({ id, name })) }),
+    } as const;
     if (id !== null) return { ...frame, conversation: id };
     return {
         ...frame,

@@ -5,7 +5,16 @@
  * Invariants: at most one turn has not ended, and it is the last item [N7]; what is sent meanwhile waits behind it and
  * becomes an item when its own turn comes. */
 
-import type { Cursor, Message, Own, QueuedMessage, ServerFrame, Snapshot, Start } from "../protocol/frames";
+import type {
+    Attachment,
+    Cursor,
+    Message,
+    Own,
+    QueuedMessage,
+    ServerFrame,
+    Snapshot,
+    Start,
+} from "../protocol/frames";
 import { type Branch, pathOf, refOf } from "./branches";
 import {
     type Above,
@@ -29,6 +38,7 @@ import { acceptWaiting, findWaiting, replaceWaiting, type Waiting } from "./wait
 /* Why a message could not be sent. Nothing of it is stored: its text goes back to the composer. */
 export interface SendFailure {
     text: string;
+    attachments?: readonly Attachment[];
     error: string;
 }
 
@@ -179,8 +189,9 @@ export class ConversationStore extends Store<ConversationSnapshot> {
 
     /* addOutgoing shows a message at once, before the server has it, and a turn that waits for its answer; while another
      * turn runs it waits behind that one. */
-    addOutgoing(clientMsgId: string, text: string): void {
-        const entry = { key: clientMsgId, id: null, content: text, timestamp: new Date().toISOString() };
+    addOutgoing(clientMsgId: string, text: string, attachments: readonly Attachment[] = []): void {
+        const timestamp = new Date().toISOString();
+        const entry = { key: clientMsgId, id: null, content: text, timestamp, attachments };
         if (this.get().turn) {
             const last: Waiting = { ...entry, generation: null, isCancelled: false };
             this.update((value) => ({ ...value, failure: null, waiting: [...value.waiting, last] }));
@@ -439,14 +450,14 @@ export class ConversationStore extends Store<ConversationSnapshot> {
         const turn = new TurnStore(this.options, null);
         if (next.generation !== null) turn.accept(next.generation);
         if (next.isCancelled) turn.requestStop();
-        const { timestamp } = message;
+        const { id, timestamp, attachments = [] } = message;
         this.update((value) => ({
             ...value,
             turn: value.turn ?? turn,
             waiting: value.waiting.filter((entry) => entry !== next),
             items: [
                 ...value.items,
-                ...outgoingItems({ ...next, id: message.id, timestamp }, turn, message.parent),
+                ...outgoingItems({ ...next, id, timestamp, attachments }, turn, message.parent),
             ],
             current: null,
         }));

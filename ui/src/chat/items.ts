@@ -1,6 +1,6 @@
 /* The messages of a conversation as the page shows them, and what may be done to their list. Pure. */
 
-import type { Message } from "../protocol/frames";
+import type { Attachment, Message } from "../protocol/frames";
 import type { TurnStore } from "./turnStore";
 import type { Waiting } from "./waiting";
 
@@ -11,6 +11,7 @@ export interface UserItem {
     content: string;
     timestamp: string;
     above: Above;
+    attachments: readonly Attachment[];
 }
 
 /* The message that an item follows: its id, or the key of an item that has none yet. null: a root; undefined: the one before it. */
@@ -34,6 +35,7 @@ export function userItem(message: Message, key: string): UserItem {
         content: message.content,
         timestamp: message.timestamp,
         above: message.parent,
+        attachments: message.attachments ?? [],
     };
 }
 
@@ -43,9 +45,9 @@ export function outgoingItems(
     turn: TurnStore,
     above: Above,
 ): Item[] {
-    const { key, id, content, timestamp } = waiting;
+    const { key, id, content, timestamp, attachments = [] } = waiting;
     return [
-        { kind: "user", key, id, content, timestamp, above },
+        { kind: "user", key, id, content, timestamp, above, attachments },
         { kind: "assistant", key: answerKey(key), message: null, turn, above: key },
     ];
 }
@@ -102,9 +104,9 @@ export function takeOutgoing(
         const answer = items[place + 1];
         if (item.kind !== "user" || answer?.kind !== "assistant" || !isMeant(item)) return;
         if (answer.message || !answer.turn || answer.key !== answerKey(item.key)) return;
-        const { key, id, content, timestamp } = item;
+        const { key, id, content, timestamp, attachments } = item;
         const { generation, isStopping } = answer.turn;
-        waiting.push({ key, id, content, timestamp, generation, isCancelled: isStopping });
+        waiting.push({ key, id, content, timestamp, attachments, generation, isCancelled: isStopping });
         rest = withoutOutgoing(rest, key);
     });
     return { items: rest, waiting };

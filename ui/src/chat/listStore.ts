@@ -14,6 +14,9 @@ export interface ListSnapshot {
 
 export class ListStore extends Store<ListSnapshot> {
     private rest: Rest;
+    /* What came while the list was being read, which the answer may not have yet. */
+    private missed: ConversationEvent[] = [];
+    private nReading = 0;
 
     constructor(rest: Rest) {
         super({ status: "loading", error: null, items: [], hasMore: false });
@@ -22,11 +25,15 @@ export class ListStore extends Store<ListSnapshot> {
 
     /* refresh reads the newest page; after an absence it also brings what was missed. */
     async refresh(): Promise<void> {
+        this.nReading++;
         try {
             const page = await this.rest.conversations({});
             this.set({ status: "ready", error: null, items: this.sorted(page), hasMore: isFull(page) });
+            for (const frame of this.missed) this.put(frame);
         } catch (error) {
             this.update((value) => ({ ...value, status: "failed", error: messageOf(error) }));
+        } finally {
+            if (--this.nReading === 0) this.missed = [];
         }
     }
 
@@ -48,6 +55,11 @@ export class ListStore extends Store<ListSnapshot> {
     }
 
     apply(frame: ConversationEvent): void {
+        if (this.nReading > 0) this.missed.push(frame);
+        this.put(frame);
+    }
+
+    private put(frame: ConversationEvent): void {
         this.update((value) => {
             const others = value.items.filter((item) => item.id !== frame.conversation);
             const isElsewhere = frame.marks?.archived || frame.marks?.temporary;

@@ -1,13 +1,17 @@
 /* Drafts and unacknowledged messages, kept in the browser. Storage may be full or forbidden: then they are kept
  * for as long as the page lives, and nothing fails. */
 
+import type { Attachment } from "../protocol/frames";
+
 const DRAFT = "runnel.draft.";
+const FILES = "runnel.files.";
 const OUTBOX = "runnel.outbox";
 
 export interface Outgoing {
     clientMsgId: string;
     conversation: string | null;
     text: string;
+    attachments?: readonly Attachment[];
     continues?: string /* no message: the generation that shall go on */;
     edits?: string /* the message that it takes the place of */;
     again?: string /* no message: the one that is answered, or whose answer is made, once more */;
@@ -34,6 +38,29 @@ export function writeDraft(conversation: string | null, text: string): void {
     });
 }
 
+/* The files of a draft: those that the server has. */
+export function readDraftFiles(conversation: string | null): Attachment[] {
+    return quietly([], () => {
+        const list: unknown = JSON.parse(localStorage.getItem(FILES + (conversation ?? "new")) ?? "[]");
+        return Array.isArray(list) ? list.filter(isAttachment) : [];
+    });
+}
+
+export function writeDraftFiles(conversation: string | null, files: readonly Attachment[]): void {
+    quietly(undefined, () => {
+        const name = FILES + (conversation ?? "new");
+        if (files.length === 0) localStorage.removeItem(name);
+        else localStorage.setItem(name, JSON.stringify(files));
+    });
+}
+
+const isAttachment = (value: unknown): value is Attachment => {
+    const file = value as Partial<Attachment> | null;
+    return (
+        typeof file?.id === "string" && typeof file.name === "string" && typeof file.sizeBytes === "number"
+    );
+};
+
 /* The outbox is of this tab alone: two tabs must not both send it. */
 export function readOutbox(): Outgoing[] {
     return quietly([], () => {
@@ -43,6 +70,8 @@ export function readOutbox(): Outgoing[] {
             (entry): entry is Outgoing =>
                 typeof entry?.clientMsgId === "string" &&
                 typeof entry.text === "string" &&
+                (entry.attachments === undefined ||
+                    (Array.isArray(entry.attachments) && entry.attachments.every(isAttachment))) &&
                 [entry.continues, entry.edits, entry.again].every(
                     (id) => id === undefined || typeof id === "string",
                 ),

@@ -1,13 +1,14 @@
 /* The messages that wait behind the answer that runs, the next one first: the server's list, and behind it what this page
  * has sent and the server has not acknowledged. Pure. */
 
-import type { Message, QueuedMessage } from "../protocol/frames";
+import type { Attachment, Message, QueuedMessage } from "../protocol/frames";
 
 export interface Waiting {
     key: string;
     id: string | null /* null until the server has stored it */;
     content: string;
     timestamp: string;
+    attachments?: readonly Attachment[] /* of what this page has sent; the server's list has none */;
     generation: string | null;
     isCancelled: boolean /* the reader does not want its answer any more */;
 }
@@ -26,6 +27,7 @@ export function replaceWaiting(
             id: message.id,
             content: message.content,
             timestamp: message.timestamp,
+            ...(own?.attachments && { attachments: own.attachments }),
             generation: message.generation,
             isCancelled: own?.isCancelled ?? false,
         };

@@ -70,12 +70,22 @@ export interface MessageGeneration {
     toolCalls?: ToolCall[];
 }
 
+/* A file that is sent along [W64]. */
+export interface Attachment {
+    id: string;
+    name: string;
+    type: string;
+    sizeBytes: number;
+    textBytes: number | null /* null: no model can read it yet */;
+}
+
 export interface Message {
     id: string;
     parent?: string | null /* [N20] null: a root; absent: the one before it */;
     role: Role;
     content: string;
     timestamp: string;
+    attachments?: Attachment[] /* absent: none */;
     generation: MessageGeneration | null;
 }
 
@@ -296,8 +306,16 @@ export type ClientFrame =
           text: string;
           temporary?: boolean;
           own?: Json;
+          attachments?: { id: string; name: string }[];
       }
-    | { type: "edit"; client_msg_id: string; conversation: string; message: string; text: string }
+    | {
+          type: "edit";
+          client_msg_id: string;
+          conversation: string;
+          message: string;
+          text: string;
+          attachments?: { id: string; name: string }[];
+      }
     | { type: "regenerate"; client_msg_id: string; conversation: string; message: string }
     | { type: "select"; conversation: string; message: string }
     | { type: "draft"; conversation?: string; text: string }
@@ -510,6 +528,7 @@ function decodeMessage(value: unknown): Message {
         role: oneOf(from, "role", ROLES),
         content: string(from, "content"),
         timestamp: stringOrNull(from, "timestamp") ?? "",
+        ...(Array.isArray(from.attachments) && { attachments: from.attachments.map(decodeAttachment) }),
         generation: generation && {
             id: string(generation, "id"),
             continues: stringOrNull(generation, "continues"),
@@ -518,6 +537,17 @@ function decodeMessage(value: unknown): Message {
             model: stringOrNull(generation, "model"),
             ...decodeOthers(generation),
         },
+    };
+}
+
+export function decodeAttachment(value: unknown): Attachment {
+    const from = asObject(value, "an attachment");
+    return {
+        id: string(from, "id"),
+        name: string(from, "name"),
+        type: stringOrNull(from, "type") ?? "",
+        sizeBytes: number(from, "size"),
+        textBytes: numberOrNull(from, "text_size"),
     };
 }
 

@@ -2,7 +2,14 @@
  * whose message is fit to be shown. */
 
 import { asArray, asObject, type Json, number, objectOrNull, string, stringOrNull } from "./check";
-import { decodeMarks, decodeModelStatus, type ModelStatus, type RowMarks } from "./frames";
+import {
+    type Attachment,
+    decodeAttachment,
+    decodeMarks,
+    decodeModelStatus,
+    type ModelStatus,
+    type RowMarks,
+} from "./frames";
 
 export class ApiError extends Error {
     readonly status: number;
@@ -33,6 +40,34 @@ export interface BrowseResult {
     currentPath: string;
     parentPath: string | null;
 }
+
+/* What was found [W60]: a message, or (message null) the title. The marks are [start, length] in characters of the snippet. */
+export interface SearchHit {
+    conversation: string;
+    title: string;
+    message: string | null;
+    role: string | null;
+    timestamp: string;
+    snippet: string;
+    marks: readonly (readonly [number, number])[];
+}
+
+export interface SearchPage {
+    hits: SearchHit[];
+    next: string | null;
+}
+
+export interface ImportResult {
+    imported: number;
+    skipped: number;
+    failedCount: number;
+    failed: { title: string; error: string }[];
+}
+
+export const exportUrl = (id: string, format: "json" | "markdown" | "text") =>
+    `/api/conversation/${encodeURIComponent(id)}/export?format=${format}`;
+export const EXPORT_ALL_URL = "/api/export";
+export const attachmentUrl = (id: string) => `/api/attachments/${encodeURIComponent(id)}`;
 
 /* Who the server takes this browser for. */
 export interface Caller {
@@ -137,6 +172,36 @@ export class Rest {
         await this.call("POST", "/api/folders/rename", { from, to });
     }
 
+    async search(q: string, before: string | null, signal: AbortSignal): Promise<SearchPage> {
+        const params = new URLSearchParams({ q });
+        if (before !== null) params.set("before", before);
+        const answer = await this.call("GET", `/api/search?${params}`, undefined, signal);
+        return { hits: asArray(answer.hits, "hits").map(decodeHit), next: stringOrNull(answer, "next") };
+    }
+
+    async importFile(file: Blob, signal: AbortSignal): Promise<ImportResult> {
+        const answer = await this.upload("/api/import", file, signal);
+        return {
+            imported: number(answer, "imported"),
+            skipped: number(answer, "skipped"),
+            failedCount: number(answer, "failed_count"),
+            failed: asArray(answer.failed, "failed").map((value) => {
+                const from = asObject(value, "a failure");
+                return { title: string(from, "title"), error: string(from, "error") };
+            }),
+        };
+    }
+
+    async attach(file: Blob, name: string, signal: AbortSignal): Promise<Attachment> {
+        const path = `/api/attachments?name=${encodeURIComponent(name)}`;
+        return decodeAttachment(await this.upload(path, file, signal));
+    }
+
+    /* attachText gives what was taken out of a file whose bytes are no text [W65]. */
+    async attachText(id: string, text: string, signal: AbortSignal): Promise<void> {
+        await this.call("POST", `${attachmentUrl(id)}/text`, { text }, signal);
+    }
+
     config(): Promise<Json> {
         return this.call("GET", "/api/config");
     }
@@ -182,7 +247,12 @@ export class Rest {
         };
     }
 
-    private async call(
+    private upload(path: string, file: Blob, signal: AbortSignal): Promise<Json> {
+        const headers = { "Content-Type": "application/octet-stream" };
+        return this.ask(path, { method: "POST", headers, body: file, signal });
+    }
+
+    private call(
         method: string,
         path: string,
         body?: Json,
@@ -194,11 +264,15 @@ export class Rest {
         const init: RequestInit = { method, headers, keepalive };
         if (body) init.body = JSON.stringify(body);
         if (signal) init.signal = signal;
+        return this.ask(path, init);
+    }
+
+    private async ask(path: string, init: RequestInit): Promise<Json> {
         let response: Response;
         try {
             response = await fetch(path, init);
         } catch (error) {
-            if (signal?.aborted) throw error;
+            if (init.signal?.aborted) throw error;
             throw new ApiError(0, "The server does not answer.");
         }
         const text = await response.text();
@@ -214,6 +288,22 @@ export class Rest {
         if (!response.ok) throw new ApiError(response.status, errorText(answer, response.status));
         return answer;
     }
+}
+
+function decodeHit(value: unknown): SearchHit {
+    const from = asObject(value, "a hit");
+    return {
+        conversation: string(from, "conversation"),
+        title: stringOrNull(from, "title") ?? "",
+        message: stringOrNull(from, "message"),
+        role: stringOrNull(from, "role"),
+        timestamp: string(from, "timestamp"),
+        snippet: string(from, "snippet"),
+        marks: asArray(from.marks, "marks").map((mark) => {
+            const [start, length] = asArray(mark, "a mark");
+            return [Number(start), Number(length)] as const;
+        }),
+    };
 }
 
 function errorText(answer: Json, status: number): string {

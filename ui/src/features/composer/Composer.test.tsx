@@ -29,6 +29,15 @@ function setUp(id: string | null = CONVERSATION) {
         send: vi.fn((conversation: ConversationStore, text: string) => conversation.addOutgoing("c1", text)),
         draft: vi.fn(),
         stop: vi.fn(),
+        rest: {
+            attach: vi.fn(async (file: Blob, name: string) => ({
+                id: name,
+                name,
+                type: "text/plain",
+                sizeBytes: file.size,
+                textBytes: file.size,
+            })),
+        },
     };
     const view = render(
         <ServicesContext value={{ client: client as unknown as ChatClient, navigate: vi.fn() }}>
@@ -195,7 +204,7 @@ it("what is typed is told after a pause, what is pasted at once, and nothing onc
         type("Hello");
         act(() => vi.advanceTimersByTime(1000));
         expect(client.draft).toHaveBeenCalledOnce();
-        fireEvent.paste(box);
+        fireEvent.paste(box, { clipboardData: { getData: () => ", a long text", files: [] } });
         type("Hello, a long text");
         act(() => vi.advanceTimersByTime(0));
         expect(client.draft).toHaveBeenLastCalledWith(store, "Hello, a long text");
@@ -211,4 +220,85 @@ it("what is typed is told after a pause, what is pasted at once, and nothing onc
     } finally {
         vi.useRealTimers();
     }
+});
+
+/* ---- Files [W64] [N30] ---- */
+
+const paste = (box: HTMLElement, text: string, files: File[] = []) =>
+    fireEvent.paste(box, { clipboardData: { getData: () => text, files } });
+const settle = () => act(() => new Promise((resolve) => setTimeout(resolve, 20)));
+const names = () =>
+    screen.queryAllByTestId("draft-file").map((chip) => chip.querySelector(".chip-name")?.textContent);
+
+it("a file goes with the message, and can be taken out before", async () => {
+    const { client, box, type } = setUp();
+    const files = [new File(["one"], "a.txt"), new File(["two"], "b.txt")];
+    fireEvent.change(screen.getByTestId("attach-input"), { target: { files } });
+    await settle();
+    expect(names()).toEqual(["a.txt", "b.txt"]);
+    fireEvent.click(screen.getByLabelText("Remove a.txt"));
+    type("What is it?");
+    fireEvent.keyDown(box, { key: "Enter" });
+    expect(client.send).toHaveBeenCalledWith(expect.anything(), "What is it?", [
+        expect.objectContaining({ id: "b.txt" }),
+    ]);
+    expect(names()).toEqual([]);
+});
+
+it("a file alone is a message; one that cannot be read keeps it back", async () => {
+    const { client, box } = setUp();
+    fireEvent.change(screen.getByTestId("attach-input"), {
+        target: { files: [new File(["ok"], "a.txt"), new File(["x"], "cat.png", { type: "image/png" })] },
+    });
+    await settle();
+    expect(screen.getByRole("alert").textContent).toMatch(/can see/);
+    expect(client.rest.attach).toHaveBeenCalledOnce();
+    fireEvent.keyDown(box, { key: "Enter" });
+    expect(client.send).not.toHaveBeenCalled();
+    fireEvent.click(screen.getByLabelText("Remove cat.png"));
+    fireEvent.keyDown(box, { key: "Enter" });
+    expect(client.send).toHaveBeenCalledOnce();
+});
+
+it("long text that is pasted becomes a file, a picture beside text is left out", async () => {
+    const { client, box } = setUp();
+    paste(box, "short", [new File(["x"], "cells.png", { type: "image/png" })]);
+    paste(box, "word ".repeat(2000));
+    await settle();
+    expect(names()).toEqual(["Pasted text.txt"]);
+    paste(box, "", [new File(["x"], "c.md")]);
+    await settle();
+    expect(names()).toEqual(["Pasted text.txt", "c.md"]);
+    expect(client.rest.attach).toHaveBeenCalledTimes(2);
+});
+
+it("files of a draft are kept over a reload, and come back with a message that was refused", async () => {
+    const { store, view } = setUp();
+    fireEvent.change(screen.getByTestId("attach-input"), { target: { files: [new File(["one"], "a.txt")] } });
+    await settle();
+    view.unmount();
+    setUp();
+    expect(names()).toEqual(["a.txt"]);
+    cleanup();
+    localStorage.clear();
+    const again = setUp();
+    const attachments = [{ id: "z", name: "z.txt", type: "text/plain", sizeBytes: 1, textBytes: 1 }];
+    act(() => {
+        again.store.addOutgoing("c9", "Hello", attachments);
+        again.store.takeBack("c9", { text: "Hello", attachments, error: "no" });
+    });
+    expect(names()).toEqual(["z.txt"]);
+    expect(again.box.value).toBe("Hello");
+    expect(store.get().failure).toBeNull();
+});
+
+it("files are dropped anywhere", async () => {
+    setUp();
+    const dataTransfer = { types: ["Files"], files: [new File(["one"], "a.txt")] };
+    fireEvent.dragEnter(window, { dataTransfer });
+    expect(screen.getByTestId("drop-veil")).toBeTruthy();
+    fireEvent.drop(window, { dataTransfer });
+    expect(screen.queryByTestId("drop-veil")).toBeNull();
+    await settle();
+    expect(names()).toEqual(["a.txt"]);
 });

@@ -1,12 +1,25 @@
-import { ArrowUp, Square, X } from "lucide-react";
-import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { ArrowUp, FileUp, Paperclip, Square, X } from "lucide-react";
+import {
+    type ClipboardEvent,
+    type KeyboardEvent,
+    useCallback,
+    useEffect,
+    useLayoutEffect,
+    useRef,
+    useState,
+} from "react";
 import type { ConversationStore } from "../../chat/conversationStore";
 import { readDraft, writeDraft } from "../../chat/localStore";
 import { preferences } from "../../chat/preferences";
 import type { TurnStore } from "../../chat/turnStore";
 import { formatBytes } from "../../ui/format";
+import { IconButton } from "../../ui/IconButton";
 import { keyWords } from "../../ui/keys";
+import { showToast } from "../../ui/toasts";
 import { useMedia } from "../../ui/useMedia";
+import { DraftChips } from "../attachments/FileChips";
+import { useDrop } from "../attachments/useDrop";
+import { useFiles } from "../attachments/useFiles";
 import { useClient, useStore } from "../useClient";
 import { ContextMeter, contextAdvice } from "./ContextMeter";
 import "./composer.css";
@@ -14,6 +27,8 @@ import "./composer.css";
 /* A frame holds 1 MiB [W6]; quotes and line breaks grow when they are written as JSON. */
 const MESSAGE_MAX_BYTES = 1_000_000;
 const DRAFT_MS = 250;
+/* Text that is pasted and is longer becomes a file: what is asked about it stays in sight. */
+const PASTE_MAX_LETTERS = 5000;
 /* A pause in typing after which the model may begin to read. */
 const PAUSE_MS = 300;
 /* A box that is measured costs a layout of the page for every letter. */
@@ -28,6 +43,8 @@ export function Composer({ conversation }: ComposerProps) {
     const { id, turn, failure, tokensUsed, maxTokens, status } = useStore(conversation);
     const [text, setText] = useDraft(id);
     const told = useTold(conversation, text);
+    const attached = useFiles(id);
+    const isDropping = useDrop(attached.add);
     const box = useRef<HTMLTextAreaElement>(null);
     const { enterSends } = useStore(preferences);
     const isTouch = useMedia("(hover: none) and (pointer: coarse)");
@@ -36,7 +53,10 @@ export function Composer({ conversation }: ComposerProps) {
     const tooLong = size > MESSAGE_MAX_BYTES;
     const isQueueing = useStore(client.isQueueing);
     const canStore = useStore(client.storage).state === "fine";
-    const canSend = text.trim() !== "" && !tooLong && status !== "missing" && canStore;
+    const hasFiles = attached.files.length > 0;
+    const filesAreReady = attached.files.every((file) => file.state === "ready") && attached.error === "";
+    const isEmpty = text.trim() === "" && !hasFiles;
+    const canSend = !isEmpty && filesAreReady && !tooLong && status !== "missing" && canStore;
     const waits = turn !== null && isQueueing;
 
     useLayoutEffect(() => {
@@ -52,15 +72,20 @@ export function Composer({ conversation }: ComposerProps) {
     }, [isTouch]);
 
     /* A message that was not taken comes back, before what was begun meanwhile. */
+    const { restore } = attached;
     useEffect(() => {
-        if (failure) setText((now) => (now === "" ? failure.text : `${failure.text}\n\n${now}`));
-    }, [failure, setText]);
+        if (!failure) return;
+        setText((now) => [failure.text, now].filter((part) => part !== "").join("\n\n"));
+        if (failure.attachments) restore(failure.attachments);
+    }, [failure, setText, restore]);
 
     const send = () => {
         if (!canSend || (turn && !waits)) return;
-        client.send(conversation, text.trim());
+        if (hasFiles) client.send(conversation, text.trim(), attached.ready);
+        else client.send(conversation, text.trim());
         told.forget();
         setText("");
+        attached.clear();
         box.current?.focus();
     };
     const onKeyDown = (event: KeyboardEvent) => {
@@ -77,8 +102,33 @@ export function Composer({ conversation }: ComposerProps) {
         send();
     };
 
+    const onPaste = (event: ClipboardEvent) => {
+        const pasted = event.clipboardData.getData("text/plain");
+        const files = [...event.clipboardData.files];
+        /* What a table or a document puts beside its text is a picture of it. */
+        if (files.length > 0 && pasted === "") {
+            event.preventDefault();
+            attached.add(files);
+        } else if (pasted.length > PASTE_MAX_LETTERS) {
+            event.preventDefault();
+            attached.add([
+                pastedFile(pasted, attached.files.filter((file) => file.name.startsWith(PASTED)).length),
+            ]);
+            showToast("Long text was attached as a file", {
+                action: { label: "Put it into the message", run: () => setText((now) => now + pasted) },
+            });
+        } else told.soon();
+    };
+
     return (
         <div className="composer-area">
+            {isDropping && (
+                <div className="drop-veil" data-testid="drop-veil">
+                    <FileUp size={32} aria-hidden="true" />
+                    Drop files here
+                    <p>Text, code or PDF</p>
+                </div>
+            )}
             {failure?.error && (
                 <div className="composer-failure" role="alert">
                     <span>Not sent: {failure.error}</span>
@@ -94,6 +144,7 @@ export function Composer({ conversation }: ComposerProps) {
                     send();
                 }}
             >
+                <DraftChips files={attached.files} onRemove={attached.remove} />
                 <textarea
                     ref={box}
                     data-testid="composer"
@@ -104,11 +155,17 @@ export function Composer({ conversation }: ComposerProps) {
                     value={text}
                     onChange={(event) => setText(event.target.value)}
                     onKeyDown={onKeyDown}
-                    onPaste={told.soon}
+                    onPaste={onPaste}
                     enterKeyHint={isTouch || !enterSends ? "enter" : "send"}
                 />
                 <div className="composer-row">
+                    <AttachButton onFiles={attached.add} />
                     <Meter turn={turn} used={tokensUsed} max={maxTokens} />
+                    {attached.error && (
+                        <span className="composer-error" role="alert">
+                            {attached.error}
+                        </span>
+                    )}
                     {tooLong && (
                         <span className="composer-error" role="alert">
                             Too long: {formatBytes(size)} of at most {formatBytes(MESSAGE_MAX_BYTES)}
@@ -116,10 +173,15 @@ export function Composer({ conversation }: ComposerProps) {
                     )}
                     <span className="composer-space" />
                     {turn && <StopButton turn={turn} onStop={() => client.stop(conversation)} />}
-                    {(!turn || (waits && text.trim() !== "")) && (
+                    {(!turn || (waits && !isEmpty)) && (
                         <SendButton
                             isEnabled={canSend}
-                            title={sendTitle(waits, canStore, enterSends ? "Enter" : keyWords("Mod+Enter"))}
+                            title={sendTitle(
+                                waits,
+                                canStore,
+                                !hasFiles || filesAreReady,
+                                enterSends ? "Enter" : keyWords("Mod+Enter"),
+                            )}
                         />
                     )}
                 </div>
@@ -177,8 +239,44 @@ function useTold(conversation: ConversationStore, text: string) {
     };
 }
 
-function sendTitle(waits: boolean, canStore: boolean, keys: string): string {
+const PASTED = "Pasted text";
+
+function pastedFile(text: string, count: number): File {
+    const name = `${PASTED}${count === 0 ? "" : ` ${count + 1}`}.txt`;
+    return new File([text], name, { type: "text/plain" });
+}
+
+function AttachButton({ onFiles }: { onFiles: (files: File[]) => void }) {
+    const input = useRef<HTMLInputElement>(null);
+    return (
+        <>
+            <IconButton
+                className="icon-button attach-button"
+                label="Attach files"
+                data-testid="attach"
+                icon={<Paperclip size={18} />}
+                onClick={() => input.current?.click()}
+            />
+            <input
+                ref={input}
+                type="file"
+                multiple
+                hidden
+                aria-label="Files to attach"
+                data-testid="attach-input"
+                onChange={(event) => {
+                    onFiles([...(event.target.files ?? [])]);
+                    /* The same file can be chosen again. */
+                    event.target.value = "";
+                }}
+            />
+        </>
+    );
+}
+
+function sendTitle(waits: boolean, canStore: boolean, filesAreReady: boolean, keys: string): string {
     if (!canStore) return "Nothing can be stored now";
+    if (!filesAreReady) return "Wait for the files, or remove those that cannot be read";
     return waits ? `Send: it is answered when its turn comes (${keys})` : `Send (${keys})`;
 }
 

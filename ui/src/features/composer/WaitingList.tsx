@@ -42,7 +42,7 @@ function WaitingEntry({ entry, place, onCancel }: WaitingEntryProps) {
         >
             <span className="waiting-place">{place === 1 ? "Next" : place}</span>
             <span className="waiting-text" dir="auto" title={entry.content}>
-                {entry.content}
+                {entry.content || entry.attachments?.map((file) => file.name).join(", ")}
             </span>
             <IconButton
                 className="waiting-cancel"

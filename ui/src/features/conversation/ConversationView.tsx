@@ -15,18 +15,28 @@ import { useSentences } from "./useSentences";
 import { useStickToBottom } from "./useStickToBottom";
 import "./conversation.css";
 
+/* Where the reader was brought: a new object each time, also to the same place. */
+export interface Place {
+    message: string | null;
+}
+
 /* How many messages are shown at first, how many more each time the reader comes to an edge, and at most. */
 const SHOWN_FIRST = 30;
 const SHOWN_MORE = 30;
 /* Far more than a screen and both margins hold, or the two edges would chase each other. */
 const SHOWN_MAX = 90;
 
-export function ConversationView({ conversation }: { conversation: ConversationStore }) {
+interface ConversationViewProps {
+    conversation: ConversationStore;
+    place: Place;
+}
+
+export function ConversationView({ conversation, place }: ConversationViewProps) {
     const client = useClient();
     const { status, title, items, path, branches, editing, turn, waiting } = useStore(conversation);
     const scroller = useRef<HTMLDivElement>(null);
     const content = useRef<HTMLDivElement>(null);
-    const { isStuck, jump } = useStickToBottom(scroller, content);
+    const { isStuck, jump, letGo } = useStickToBottom(scroller, content);
     const hasNew = useHasNew(isStuck, `${items.length} ${turn === null}`);
     const spoken = useSentences(turn);
 
@@ -68,6 +78,8 @@ export function ConversationView({ conversation }: { conversation: ConversationS
                         actions={actions}
                         scroller={scroller}
                         isAtEnd={isStuck}
+                        place={place}
+                        onJump={letGo}
                         onContinue={canGoOn ? goOn : null}
                     />
                 </div>
@@ -127,6 +139,8 @@ interface MessagesProps {
     editing: string | null;
     canChange: boolean;
     actions: MessageActions;
+    place: Place;
+    onJump: () => void;
     onContinue: (() => void) | null /* of the last answer */;
 }
 
@@ -140,7 +154,8 @@ interface Stretch {
 /* The newest messages. As the reader scrolls to an edge, more come there and as many go at the other one, without moving what is being read;
  * back at the end it is the newest ones again. */
 function Messages(props: MessagesProps) {
-    const { items, scroller, isAtEnd, onContinue, branches, editing, canChange, actions } = props;
+    const { items, scroller, isAtEnd, onContinue, branches, editing, canChange, actions, place, onJump } =
+        props;
     const [chosen, setChosen] = useState<Stretch | null>(null);
     const older = useRef<HTMLDivElement>(null);
     const newer = useRef<HTMLDivElement>(null);
@@ -176,6 +191,19 @@ function Messages(props: MessagesProps) {
     useLayoutEffect(() => {
         if (isAtEnd) setChosen(null);
     }, [isAtEnd]);
+    const done = useRef<Place | null>(null);
+    const target = done.current === place || place.message === null ? -1 : placeOf(items, place.message);
+    useLayoutEffect(() => {
+        const view = scroller.current;
+        if (target < 0 || !view) return;
+        onJump();
+        if (target < first || target >= end) {
+            setChosen(around(target, items.length));
+            return;
+        }
+        done.current = place;
+        show(view, place.message as string);
+    }, [target, first, end, items.length, place, scroller, onJump]);
     return (
         <>
             {first > 0 && <div ref={older} className="older-mark" />}
@@ -205,6 +233,28 @@ function Messages(props: MessagesProps) {
             {end < items.length && <div ref={newer} className="newer-mark" />}
         </>
     );
+}
+
+function placeOf(items: readonly Item[], message: string): number {
+    return items.findIndex((item) => (item.kind === "assistant" ? item.message?.id : item.id) === message);
+}
+
+function around(target: number, count: number): Stretch {
+    const last = target + SHOWN_FIRST / 2;
+    return { first: Math.max(0, target - SHOWN_FIRST / 2), last: last >= count ? Infinity : last };
+}
+
+/* show brings a message into sight, and says for a moment which it is. */
+function show(view: HTMLElement, message: string): void {
+    const element = view.querySelector<HTMLElement>(`.message[data-message="${message}"]`);
+    if (!element) return;
+    const room = view.clientHeight - element.offsetHeight;
+    view.scrollTop += element.getBoundingClientRect().top - view.getBoundingClientRect().top;
+    view.scrollTop -= Math.max(24, room / 3);
+    element.classList.remove("message-found");
+    /* So that it begins again when the same place is asked for. */
+    void element.offsetWidth;
+    element.classList.add("message-found");
 }
 
 function upwards(first: number, end: number, count: number): Stretch {

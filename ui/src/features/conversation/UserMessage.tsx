@@ -6,6 +6,7 @@ import { CopyButton } from "../../ui/CopyButton";
 import { IconButton } from "../../ui/IconButton";
 import { lazily } from "../../ui/lazily";
 import { MenuButton } from "../../ui/MenuButton";
+import { MessageChips } from "../attachments/FileChips";
 import { BranchSwitcher } from "./BranchSwitcher";
 import type { MessageActions } from "./useMessageActions";
 
@@ -40,8 +41,13 @@ export const UserMessage = memo(function UserMessage(props: UserMessageProps) {
                 </Suspense>
             ) : (
                 <>
-                    <div className="bubble" dir="auto">
-                        {item.content}
+                    <div className="said">
+                        <MessageChips attachments={item.attachments} />
+                        {item.content !== "" && (
+                            <div className="bubble" dir="auto">
+                                {item.content}
+                            </div>
+                        )}
                     </div>
                     <div className="user-tools">
                         <span className="hover-tools">

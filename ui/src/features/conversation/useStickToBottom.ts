@@ -5,6 +5,7 @@ const NEAR_PX = 48;
 interface StickToBottom {
     isStuck: boolean;
     jump: () => void;
+    letGo: () => void /* the reader is brought elsewhere */;
 }
 
 /* Keeps the end in sight while the content grows, and lets go as soon as the reader scrolls up or selects text.
@@ -95,5 +96,6 @@ export function useStickToBottom(
         hold(true);
         toEnd();
     }, [hold, toEnd]);
-    return { isStuck, jump };
+    const letGo = useCallback(() => hold(false), [hold]);
+    return { isStuck, jump, letGo };
 }

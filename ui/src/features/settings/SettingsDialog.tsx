@@ -4,6 +4,7 @@ import type { PopupProps } from "../../ui/lazily";
 import { showToast } from "../../ui/toasts";
 import { useClient } from "../useClient";
 import { BrowserSettings } from "./BrowserSettings";
+import { DataSettings } from "./DataSettings";
 import {
     CHOICE_FIELDS,
     type ChoiceField,
@@ -102,6 +103,7 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
             </div>
             <div className="settings-body" ref={body}>
                 <BrowserSettings />
+                <DataSettings />
                 <h3>Answers</h3>
                 <div className="field">
                     <label htmlFor={`${ids}-prompt`}>System prompt</label>

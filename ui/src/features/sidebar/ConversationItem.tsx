@@ -8,7 +8,6 @@ interface ConversationItemProps {
     item: ConversationSummary;
     view: View;
     isOpen: boolean;
-    highlight: string;
     isChosen: boolean | null /* null: nothing is being chosen */;
     actions: ListActions;
     onOpen: (id: string) => void;
@@ -17,7 +16,7 @@ interface ConversationItemProps {
 }
 
 export const ConversationItem = memo(function ConversationItem(props: ConversationItemProps) {
-    const { item, view, isOpen, highlight, isChosen, actions, onOpen, onChoose, onMove } = props;
+    const { item, view, isOpen, isChosen, actions, onOpen, onChoose, onMove } = props;
     const [isRenaming, setRenaming] = useState(false);
     const title = item.title || "New conversation";
     return (
@@ -55,9 +54,6 @@ export const ConversationItem = memo(function ConversationItem(props: Conversati
                     </span>
                     {item.running && (
                         <span className="running-dot" role="img" aria-label="an answer is being written" />
-                    )}
-                    {item.snippet && (
-                        <span className="conversation-snippet">{marked(item.snippet, highlight)}</span>
                     )}
                 </ItemLink>
             )}
@@ -165,16 +161,3 @@ const focusAll = (input: HTMLInputElement | null) => {
     input?.focus();
     input?.select();
 };
-
-/* marked shows where the searched words are. */
-function marked(text: string, words: string): ReactNode {
-    const parts = words
-        .split(/\s+/)
-        .filter((word) => word !== "")
-        .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-    if (parts.length === 0) return text;
-    return text.split(new RegExp(`(${parts.join("|")})`, "gi")).map((part, place) =>
-        // biome-ignore lint/suspicious/noArrayIndexKey: the parts have no other identity
-        place % 2 === 1 ? <mark key={place}>{part}</mark> : part,
-    );
-}

@@ -8,7 +8,6 @@ import {
     Search,
     SquarePen,
     Trash2,
-    X,
 } from "lucide-react";
 import { Suspense, useCallback, useMemo, useState } from "react";
 import type { ConversationSummary, View } from "../../protocol/rest";
@@ -20,7 +19,6 @@ import { useServices, useStore } from "../useClient";
 import { ConversationItem } from "./ConversationItem";
 import { type Group, groupConversations } from "./groupConversations";
 import { useConversations } from "./useConversations";
-import { useSearch } from "./useSearch";
 import { useView } from "./useView";
 import "./sidebar.css";
 
@@ -31,28 +29,24 @@ interface SidebarProps {
     openId: string | null;
     onClose: () => void;
     onChosen: () => void;
+    onSearch: () => void;
 }
 
 const VIEW_TITLES: Record<View, string> = { usual: "", archived: "Archive", trash: "Trash" };
 
-export function Sidebar({ openId, onClose, onChosen }: SidebarProps) {
+export function Sidebar({ openId, onClose, onChosen, onSearch }: SidebarProps) {
     const { client, navigate } = useServices();
     const list = useStore(client.list);
     const version = useStore(client.version);
-    const [search, setSearch] = useState("");
     const [view, setView] = useState<View>("usual");
-    const result = useSearch(search);
     const elsewhere = useView(view);
-    const isSearching = search.trim() !== "";
-    const items = isSearching ? (result?.items ?? NOTHING) : view === "usual" ? list.items : elsewhere.items;
+    const items = view === "usual" ? list.items : elsewhere.items;
     const groups = useMemo<Group[]>(
         () =>
-            isSearching
-                ? [{ kind: "date", label: "Found", items: [...items] }]
-                : view === "usual"
-                  ? groupConversations(items, new Date())
-                  : [{ kind: "date", label: "", items: [...items] }],
-        [isSearching, items, view],
+            view === "usual"
+                ? groupConversations(items, new Date())
+                : [{ kind: "date", label: "", items: [...items] }],
+        [items, view],
     );
     const { refresh } = elsewhere;
     const actions = useConversations(openId, refresh);
@@ -68,7 +62,6 @@ export function Sidebar({ openId, onClose, onChosen }: SidebarProps) {
     );
     const enter = (next: View) => {
         setView(next);
-        setSearch("");
         choice.end();
     };
     return (
@@ -80,7 +73,7 @@ export function Sidebar({ openId, onClose, onChosen }: SidebarProps) {
                     onChosen();
                 }}
             />
-            <SearchBox search={search} setSearch={setSearch} />
+            <SearchButton onSearch={onSearch} />
             {view !== "usual" && (
                 <div className="view-head">
                     <IconButton
@@ -100,7 +93,6 @@ export function Sidebar({ openId, onClose, onChosen }: SidebarProps) {
                                 item={item}
                                 view={view}
                                 isOpen={item.id === openId}
-                                highlight={isSearching ? search : ""}
                                 isChosen={choice.chosen ? choice.chosen.has(item.id) : null}
                                 actions={actions}
                                 onOpen={open}
@@ -110,17 +102,15 @@ export function Sidebar({ openId, onClose, onChosen }: SidebarProps) {
                         ))}
                     </GroupSection>
                 ))}
-                {!isSearching && view === "usual" && list.hasMore && (
+                {view === "usual" && list.hasMore && (
                     <button type="button" className="text-button" onClick={() => void client.list.loadMore()}>
                         Show older conversations
                     </button>
                 )}
                 <p className="list-note" role="status">
-                    {isSearching
-                        ? (result?.error ?? (result?.items.length === 0 ? "Nothing found." : ""))
-                        : view === "usual"
-                          ? (list.error ?? emptyWords(list))
-                          : (elsewhere.error ?? viewWords(view, items.length))}
+                    {view === "usual"
+                        ? (list.error ?? emptyWords(list))
+                        : (elsewhere.error ?? viewWords(view, items.length))}
                 </p>
             </div>
             {choice.chosen ? (
@@ -235,33 +225,19 @@ function SidebarHead({ onClose, onHome }: { onClose: () => void; onHome: () => v
     );
 }
 
-function SearchBox({ search, setSearch }: { search: string; setSearch: (text: string) => void }) {
-    const isSearching = search.trim() !== "";
+function SearchButton({ onSearch }: { onSearch: () => void }) {
     return (
-        <div className="search">
-            <Search size={15} aria-hidden="true" />
-            <input
-                type="search"
-                className="field-control"
-                data-search
-                autoComplete="off"
-                placeholder="Search"
-                aria-label="Search in all conversations"
-                value={search}
-                onChange={(event) => setSearch(event.target.value)}
-                onKeyDown={(event) => {
-                    if (event.key !== "Escape") return;
-                    event.stopPropagation();
-                    setSearch("");
-                }}
-            />
-            {!isSearching && <kbd>{keyWords("Mod+K")}</kbd>}
-            {isSearching && (
-                <button type="button" aria-label="Clear the search" onClick={() => setSearch("")}>
-                    <X size={14} />
-                </button>
-            )}
-        </div>
+        <button
+            type="button"
+            className="new-conversation"
+            data-testid="search-open"
+            aria-haspopup="dialog"
+            onClick={onSearch}
+        >
+            <Search size={16} aria-hidden="true" />
+            Search
+            <kbd>{keyWords("Mod+K")}</kbd>
+        </button>
     );
 }
 
