@@ -14,6 +14,16 @@
 
 #define LINE_BYTES 400
 
+/* What a damaged row calls itself may be any bytes, and the line may be cut within a character. */
+static void make_readable(char *line) {
+    for (char *at = line; *at;) {
+        int n = utf8_step(at, strlen(at));
+        bool is_good = n > 0 && (unsigned char)*at >= ' ' && *at != 127;
+        *at = is_good ? *at : '?';
+        at += is_good ? n : 1;
+    }
+}
+
 static void PRINTF_LIKE(2, 3) found(struct store_check *check, const char *format, ...) {
     if (check->n_wrong++ >= STORE_CHECK_LINES_MAX) {
         return;
@@ -23,6 +33,7 @@ static void PRINTF_LIKE(2, 3) found(struct store_check *check, const char *forma
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
+    make_readable(line);
     if (check->say) {
         check->say(check->ctx, line);
     }

@@ -113,6 +113,18 @@ def test_what_is_damaged_is_found_and_all_that_can_be_read_is_saved(template, tm
     assert n_damaged > 0 and n_saved == n_damaged, f"{n_saved} of {n_damaged} saved"
 
 
+def test_what_check_says_can_be_read_whatever_the_damaged_rows_say(template, tmp_path):
+    folder = copy_of(template, tmp_path, "data")
+    settle(folder)
+    with contextlib.closing(sqlite3.connect(folder / "runnel.db", isolation_level=None)) as database:
+        database.execute("PRAGMA ignore_check_constraints = 1")
+        changed = database.execute("UPDATE generation SET id = CAST(x'61a20a1b62' AS TEXT), reason = NULL WHERE key = (SELECT min(key) FROM generation WHERE ended = 1)")
+        assert changed.rowcount == 1
+    done = run("check", "--data", folder)
+    assert done.returncode == 1
+    assert "answer a???b: it has ended without an end" in done.stdout.splitlines()
+
+
 def test_a_server_on_a_damaged_database_refuses_or_reports_and_after_salvage_it_serves(template, tmp_path, seed, new_server):
     """F18: one leaf of the messages is gone."""
     folder = copy_of(template, tmp_path, "data")
