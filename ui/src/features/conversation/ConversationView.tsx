@@ -1,5 +1,6 @@
 import { ArrowDown } from "lucide-react";
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import type { Branch } from "../../chat/branches";
 import type { ConversationStore } from "../../chat/conversationStore";
 import type { Item } from "../../chat/items";
@@ -169,11 +170,13 @@ function Messages(props: MessagesProps) {
             (entries) => {
                 const met = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
                 if (met.length === 0) return;
+                const isOlder = met.includes(older.current as Element);
                 anchor.current = anchorOf(view);
-                setChosen(
-                    met.includes(older.current as Element)
-                        ? upwards(first, end, items.length)
-                        : downwards(first, end, items.length),
+                /* At once: whoever scrolls between the look and the change would be moved by it. */
+                flushSync(() =>
+                    setChosen(
+                        isOlder ? upwards(first, end, items.length) : downwards(first, end, items.length),
+                    ),
                 );
             },
             { root: view, rootMargin: "600px 0px" },
