@@ -23,7 +23,7 @@ export function InspectorTab() {
     }, [client, inspector]);
     return (
         <>
-            <div className="figures figures-four">
+            <div className="server-figures server-figures-four">
                 <Figure
                     title="Tokens"
                     value={formatCount(seen.tokens)}

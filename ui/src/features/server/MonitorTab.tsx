@@ -50,7 +50,7 @@ function Monitor({
             ? `${formatBytes(usage.ramUsedMb * 1.048576e6)} of ${formatBytes(usage.ramTotalMb * 1.048576e6)}`
             : undefined;
     return (
-        <div className="figures">
+        <div className="server-figures">
             <Figure
                 title="Tokens per second"
                 value={formatRate(tokensPerS)}
