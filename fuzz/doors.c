@@ -22,6 +22,11 @@ bool net_conn_has_body(const struct net_conn *conn) {
     return false;
 }
 
+int net_conn_tag(const struct net_conn *conn) {
+    (void)conn;
+    return 0;
+}
+
 enum net_method net_conn_method(const struct net_conn *conn) {
     (void)conn;
     return NET_GET;
