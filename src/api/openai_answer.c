@@ -17,21 +17,6 @@ json_t *openai_answer_text(const struct message *message) {
     return string;
 }
 
-json_t *openai_answer_calls(const struct message *message) {
-    json_t *calls = message_tool_calls(message);
-    json_t *list = calls ? json_array() : NULL;
-    size_t index;
-    json_t *call;
-    json_array_foreach(calls, index, call) {
-        json_array_append_new(list,
-                              json_pack("{s:O, s:s, s:{s:O, s:O}}", "id", json_object_get(call, "id"), "type",
-                                        "function", "function", "name", json_object_get(call, "name"),
-                                        "arguments", json_object_get(call, "arguments")));
-    }
-    json_decref(calls);
-    return list;
-}
-
 /* A piece of a call: id, type and name come with the first. */
 static void add_call(struct bytes *frame, const struct watch_item *item) {
     json_t *piece = json_loadb(item->other, item->other_size, 0, NULL);

@@ -11,9 +11,6 @@
 /* openai_answer_text is the content; "" when nothing was said. */
 json_t *openai_answer_text(const struct message *message);
 
-/* openai_answer_calls is "tool_calls" of a message; NULL: it calls nothing. */
-json_t *openai_answer_calls(const struct message *message);
-
 /* openai_answer_add_delta appends the members of the "delta" of one event, if it says something. */
 bool openai_answer_has_delta(const struct watch_item *item);
 void openai_answer_add_delta(struct bytes *frame, const struct watch_item *item);

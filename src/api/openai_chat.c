@@ -94,7 +94,7 @@ static void add_others(const struct message *answer, json_t *message) {
     if (reasoning) {
         json_object_set_new(message, "reasoning_content", reasoning);
     }
-    json_t *calls = openai_answer_calls(answer);
+    json_t *calls = chat_calls_json(answer);
     if (calls) {
         json_object_set_new(message, "tool_calls", calls);
         if (message_text_size(answer) == 0) {

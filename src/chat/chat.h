@@ -324,6 +324,9 @@ struct chat_call *chat_keep(struct chat *chat, const struct chat_keep *keep, cha
                             void *ctx);
 /* chat_kept_record is the record of a kept answer, a new reference; NULL: it has none. */
 json_t *chat_kept_record(const struct message *answer);
+/* chat_calls_json is what an answer calls, in OpenAI's form: a new array; NULL: nothing. */
+json_t *chat_calls_json(const struct message *message);
+
 /* chat_prompt_behind is what a model reads before a message that comes behind `last`, in OpenAI's form: a new array. */
 json_t *chat_prompt_behind(const struct conversation *conversation, const struct message *last);
 

@@ -55,9 +55,9 @@ static json_t *message_json(const struct message *message) {
     return object;
 }
 
-static json_t *calls_json(const struct message *message) {
+json_t *chat_calls_json(const struct message *message) {
     json_t *calls = message_tool_calls(message);
-    json_t *list = json_array();
+    json_t *list = calls ? json_array() : NULL;
     size_t index;
     json_t *call;
     json_array_foreach(calls, index, call) {
@@ -73,11 +73,10 @@ static json_t *calls_json(const struct message *message) {
 /* An answer that calls tools is understood only with them: its kept call brings their answers. */
 static json_t *kept_answer_json(const struct message *message) {
     json_t *object = message_json(message);
-    json_t *calls = calls_json(message);
-    if (json_array_size(calls) > 0) {
-        json_object_set(object, "tool_calls", calls);
+    json_t *calls = chat_calls_json(message);
+    if (calls) {
+        json_object_set_new(object, "tool_calls", calls);
     }
-    json_decref(calls);
     return object;
 }
 
