@@ -14,11 +14,17 @@ from harness.oracle import Mirror, check_stored, check_w12, follow
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 QUESTION = "Write three sentences about a river."
+LONG = "Why is the sky blue?"
 
 
 def set_greedy(server, **more):
     answer = server.post("/api/config", {"sampler_type": "Greedy", "temperature": 0, "max_tokens": 60, **more})
     assert answer.status_code == 200, answer.text
+
+
+def set_long(server, max_tokens):
+    """A penalty below 1 rewards what was said before: the answer to LONG repeats itself, and ends only where it is cut."""
+    set_greedy(server, repeat_penalty=0.5, max_tokens=max_tokens)
 
 
 def test_w12_one_message_per_token_equal_to_the_stored_text_and_to_post_api_chat(real):
@@ -80,9 +86,9 @@ def test_several_conversations_at_once_say_what_each_says_alone(real):
 
 
 def test_p1_p5_a_killed_engine_ends_its_generation_the_answer_goes_on_and_the_next_message_works(real):
+    set_long(real, max_tokens=300)
     with Native(real) as client:
-        set_greedy(real)
-        ack = client.begin(QUESTION)
+        ack = client.begin(LONG)
         client.until_seq(5)
         os.kill(real.engine_pid(), signal.SIGSEGV)
         end = client.until("end")
@@ -104,8 +110,9 @@ def test_e51_the_engine_is_shut_in(real):
 
 
 def test_p9_stop_during_decode_keeps_what_was_said(real):
+    set_long(real, max_tokens=4000)
     with Native(real) as client:
-        ack = client.begin("Count from one to one thousand in words.")
+        ack = client.begin(LONG)
         client.until_seq(8)
         client.send(type="stop", generation=ack["generation"])
         mirror = follow(client, Mirror(ack["conversation"]))
