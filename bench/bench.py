@@ -86,7 +86,7 @@ def parse(arguments=None):
         p.error(problem)
     a.prompt, a.long_prompt, a.phase_s = 1534, 6000, 6
     a.streams, a.depths = [1, 2, 4, 8, 16, 32], [0, 1000, 2000, 4000, 7500]
-    a.watchers, a.idle = [1, 10, 100, 1000], 4000
+    a.watchers, a.idle = [1, 10, 100, 1000], 10000
     if a.quick:
         a.watchers, a.idle = [1, 3], 20
         a.rounds, a.tokens, a.threads, a.prompt, a.long_prompt, a.phase_s = 1, 8, 1, 200, 1500, 0.6
