@@ -118,7 +118,7 @@ def test_o8_calls_and_answers_of_tools_in_the_history(server):
         ({"logprobs": 3}, "logprobs"),
         ({"top_logprobs": 3}, "top_logprobs"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
-        ({"functions": []}, "functions"),
+        ({"functions": [{}]}, "functions"),
         ({"function_call": "auto"}, "function_call"),
         ({"modalities": ["audio"]}, "modalities"),
         ({"audio": {}}, "audio"),
