@@ -1,14 +1,11 @@
 """[W113] [W114] each row of the server's own list (`runnel fields`), sent: what is done looks at its value, what is ignored is told, what is refused is named."""
 
 import json
-import socket
 
 import httpx
 import pytest
 
 from harness.command import run
-from harness.script import Script
-from harness.server import Server
 
 HELLO = [{"role": "user", "content": "Hi"}]
 # A request that is good, and a value that is good for nothing.
@@ -25,14 +22,9 @@ FIELDS = [(request["request"], field) for request in json.loads(run("fields").st
 
 
 @pytest.fixture(scope="module")
-def ask(tmp_path_factory):
+def ask(server_of):
     """Asks on the port where all of them are."""
-    folder = tmp_path_factory.mktemp("fields")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    said = Script(folder / "models", [" one", " two"])
-    server = Server(folder / "data", folder / "models", model=said.path, flags=["--ollama", port]).start()
+    server = server_of({"plain": {"tokens": [" one", " two"]}})
 
     def post(request, *names, value=WRONG):
         body = dict(BODIES[request])
@@ -41,9 +33,8 @@ def ask(tmp_path_factory):
             body[outer] = {**body.get(outer, {}), inner: value} if inner else value
         return client.post(request.removeprefix("POST "), json=body)
 
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=server.ollama_url, timeout=60, trust_env=False) as client:
         yield post
-    server.stop()
 
 
 def error_of(answer):
