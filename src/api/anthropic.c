@@ -1,6 +1,7 @@
 /* anthropic.c - [W81] [W82] POST /v1/messages, as an attached call: its events, and its answer in one piece. */
 #include "api/anthropic.h"
 
+#include "api/fields.h"
 #include "api/openai_answer.h"
 #include "api/openai_call.h"
 #include "api/request.h"
@@ -215,7 +216,8 @@ void anthropic_handle(struct api *api, struct net_conn *net) {
     if (body == NULL) {
         return;
     }
-    if (!anthropic_request_parse(&request, body, true, chat_settings(api->chat), &error)) {
+    if (!fields_check(&fields_messages, net, body, &error) ||
+        !anthropic_request_parse(&request, body, true, chat_settings(api->chat), &error)) {
         anthropic_error_reply(net, error.status, error.text);
     } else {
         if (openai_call_resolve(api, request.model, path, &error)) {

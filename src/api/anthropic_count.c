@@ -1,5 +1,6 @@
 /* anthropic_count.c - [W83] POST /v1/messages/count_tokens: as many as the usage of the same request will say. */
 #include "api/anthropic.h"
+#include "api/fields.h"
 #include "api/openai_call.h"
 #include "api/question.h"
 #include "api/request.h"
@@ -30,7 +31,8 @@ void anthropic_count_handle(struct api *api, struct net_conn *net) {
     if (body == NULL) {
         return;
     }
-    if (!anthropic_request_parse(&request, body, false, chat_settings(api->chat), &error)) {
+    if (!fields_check(&fields_messages, net, body, &error) ||
+        !anthropic_request_parse(&request, body, false, chat_settings(api->chat), &error)) {
         anthropic_error_reply(net, error.status, error.text);
     } else {
         if (openai_call_resolve(api, request.model, path, &error)) {

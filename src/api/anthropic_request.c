@@ -255,16 +255,24 @@ static void take_same(json_t *chat, const json_t *body) {
 }
 
 /* Who does not ask for thoughts does not expect a block of them. */
-static void take_thinking(json_t *chat, const json_t *body) {
-    const char *type = json_get_text(present(body, "thinking"), "type", "disabled");
-    if (strcmp(type, "enabled") != 0 && strcmp(type, "adaptive") != 0) {
-        json_object_set_new(chat, "reasoning_effort", json_string("none"));
+static bool take_thinking(json_t *chat, const json_t *body, struct openai_error *error) {
+    const json_t *thinking = present(body, "thinking");
+    const char *type = json_get_text(thinking, "type", thinking ? "" : "disabled");
+    if (strcmp(type, "enabled") == 0 || strcmp(type, "adaptive") == 0) {
+        return true;
     }
+    json_object_set_new(chat, "reasoning_effort", json_string("none"));
+    return strcmp(type, "disabled") == 0 ||
+           fail(error, "thinking", "must be of the type enabled, adaptive or disabled");
 }
 
 static bool take_format(json_t *chat, const json_t *body, struct openai_error *error) {
+    json_t *config = present(body, "output_config");
     json_t *format = present(body, "output_format");
-    format = format ? format : present(present(body, "output_config"), "format");
+    format = format ? format : present(config, "format");
+    if (config && !json_is_object(config)) {
+        return fail(error, "output_config", "must be an object");
+    }
     if (format == NULL) {
         return true;
     }
@@ -276,32 +284,25 @@ static bool take_format(json_t *chat, const json_t *body, struct openai_error *e
     return true;
 }
 
-static bool refuse_unsupported(const json_t *body, struct openai_error *error) {
-    static const char *const keys[] = { "mcp_servers", "container", "context_management" };
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (present(body, keys[i])) {
-            return fail(error, keys[i], "is not supported: leave it away");
-        }
-    }
-    return true;
-}
-
 bool anthropic_request_parse(struct openai_request *request, const json_t *body, bool needs_limit,
                              const struct settings *defaults, struct openai_error *error) {
+    static const struct openai_name names[] = { { "stop", "stop_sequences" },
+                                                { "response_format", "output_format" } };
     json_t *messages = json_array();
     json_t *chat = json_pack("{s:o}", "messages", messages);
     bool has_limit = json_is_integer(present(body, "max_tokens")) || !needs_limit;
     bool is_good = (has_limit || fail(error, "max_tokens", "must be a number of at least 1")) &&
-                   refuse_unsupported(body, error) && take_messages(messages, body, error) &&
-                   take_tools(chat, body, error) && take_tool_choice(chat, body, error) &&
-                   take_format(chat, body, error);
+                   take_messages(messages, body, error) && take_tools(chat, body, error) &&
+                   take_tool_choice(chat, body, error) && take_format(chat, body, error) &&
+                   take_thinking(chat, body, error);
     if (is_good) {
         take_same(chat, body);
-        take_thinking(chat, body);
         is_good = openai_request_parse(request, chat, defaults, error);
-    }
-    if (is_good) {
-        request->model = json_get_text(body, "model", NULL); /* it lives as long as the body */
+        if (is_good) {
+            request->model = json_get_text(body, "model", NULL); /* it lives as long as the body */
+        } else {
+            openai_error_rename(error, names, sizeof names / sizeof names[0]);
+        }
     }
     json_decref(chat);
     return is_good;

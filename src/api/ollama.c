@@ -1,6 +1,7 @@
 /* ollama.c - [W85] [W86] Ollama's POST /api/chat (on its own port alone) and POST /api/generate, as attached calls: lines of JSON. */
 #include "api/ollama.h"
 
+#include "api/fields.h"
 #include "api/openai_answer.h"
 #include "api/openai_call.h"
 #include "api/question.h"
@@ -200,6 +201,8 @@ static void handle(struct api *api, struct net_conn *net, enum ollama_kind kind)
         return;
     }
     if (!ollama_take_model(body, name, &error) ||
+        !fields_check(kind == OLLAMA_CHAT ? &fields_ollama_chat : &fields_ollama_generate, net, body,
+                      &error) ||
         !ollama_request_parse(&asked, body, kind, chat_settings(api->chat), &error)) {
         reply_error(net, error.status, error.text);
     } else {

@@ -68,7 +68,7 @@ static bool take_message(json_t *messages, const json_t *message, struct openai_
     json_t *content = present(message, "content");
     const json_t *calls = present(message, "tool_calls");
     if (!json_is_object(message) || (content && !json_is_string(content))) {
-        return fail(error, "a message must be an object with \"role\" and \"content\", a text");
+        return fail(error, "each of \"messages\" must be an object with \"role\" and \"content\", a text");
     }
     if (!is_empty(present(message, "images"))) {
         return fail(error, "\"images\" are not supported: send text");
@@ -101,15 +101,8 @@ static bool take_chat(json_t *messages, const json_t *body, struct openai_error 
 }
 
 static bool take_prompt(json_t *messages, const json_t *body, struct openai_error *error) {
-    static const char *const unsupported[] = { "suffix", "template", "context", "images" };
     const json_t *prompt = present(body, "prompt");
     const json_t *system = present(body, "system");
-    for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++) {
-        if (!is_empty(present(body, unsupported[i]))) {
-            return openai_error_set(error, 400, NULL, NULL, "\"%s\" is not supported: leave it away",
-                                    unsupported[i]);
-        }
-    }
     if ((prompt && !json_is_string(prompt)) || (system && !json_is_string(system))) {
         return fail(error, "\"prompt\" and \"system\" must be texts");
     }
@@ -173,9 +166,19 @@ static bool take_format(json_t *chat, const json_t *body, struct openai_error *e
     return true;
 }
 
-static bool take_form(json_t *chat, const json_t *body) {
+static bool take_form(json_t *chat, const json_t *body, struct openai_error *error) {
     const json_t *think = present(body, "think");
+    const json_t *keep_alive = present(body, "keep_alive");
     json_t *stream = present(body, "stream");
+    if (think && !json_is_boolean(think) && !json_is_string(think)) {
+        return fail(error, "\"think\" must be true, false or how much");
+    }
+    if (keep_alive && !json_is_number(keep_alive) && !json_is_string(keep_alive)) {
+        return fail(error, "\"keep_alive\" must be a number of seconds or a time as \"5m\"");
+    }
+    if (present(body, "raw") && !json_is_boolean(present(body, "raw"))) {
+        return fail(error, "\"raw\" must be true or false");
+    }
     json_object_set_new(chat, "stream", stream ? json_incref(stream) : json_true());
     if (think == NULL || json_is_false(think)) {
         json_object_set_new(chat, "reasoning_effort", json_string("none"));
@@ -193,13 +196,16 @@ static bool is_zero(const json_t *keep_alive) {
            (text && text[0] == '0' && strpbrk(text, "123456789") == NULL);
 }
 
-static void finish(struct ollama_request *out, const json_t *body, const json_t *messages, bool is_raw) {
+/* Chats of OpenAI's do not have it. */
+static bool take_repeat_penalty(struct settings *settings, const json_t *body, struct openai_error *error) {
+    struct fault fault;
+    return json_take_double(present(body, "options"), "repeat_penalty", 0.5, 2, &settings->repeat_penalty,
+                            &fault) == STATUS_OK ||
+           fail(error, fault.text);
+}
+
+static void finish(struct ollama_request *out, const json_t *messages, bool is_raw) {
     struct settings *settings = &out->request.settings;
-    const json_t *penalty = present(present(body, "options"), "repeat_penalty");
-    double value = json_number_value(penalty);
-    if (value >= 0.5 && value <= 2) {
-        settings->repeat_penalty = value;
-    }
     out->request.model = NULL;
     if (is_raw) {
         json_t *prompt = json_object_get(json_array_get(messages, json_array_size(messages) - 1), "content");
@@ -209,22 +215,37 @@ static void finish(struct ollama_request *out, const json_t *body, const json_t 
     }
 }
 
+static bool parse_chat(struct openai_request *out, const json_t *chat, const struct settings *defaults,
+                       struct openai_error *error) {
+    static const struct openai_name names[] = { { "max_tokens", "num_predict" },
+                                                { "response_format", "format" } };
+    bool is_good = openai_request_parse(out, chat, defaults, error);
+    if (!is_good) {
+        openai_error_rename(error, names, sizeof names / sizeof names[0]);
+    }
+    return is_good;
+}
+
 bool ollama_request_parse(struct ollama_request *out, const json_t *body, enum ollama_kind kind,
                           const struct settings *defaults, struct openai_error *error) {
     *out = (struct ollama_request){ 0 };
     json_t *messages = json_array();
     json_t *chat = json_pack("{s:o}", "messages", messages);
     bool is_good = (kind == OLLAMA_CHAT ? take_chat : take_prompt)(messages, body, error) &&
-                   take_options(chat, body, error) && take_format(chat, body, error) && take_form(chat, body);
+                   take_options(chat, body, error) && take_format(chat, body, error) &&
+                   take_form(chat, body, error);
     out->is_load = is_good && json_array_size(messages) == 0;
     out->is_unload = out->is_load && is_zero(present(body, "keep_alive"));
     if (is_good && out->is_load) {
         /* It is not made: the form of the rest is still checked. */
         json_array_append_new(messages, json_pack("{s:s, s:s}", "role", "user", "content", ""));
     }
-    is_good = is_good && openai_request_parse(&out->request, chat, defaults, error);
-    if (is_good) {
-        finish(out, body, messages, kind == OLLAMA_GENERATE && json_is_true(present(body, "raw")));
+    is_good = is_good && parse_chat(&out->request, chat, defaults, error);
+    if (is_good && !take_repeat_penalty(&out->request.settings, body, error)) {
+        ollama_request_deinit(out);
+        is_good = false;
+    } else if (is_good) {
+        finish(out, messages, kind == OLLAMA_GENERATE && json_is_true(present(body, "raw")));
     }
     json_decref(chat);
     return is_good;

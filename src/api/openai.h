@@ -26,6 +26,12 @@ struct openai_error {
 /* openai_error_set fills it in and returns false, so that `return openai_error_set(…)` reads well. */
 bool openai_error_set(struct openai_error *error, int status, const char *code, const char *param,
                       const char *format, ...) PRINTF_LIKE(5, 6);
+/* openai_error_rename: the parser of chats has complained of what its caller's API calls something else, in `param` and in the text. */
+struct openai_name {
+    const char *chat;
+    const char *own;
+};
+void openai_error_rename(struct openai_error *error, const struct openai_name *names, size_t n);
 json_t *openai_error_json(const struct openai_error *error); /* {"error":{…}}, a new reference */
 void openai_error_reply(struct net_conn *net, const struct openai_error *error); /* in reply.c */
 

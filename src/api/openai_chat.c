@@ -1,4 +1,5 @@
 /* openai_chat.c - [O2] to [O7]: POST /v1/chat/completions, as an attached call (attached.h): how its request is taken, and how its answers look. */
+#include "api/fields.h"
 #include "api/openai_answer.h"
 #include "api/openai_call.h"
 #include "api/request.h"
@@ -143,7 +144,8 @@ void openai_chat_handle(struct api *api, struct net_conn *net) {
     struct openai_request request;
     struct openai_error error;
     char path[PATH_MAX];
-    if (!openai_request_parse(&request, body, chat_settings(api->chat), &error)) {
+    if (!fields_check(&fields_chat, net, body, &error) ||
+        !openai_request_parse(&request, body, chat_settings(api->chat), &error)) {
         openai_error_reply(net, &error);
     } else {
         if (openai_call_resolve(api, request.model, path, &error)) {

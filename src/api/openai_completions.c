@@ -1,6 +1,7 @@
 /* openai_completions.c - [W73] POST /v1/completions: the model goes on with a text, without its template. */
 #include "api/openai_completions.h"
 
+#include "api/fields.h"
 #include "api/openai_answer.h"
 #include "api/openai_call.h"
 #include "api/request.h"
@@ -160,7 +161,8 @@ void openai_completions_handle(struct api *api, struct net_conn *net) {
     if (body == NULL) {
         return;
     }
-    if (!openai_completions_parse(&asked, body, chat_settings(api->chat), &error)) {
+    if (!fields_check(&fields_completions, net, body, &error) ||
+        !openai_completions_parse(&asked, body, chat_settings(api->chat), &error)) {
         openai_error_reply(net, &error);
     } else {
         if (openai_call_resolve(api, asked.request.model, path, &error)) {

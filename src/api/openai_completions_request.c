@@ -1,5 +1,9 @@
 #include "api/openai_completions.h"
 
+#include "api/fields.h"
+
+#include <string.h>
+
 static const json_t *present(const json_t *object, const char *key) {
     const json_t *value = json_object_get(object, key);
     return json_is_null(value) ? NULL : value;
@@ -21,24 +25,6 @@ static const json_t *find_prompt(const json_t *body, struct openai_error *error)
     return prompt;
 }
 
-static bool refuse_unsupported(const json_t *body, struct openai_error *error) {
-    const json_t *suffix = present(body, "suffix");
-    const json_t *best_of = present(body, "best_of");
-    if (suffix && !(json_is_string(suffix) && json_string_length(suffix) == 0)) {
-        return openai_error_set(error, 400, "unsupported_parameter", "suffix",
-                                "\"suffix\" is not supported: put what comes behind the gap into the prompt");
-    }
-    if (best_of && !(json_is_integer(best_of) && json_integer_value(best_of) == 1)) {
-        return openai_error_set(error, 400, "unsupported_parameter", "best_of",
-                                "\"best_of\" can only be 1: ask again for another answer");
-    }
-    if (json_array_size(json_object_get(body, "tools")) > 0) {
-        return openai_error_set(error, 400, "unsupported_parameter", "tools",
-                                "\"tools\" need messages: use /v1/chat/completions");
-    }
-    return true;
-}
-
 /* Here a number; in a chat two members. */
 static bool translate_logprobs(json_t *chat, struct openai_error *error) {
     struct fault fault;
@@ -55,9 +41,22 @@ static bool translate_logprobs(json_t *chat, struct openai_error *error) {
     return true;
 }
 
+/* What a chat has too. */
+static json_t *copy_fields(const json_t *body) {
+    json_t *chat = json_object();
+    for (const struct field *field = fields_completions.list; field->name; field++) {
+        size_t length = strcspn(field->name, ".");
+        json_t *value = json_object_getn(body, field->name, length);
+        if (field->use == FIELD_DONE && value) {
+            json_object_setn(chat, field->name, length, value);
+        }
+    }
+    return chat;
+}
+
 static bool parse_rest(struct openai_completions *out, const json_t *body, const json_t *prompt,
                        const struct settings *defaults, struct openai_error *error) {
-    json_t *chat = json_copy((json_t *)body);
+    json_t *chat = copy_fields(body);
     json_object_set_new(chat, "messages", json_pack("[{s:s, s:s}]", "role", "user", "content", ""));
     if (present(chat, "max_tokens") == NULL) {
         json_object_set_new(chat, "max_tokens", json_integer(OPENAI_COMPLETIONS_TOKENS_DEFAULT));
@@ -81,7 +80,7 @@ bool openai_completions_parse(struct openai_completions *out, const json_t *body
     *out = (struct openai_completions){ 0 };
     struct fault fault;
     const json_t *prompt = find_prompt(body, error);
-    if (prompt == NULL || !refuse_unsupported(body, error)) {
+    if (prompt == NULL) {
         return false;
     }
     if (json_take_bool(body, "echo", &out->echo, &fault)) {

@@ -28,6 +28,35 @@ bool openai_error_set(struct openai_error *error, int status, const char *code, 
     return false;
 }
 
+static void rename_param(struct openai_error *error, const struct openai_name *name) {
+    char rest[OPENAI_PARAM_BYTES];
+    size_t length = strlen(name->chat);
+    snprintf(rest, sizeof rest, "%s", error->param + length);
+    snprintf(error->param, sizeof error->param, "%s%s", name->own, rest);
+}
+
+/* Names stand between quotes there. */
+static void rename_text(struct openai_error *error, const struct openai_name *name) {
+    size_t length = strlen(name->chat);
+    char *at = strstr(error->text, name->chat);
+    if (at && at > error->text && at[-1] == '"' && at[length] == '"') {
+        char rest[FAULT_TEXT_BYTES];
+        snprintf(rest, sizeof rest, "%s", at + length);
+        snprintf(at, sizeof error->text - (size_t)(at - error->text), "%s%s", name->own, rest);
+        make_valid(error->text);
+    }
+}
+
+void openai_error_rename(struct openai_error *error, const struct openai_name *names, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (strncmp(error->param, names[i].chat, strlen(names[i].chat)) == 0) {
+            rename_text(error, &names[i]);
+            rename_param(error, &names[i]);
+            return;
+        }
+    }
+}
+
 static const char *type_of(int status) {
     switch (status) {
     case 401:

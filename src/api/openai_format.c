@@ -24,36 +24,6 @@ static void pass(struct openai_request *request, const char *key, const json_t *
     json_object_set(more(request), key, (json_t *)value);
 }
 
-/* ---- What cannot be had ---- */
-
-static bool refuse_unsupported(const json_t *body, struct openai_error *error) {
-    static const struct {
-        const char *key;
-        const char *text;
-    } fields[] = {
-        { "functions", "\"functions\" is not supported: use \"tools\"" },
-        { "function_call", "\"function_call\" is not supported: use \"tool_choice\"" },
-        { "audio", "\"audio\" is not supported: answers are text" },
-        { "web_search_options", "\"web_search_options\" is not supported: the server does not search" },
-        { "prediction", "\"prediction\" is not supported: leave it away" },
-    };
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        if (present(body, fields[i].key)) {
-            return openai_error_set(error, 400, "unsupported_parameter", fields[i].key, "%s", fields[i].text);
-        }
-    }
-    const json_t *modalities = present(body, "modalities");
-    size_t index;
-    json_t *modality;
-    json_array_foreach(modalities, index, modality) {
-        if (!json_is_string(modality) || strcmp(json_string_value(modality), "text") != 0) {
-            return openai_error_set(error, 400, "unsupported_parameter", "modalities",
-                                    "\"modalities\" can only be [\"text\"]");
-        }
-    }
-    return true;
-}
-
 /* ---- Tools ---- */
 
 static bool take_tools(struct openai_request *request, const json_t *body, struct openai_error *error) {
@@ -217,10 +187,10 @@ static bool take_effort(struct openai_request *request, const json_t *body, stru
 }
 
 bool openai_format_take(struct openai_request *request, const json_t *body, struct openai_error *error) {
-    return refuse_unsupported(body, error) && take_tools(request, body, error) &&
-           take_tool_choice(request, body, error) && take_parallel(request, body, error) &&
-           take_format(request, body, error) && take_penalties(request, body, error) &&
-           take_logprobs(request, body, error) && take_effort(request, body, error);
+    return take_tools(request, body, error) && take_tool_choice(request, body, error) &&
+           take_parallel(request, body, error) && take_format(request, body, error) &&
+           take_penalties(request, body, error) && take_logprobs(request, body, error) &&
+           take_effort(request, body, error);
 }
 
 /* ---- Messages ---- */

@@ -221,16 +221,11 @@ static bool take_settings(struct openai_request *request, const json_t *body, st
 
 static bool take_form(struct openai_request *request, const json_t *body, struct openai_error *error) {
     struct fault fault;
-    int64_t n = 1;
     const json_t *options = present(body, "stream_options");
     if (!check(json_take_string(body, "model", &request->model, &fault), &fault, "model", error) ||
         !take_bool(body, "stream", &request->stream, error) ||
-        !take_bool(body, "store", &request->store, error) ||
-        !check(json_take_int(body, "n", INT64_MIN, INT64_MAX, &n, &fault), &fault, "n", error)) {
+        !take_bool(body, "store", &request->store, error)) {
         return false;
-    }
-    if (n != 1) {
-        return openai_error_set(error, 400, NULL, "n", "\"n\" can only be 1: ask again for another answer");
     }
     if (options && !json_is_object(options)) {
         return openai_error_set(error, 400, NULL, "stream_options", "\"stream_options\" must be an object");

@@ -139,7 +139,6 @@ static void test_errors_name_the_field(void **state) {
     expect_error("{" HI ",\"seed\":\"x\"}", "seed");
     expect_error("{" HI ",\"max_tokens\":0}", "max_tokens");
     expect_error("{" HI ",\"max_tokens\":5,\"max_completion_tokens\":1.5}", "max_completion_tokens");
-    expect_error("{" HI ",\"n\":2}", "n");
     expect_error("{" HI ",\"stop\":\"\"}", "stop");
     expect_error("{" HI ",\"stop\":[1]}", "stop");
     expect_error("{" HI ",\"stop\":{\"a\":1}}", "stop");

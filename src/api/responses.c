@@ -1,4 +1,5 @@
 /* responses.c - [W76] [W77] POST /v1/responses: an attached call, kept in a conversation unless `store` is false. */
+#include "api/fields.h"
 #include "api/request.h"
 #include "api/responses_call.h"
 
@@ -193,7 +194,8 @@ void responses_handle(struct api *api, struct net_conn *net) {
     if (body == NULL) {
         return;
     }
-    if (!responses_request_parse(&request, body, chat_settings(api->chat), &error)) {
+    if (!fields_check(&fields_responses, net, body, &error) ||
+        !responses_request_parse(&request, body, chat_settings(api->chat), &error)) {
         openai_error_reply(net, &error);
     } else if (!openai_call_resolve(api, request.request.model, path, &error)) {
         openai_error_reply(net, &error);

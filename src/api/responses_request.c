@@ -1,30 +1,11 @@
 /* responses_request.c - [W76] the body of POST /v1/responses, understood: it becomes the request of a chat, which has most of the checks. */
 #include "api/responses.h"
-#include "base/mem.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static json_t *present(const json_t *object, const char *key) {
     json_t *value = json_object_get(object, key);
     return json_is_null(value) ? NULL : value;
-}
-
-static bool refuse_unsupported(const json_t *body, struct openai_error *error) {
-    static const struct {
-        const char *key;
-        const char *text;
-    } fields[] = {
-        { "prompt", "\"prompt\" is not supported: send \"instructions\" and \"input\"" },
-        { "context_management", "\"context_management\" is not supported: leave it away" },
-        { "moderation", "\"moderation\" is not supported: leave it away" },
-    };
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        if (present(body, fields[i].key)) {
-            return openai_error_set(error, 400, "unsupported_parameter", fields[i].key, "%s", fields[i].text);
-        }
-    }
-    return true;
 }
 
 /* ---- To the words of a chat ---- */
@@ -93,18 +74,44 @@ static bool take_format(json_t *chat, const json_t *body, struct openai_error *e
     return true;
 }
 
-static bool wants_logprobs(const json_t *body) {
+/* They are wanted where `include` names them, or where some are asked for. */
+static bool take_logprobs(json_t *chat, const json_t *body, struct openai_error *error) {
+    const json_t *include = present(body, "include");
+    json_t *n_top = present(body, "top_logprobs");
+    bool is_wanted = n_top && !(json_is_integer(n_top) && json_integer_value(n_top) == 0);
     size_t index;
     json_t *name;
-    json_array_foreach(json_object_get(body, "include"), index, name) {
-        if (json_is_string(name) && strcmp(json_string_value(name), "message.output_text.logprobs") == 0) {
-            return true;
-        }
+    if (include && !json_is_array(include)) {
+        return openai_error_set(error, 400, NULL, "include", "\"include\" must be a list of names");
     }
-    return present(body, "top_logprobs") && json_integer_value(present(body, "top_logprobs")) > 0;
+    json_array_foreach(include, index, name) {
+        if (!json_is_string(name)) {
+            return openai_error_set(error, 400, NULL, "include", "\"include\" must be a list of names");
+        }
+        is_wanted = is_wanted || strcmp(json_string_value(name), "message.output_text.logprobs") == 0;
+    }
+    if (is_wanted) {
+        json_object_set_new(chat, "logprobs", json_true());
+    }
+    if (is_wanted && n_top) {
+        json_object_set(chat, "top_logprobs", n_top);
+    }
+    return true;
 }
 
-static void take_rest(json_t *chat, const json_t *body) {
+static bool take_reasoning(json_t *chat, const json_t *body, struct openai_error *error) {
+    json_t *reasoning = present(body, "reasoning");
+    json_t *effort = present(reasoning, "effort");
+    if (reasoning && !json_is_object(reasoning)) {
+        return openai_error_set(error, 400, NULL, "reasoning", "\"reasoning\" must be an object");
+    }
+    if (effort) {
+        json_object_set(chat, "reasoning_effort", effort);
+    }
+    return true;
+}
+
+static void take_same(json_t *chat, const json_t *body) {
     static const struct {
         const char *from;
         const char *to;
@@ -117,58 +124,33 @@ static void take_rest(json_t *chat, const json_t *body) {
                  { "seed", "seed" },
                  { "stop", "stop" },
                  { "max_output_tokens", "max_completion_tokens" },
-                 { "parallel_tool_calls", "parallel_tool_calls" },
-                 { "top_logprobs", "top_logprobs" } };
-    bool has_logprobs = wants_logprobs(body);
+                 { "parallel_tool_calls", "parallel_tool_calls" } };
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
-        json_t *value = present(body, same[i].from);
-        if (value && (has_logprobs || strcmp(same[i].to, "top_logprobs") != 0)) {
-            json_object_set(chat, same[i].to, value);
-        }
-    }
-    if (has_logprobs) {
-        json_object_set_new(chat, "logprobs", json_true());
-    }
-    json_t *effort = present(present(body, "reasoning"), "effort");
-    if (effort) {
-        json_object_set(chat, "reasoning_effort", effort);
-    }
-}
-
-/* What the parser of chats complains of has another name here. */
-static void rename_param(struct openai_error *error) {
-    static const struct {
-        const char *from;
-        const char *to;
-    } names[] = { { "messages", "input" },
-                  { "response_format", "text.format" },
-                  { "max_completion_tokens", "max_output_tokens" },
-                  { "reasoning_effort", "reasoning.effort" } };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        size_t length = strlen(names[i].from);
-        if (strncmp(error->param, names[i].from, length) == 0) {
-            char *param = mem_format("%s%s", names[i].to, error->param + length);
-            snprintf(error->param, sizeof error->param, "%s", param);
-            free(param);
-            return;
+        if (present(body, same[i].from)) {
+            json_object_set(chat, same[i].to, present(body, same[i].from));
         }
     }
 }
 
 static bool parse_chat(struct responses_request *out, const json_t *body, const struct settings *defaults,
                        struct openai_error *error) {
+    static const struct openai_name names[] = { { "messages", "input" },
+                                                { "response_format", "text.format" },
+                                                { "max_completion_tokens", "max_output_tokens" },
+                                                { "reasoning_effort", "reasoning.effort" } };
     json_t *messages = json_array();
     json_t *chat = json_pack("{s:o}", "messages", messages);
     bool is_good = responses_input_take(messages, json_object_get(body, "input"), error) &&
                    take_tools(chat, body, error) && take_tool_choice(chat, body, error) &&
-                   take_format(chat, body, error);
+                   take_format(chat, body, error) && take_logprobs(chat, body, error) &&
+                   take_reasoning(chat, body, error);
     if (is_good) {
-        take_rest(chat, body);
+        take_same(chat, body);
         is_good = openai_request_parse(&out->request, chat, defaults, error);
         if (is_good) {
             out->request.model = json_get_text(body, "model", NULL); /* it lives as long as the body */
         } else {
-            rename_param(error);
+            openai_error_rename(error, names, sizeof names / sizeof names[0]);
         }
     }
     json_decref(chat);
@@ -215,9 +197,21 @@ static bool take_place(struct responses_request *out, const json_t *body, struct
                             "\"previous_response_id\" and \"conversation\" cannot be had together");
 }
 
+static bool take_truncation(struct responses_request *out, const char *truncation,
+                            struct openai_error *error) {
+    if (strcmp(truncation, "auto") == 0) {
+        out->request.settings.overflow = OVERFLOW_DROP_OLDEST;
+        return true;
+    }
+    return strcmp(truncation, "disabled") == 0 ||
+           openai_error_set(error, 400, NULL, "truncation",
+                            "\"truncation\" must be \"auto\" or \"disabled\"");
+}
+
 static bool take_own(struct responses_request *out, const json_t *body, struct openai_error *error) {
     struct fault fault;
     const char *truncation = "disabled";
+    const json_t *metadata = present(body, "metadata");
     out->store = true; /* as OpenAI's */
     bool is_good =
         check(json_take_string(body, "instructions", &out->instructions, &fault), &fault, "instructions",
@@ -231,10 +225,10 @@ static bool take_own(struct responses_request *out, const json_t *body, struct o
             error, 400, NULL, "background",
             "\"background\" needs \"store\": what nobody keeps cannot be asked for later");
     }
-    if (is_good && strcmp(truncation, "auto") == 0) {
-        out->request.settings.overflow = OVERFLOW_DROP_OLDEST;
+    if (is_good && metadata && !json_is_object(metadata)) {
+        return openai_error_set(error, 400, NULL, "metadata", "\"metadata\" must be an object");
     }
-    return is_good;
+    return is_good && take_truncation(out, truncation, error);
 }
 
 static json_t *repeated(const json_t *body, const char *key, json_t *otherwise) {
@@ -285,7 +279,7 @@ static json_t *make_record(const struct responses_request *out, const json_t *bo
 bool responses_request_parse(struct responses_request *out, const json_t *body,
                              const struct settings *defaults, struct openai_error *error) {
     *out = (struct responses_request){ 0 };
-    if (!refuse_unsupported(body, error) || !parse_chat(out, body, defaults, error)) {
+    if (!parse_chat(out, body, defaults, error)) {
         return false;
     }
     if (!take_own(out, body, error)) {

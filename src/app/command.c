@@ -1,5 +1,6 @@
 #include "app/command.h"
 
+#include "api/fields.h"
 #include "app/backup.h"
 #include "app/bench.h"
 #include "base/mem.h"
@@ -18,7 +19,7 @@
 #define EXIT_CANNOT  2
 #define EXIT_TAKEN   3
 
-static const char *const names[] = { "check", "salvage", "backup", "key", "bench" };
+static const char *const names[] = { "check", "salvage", "backup", "key", "bench", "fields" };
 
 static bool is_command(const char *word) {
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -39,7 +40,8 @@ struct command command_take(int *argc, char **argv) {
         key_command_take(argc, argv, &command.key);
         return command;
     }
-    bool has_file = *argc > 2 && argv[2][0] != '-' && strcmp(command.name, "salvage") != 0;
+    bool has_file = *argc > 2 && argv[2][0] != '-' && strcmp(command.name, "salvage") != 0 &&
+                    strcmp(command.name, "fields") != 0;
     command.file = has_file ? argv[2] : NULL;
     int n_taken = has_file ? 2 : 1;
     for (int i = 1; i + n_taken <= *argc; i++) {
@@ -140,9 +142,21 @@ static int key(const struct key_command *command, const struct config *config) {
     return status == STATUS_OK ? EXIT_SUCCESS : fail(&fault, STATUS_INVALID);
 }
 
+static int fields(void) {
+    json_t *lists = fields_json();
+    char *text = json_text(lists);
+    printf("%s\n", text);
+    free(text);
+    json_decref(lists);
+    return EXIT_SUCCESS;
+}
+
 int command_run(const struct command *command, const struct config *config) {
     if (strcmp(command->name, "key") == 0) {
         return key(&command->key, config);
+    }
+    if (strcmp(command->name, "fields") == 0) {
+        return fields();
     }
     if (strcmp(command->name, "salvage") == 0) {
         return salvage(config->data);

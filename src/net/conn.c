@@ -41,6 +41,7 @@ struct net_conn *conn_new(struct net *net, struct link *link, const struct head 
     conn->must_close = head->closes || head->is_upgrade;
     conn->last_write_ms = conn->begun_ms = clock_now_ms();
     bytes_init(&conn->body, NET_BODY_BYTES_MAX);
+    bytes_init(&conn->head_more, NET_HEAD_BYTES_MAX / 2);
     bytes_init(&conn->head_out, NET_HEAD_BYTES_MAX);
     ws_input_init(&conn->input);
     conn->method = head->method;
@@ -80,6 +81,7 @@ void conn_free(struct net_conn *conn) {
     free(conn->query);
     free(conn->reply_copy);
     bytes_deinit(&conn->body);
+    bytes_deinit(&conn->head_more);
     bytes_deinit(&conn->head_out);
     ws_input_deinit(&conn->input);
     free(conn);

@@ -97,6 +97,15 @@ static void add_head(struct net_conn *conn, int status, const char *content_type
     if (headers) {
         bytes_add_text(&conn->head_out, headers);
     }
+    if (conn->head_more.size > 0) {
+        bytes_add(&conn->head_out, conn->head_more.data, conn->head_more.size);
+    }
+}
+
+void net_conn_add_header(struct net_conn *conn, const char *name, const char *value) {
+    assert(!net_conn_is_answered(conn));
+    bytes_add_format(&conn->head_more, "%s: %s\r\n", name, value);
+    assert(!conn->head_more.failed);
 }
 
 void net_reply(struct net_conn *conn, const struct net_reply *reply) {

@@ -199,6 +199,9 @@ struct net_reply {
     bool is_constant; /* body lives as long as the program: it is not copied */
 };
 
+/* net_conn_add_header puts one more line into the head of the answer to come; neither text has a line end. */
+void net_conn_add_header(struct net_conn *conn, const char *name, const char *value);
+
 /* net_reply answers; once per request. A HEAD request gets the headers only. */
 void net_reply(struct net_conn *conn, const struct net_reply *reply);
 

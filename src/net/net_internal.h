@@ -111,7 +111,8 @@ struct net_conn {
     enum status (*on_piece)(struct net_conn *conn, const char *bytes, size_t n_bytes);
     bool piece_failed;
 
-    struct bytes head_out; /* the response's head, until it is sent */
+    struct bytes head_more; /* net_conn_add_header */
+    struct bytes head_out;  /* the response's head, until it is sent */
     char *reply_copy;
     const char *reply_body;
     size_t reply_size;

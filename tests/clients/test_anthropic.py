@@ -5,7 +5,7 @@ import asyncio
 import anthropic
 import pytest
 
-from clients.conftest import WEATHER
+from harness.script import WEATHER
 
 TOOL = {"name": "get_weather", "input_schema": WEATHER}
 HELLO = [{"role": "user", "content": "Hi there"}]

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import socket
 
 import httpx
 import ollama
 import pytest
 
-from clients.conftest import WEATHER
+from clients.conftest import free_port
+from harness.script import WEATHER
 
 HELLO = [{"role": "user", "content": "Hi there"}]
 TOOL = {"type": "function", "function": {"name": "get_weather", "description": "", "parameters": WEATHER}}
@@ -19,9 +19,7 @@ def door_of(serve):
     """Starts a server that has the port; returns its address."""
 
     def make(script):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         serve(script, flags=["--ollama", port])
         return f"http://127.0.0.1:{port}"
 

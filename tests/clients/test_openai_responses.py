@@ -5,7 +5,7 @@ import asyncio
 import openai
 import pytest
 
-from clients.conftest import ARGUMENTS, WEATHER
+from harness.script import ARGUMENTS, WEATHER
 from harness.wait import wait_until
 
 TOOL = {"type": "function", "name": "get_weather", "parameters": WEATHER, "strict": False}

@@ -10,6 +10,21 @@ from pathlib import Path
 WORDS = ["The", " river", " runs", " past", " the", " old", " mill", " and", " on", " to", " the", " sea", "."]
 
 
+# A thought, a text in which a character is cut, and a call.
+ARGUMENTS = '{"city": "Bern"}'
+KINDS = [
+    {"reasoning": "Hm,"},
+    {"reasoning": " Bern.", "text": "I"},
+    " ask",
+    {"hex": "c3"},
+    {"hex": "a4"},
+    {"tool": {"index": 0, "id": "call_1", "name": "get_weather"}},
+    {"tool": {"index": 0, "arguments": '{"city":'}},
+    {"tool": {"index": 0, "arguments": ' "Bern"}'}},
+]
+WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+
+
 class Script:
     def __init__(self, folder, tokens=None, name="fake", **fields):
         self.folder = Path(folder)

@@ -4,23 +4,15 @@ import json
 
 import pytest
 
-TOKENS = [
-    {"reasoning": "Hm,"},
-    {"reasoning": " Bern.", "text": "I"},
-    " ask",
-    {"hex": "c3"},
-    {"hex": "a4"},
-    {"tool": {"index": 0, "id": "call_1", "name": "get_weather"}},
-    {"tool": {"index": 0, "arguments": '{"city":'}},
-    {"tool": {"index": 0, "arguments": ' "Bern"}'}},
-]
-CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Bern"}'}}
-TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}
+from harness.script import ARGUMENTS, KINDS, WEATHER
+
+CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": ARGUMENTS}}
+TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": WEATHER}}
 
 
 @pytest.fixture
 def server(serve, script):
-    return serve(script(tokens=TOKENS, prompt_tokens=5))
+    return serve(script(tokens=KINDS, prompt_tokens=5))
 
 
 def ask(server, **fields):
@@ -38,13 +30,13 @@ def test_o8_o9_an_answer_in_one_piece(server):
     (choice,) = answer["choices"]
     assert choice["message"]["content"] == "I askä" and choice["message"]["reasoning_content"] == "Hm, Bern."
     assert choice["message"]["tool_calls"] == [CALL] and choice["finish_reason"] == "tool_calls"
-    assert answer["usage"]["completion_tokens"] == len(TOKENS) and answer["usage"]["prompt_tokens"] == 5
+    assert answer["usage"]["completion_tokens"] == len(KINDS) and answer["usage"]["prompt_tokens"] == 5
 
 
 def test_o8_o9_a_stream_says_the_same_in_pieces(server):
     received = chunks(server, tools=[TOOL], stream_options={"include_usage": True})
     *rest, last = received
-    assert last["choices"] == [] and last["usage"]["completion_tokens"] == len(TOKENS)
+    assert last["choices"] == [] and last["usage"]["completion_tokens"] == len(KINDS)
     deltas = [chunk["choices"][0]["delta"] for chunk in rest]
     assert "".join(delta.get("content") or "" for delta in deltas) == "I askä"
     assert "".join(delta.get("reasoning_content") or "" for delta in deltas) == "Hm, Bern."
@@ -56,7 +48,7 @@ def test_o8_o9_a_stream_says_the_same_in_pieces(server):
 
 
 def test_o8_only_calls_is_no_content(serve, script):
-    server = serve(script(tokens=TOKENS[5:]))
+    server = serve(script(tokens=KINDS[5:]))
     (choice,) = ask(server, tools=[TOOL]).json()["choices"]
     assert choice["message"]["content"] is None and choice["message"]["tool_calls"] == [CALL]
 
@@ -118,7 +110,7 @@ def test_o8_calls_and_answers_of_tools_in_the_history(server):
         ({"logprobs": 3}, "logprobs"),
         ({"top_logprobs": 3}, "top_logprobs"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
-        ({"functions": []}, "functions"),
+        ({"functions": [{}]}, "functions"),
         ({"function_call": "auto"}, "function_call"),
         ({"modalities": ["audio"]}, "modalities"),
         ({"audio": {}}, "audio"),
@@ -136,9 +128,9 @@ def test_o3_what_cannot_be_had_is_refused_in_the_shape_of_openai(server, fields,
 
 @pytest.mark.parametrize("token", [2, 3, 6, 7, 8])
 def test_o7_thoughts_and_calls_go_on_over_a_crash_of_the_engine(serve, script, tmp_path, token):
-    server = serve(script(tokens=TOKENS, prompt_tokens=5).at(token, "crash", once=str(tmp_path / "once")))
+    server = serve(script(tokens=KINDS, prompt_tokens=5).at(token, "crash", once=str(tmp_path / "once")))
     server.expects_crash = True
     answer = ask(server, tools=[TOOL]).json()
     message = answer["choices"][0]["message"]
     assert (message["content"], message["reasoning_content"], message["tool_calls"]) == ("I askä", "Hm, Bern.", [CALL])
-    assert answer["usage"]["completion_tokens"] == len(TOKENS) and answer["usage"]["prompt_tokens"] == 5
+    assert answer["usage"]["completion_tokens"] == len(KINDS) and answer["usage"]["prompt_tokens"] == 5

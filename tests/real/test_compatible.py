@@ -1,9 +1,11 @@
 """The real model behind the compatible APIs: its template knows no tools."""
 
+import enum
 import json
 
 import anthropic
 import openai
+import pydantic
 import pytest
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
@@ -29,6 +31,33 @@ def test_o8_a_call_is_forced_from_the_first_token(real, choice, name):
         said = stream.get_final_completion().choices[0].message
     assert said.content is None or said.content == ""
     assert said.tool_calls[0].function.arguments == call.arguments
+
+
+class Mood(enum.Enum):
+    GLAD = "glad"
+    SAD = "sad"
+
+
+class Pet(pydantic.BaseModel):
+    kind: str = pydantic.Field(max_length=12)
+
+
+class Person(pydantic.BaseModel):
+    """References, null, an enumeration, bounds: what schemas of types are made of."""
+
+    name: str = pydantic.Field(max_length=20)
+    age: int = pydantic.Field(ge=0, le=150)
+    mood: Mood
+    pet: Pet | None
+
+
+def test_o8_o10_a_type_is_filled_in_and_no_tool_is_called_where_none_is_wanted(real):
+    client = openai.OpenAI(base_url=f"{real.url}/v1", api_key="none", max_retries=0)
+    asked = {"model": "default", "messages": QUESTION, "temperature": 0, "max_completion_tokens": 120}
+    person = client.chat.completions.parse(response_format=Person, **asked).choices[0].message.parsed
+    assert len(person.name) <= 20 and 0 <= person.age <= 150
+    said = client.chat.completions.create(tools=[TOOL], tool_choice="none", **asked).choices[0].message
+    assert said.content and said.tool_calls is None
 
 
 def test_w76_w83_responses_and_messages_agree_about_the_prompt(real):

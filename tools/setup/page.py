@@ -12,10 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fetch import DEPS, LOGS, ROOT, NotHad, call, is_stamped, node_environment, pin_of, say
+from fetch import DEPS, LOGS, ROOT, NotHad, get_npm_packages, is_stamped, node_environment, say
 
 UI = ROOT / "ui"
-MODULES = UI / "node_modules"
 NOT_SOURCES = {"node_modules", "dist", "coverage", ".vite"}
 
 
@@ -28,26 +27,6 @@ def pin_of_sources():
             digest.update(f"{path.relative_to(UI)}\0".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def get_modules(npm, env):
-    """Once for each state of the lock file; the stamp is inside, so that an interrupted installation has none.
-
-    npm ci refuses a lock that lists fewer platforms than a registry offers; npm install --no-save takes it, changes
-    no file, and installs the same versions.
-    """
-    stamp = MODULES / ".stamp"
-    pin = pin_of((UI / "package-lock.json").read_text())
-    if is_stamped(stamp, pin):
-        return
-    say("installing the page's packages")
-    failure = "The page's packages (npm, ui/package-lock.json) could not be had."
-    quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
-    try:
-        call([npm, "ci", *quiet], failure, env, UI)
-    except NotHad:
-        call([npm, "install", "--no-save", *quiet], failure, env, UI)
-    stamp.write_text(pin)
 
 
 def build(npm, env):
@@ -79,7 +58,7 @@ def main():
         try:
             if not npm:
                 raise NotHad("There is no node and npm here.")
-            get_modules(npm, env)
+            get_npm_packages(UI, npm, "the page's packages")
             build(npm, env)
         except NotHad as reason:
             older = "an older page is embedded" if (UI / "dist" / "index.html").is_file() else "a page that says so is embedded"

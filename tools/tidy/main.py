@@ -5,6 +5,7 @@
 
 import sys
 
+import compatibility
 import includes
 import layout
 import sizes
@@ -22,6 +23,7 @@ CHECKS = {
     "links": layout.check_links,
     "scripts": layout.check_scripts,
     "format": layout.check_format,
+    "compatibility": compatibility.check,
 }
 
 

@@ -4,6 +4,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import compatibility
 import includes
 import layout
 import sizes
@@ -18,7 +19,7 @@ class TidyTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.root = Path(folder.name).resolve()
-        for module in (tree, includes, layout):
+        for module in (tree, includes, layout, compatibility):
             self.addCleanup(setattr, module, "ROOT", module.ROOT)
             module.ROOT = self.root
         self.forget()

@@ -1,0 +1,69 @@
+"""[O4] [O8] [O10] [W77] langchain-openai, which many programs are built on: it adds fields of its own, and reads chunks more strictly than the client below it."""
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+from pydantic import create_model
+
+from clients.test_streams import TEXT
+from clients.test_structured import WHOLE, Weather
+from harness.script import KINDS
+from harness.wait import wait_until
+
+
+@tool
+def get_weather(city: str) -> str:
+    """The weather of a city."""
+    return f"rain in {city}"
+
+
+@pytest.fixture(scope="module")
+def server(server_of):
+    form = Weather(**WHOLE).model_dump_json()
+    return server_of(
+        {
+            "bytes": {"tokens": [{"hex": f"{byte:02x}"} for byte in TEXT.encode()], "prompt_tokens": 7},
+            "kinds": {"tokens": KINDS},
+            "form": {"tokens": [form[i : i + 5] for i in range(0, len(form), 5)]},
+            "echo": {"echo": True},
+            "slow": {"tokens": [" word"], "count": 100000, "token_ms": 5},
+        }
+    )
+
+
+@pytest.fixture(params=[False, True], ids=["chat", "responses"])
+def chat_of(server, request):
+    def make(model, **options):
+        return ChatOpenAI(base_url=f"{server.url}/v1", api_key="none", model=model, max_retries=0, use_responses_api=request.param, **options)
+
+    return make
+
+
+def test_text_streams_whole_and_is_counted(chat_of):
+    said = None
+    for chunk in chat_of("bytes", stream_usage=True).stream("Hi"):
+        said = chunk if said is None else said + chunk
+    assert said.text == TEXT
+    assert (said.usage_metadata["input_tokens"], said.usage_metadata["output_tokens"]) == (7, len(TEXT.encode()))
+
+
+def test_a_call_is_made_and_answered(chat_of):
+    call = chat_of("kinds").bind_tools([get_weather], tool_choice="any").invoke("How is it?")
+    assert [(one["name"], one["args"]) for one in call.tool_calls] == [("get_weather", {"city": "Bern"})]
+    history = [SystemMessage("Be short."), HumanMessage("How is it?"), AIMessage("", tool_calls=call.tool_calls), ToolMessage("rain in Bern", tool_call_id="call_1")]
+    assert chat_of("echo").bind_tools([get_weather]).invoke(history).text == "rain in Bern"
+
+
+def test_an_answer_in_a_form(chat_of):
+    assert chat_of("form").with_structured_output(Weather, method="json_schema").invoke("How is it?") == Weather(**WHOLE)
+    called = create_model("get_weather", city=str)
+    assert chat_of("kinds").with_structured_output(called, method="function_calling").invoke("How is it?").city == "Bern"
+
+
+def test_o5_who_goes_away_in_the_middle_frees_the_engine(server):
+    chat = ChatOpenAI(base_url=f"{server.url}/v1", api_key="none", model="slow", max_retries=0)
+    stream = chat.stream("Hi")
+    next(stream)
+    stream.close()
+    wait_until(lambda: sum(model["running"] for model in server.status()["models"]) == 0)
