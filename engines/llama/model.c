@@ -2,15 +2,18 @@
 
 #include "backend.h"
 #include "constraint.h"
+#include "file_pages.h"
 #include "inspect.h"
 #include "kv_store.h"
 #include "model_id.h"
+#include "parts.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -89,15 +92,30 @@ static void open_store(struct model_load *load, struct model *model, const struc
     }
 }
 
+/* What the process has more of than before is a copy of the weights in another order. */
+static void drop_read_pages(const char *path, uint64_t own_bytes_before) {
+    uint64_t own_bytes = file_pages_own_bytes();
+    if (own_bytes < own_bytes_before + parts_bytes(path) / 2) {
+        return;
+    }
+    for (int part = 0; part < parts_count(path); part++) {
+        char name[PATH_MAX];
+        parts_path(path, part, name, sizeof name);
+        file_pages_drop(name);
+    }
+}
+
 static bool open_weights(struct model_load *load, struct model *model) {
     struct llama_model_params params = model->plan.model;
     params.progress_callback = on_progress;
     params.progress_callback_user_data = load;
+    uint64_t own_bytes = file_pages_own_bytes();
     model->weights = llama_model_load_from_file(load->path, params);
     if (model->weights == NULL) {
         explain_library_error(load, "the weights");
         return false;
     }
+    drop_read_pages(load->path, own_bytes);
     if (!llama_model_has_decoder(model->weights) || llama_model_has_encoder(model->weights)) {
         engine_error_set(&load->error, ERROR_MODEL_CORRUPT,
                          "%.240s is not a model for chat: it has no plain decoder", load->path);
