@@ -53,7 +53,8 @@ static bool make(const struct script *script, const struct embed *embed, float (
     }
     if (embed->dimensions > EMBEDS_DIMENSIONS) {
         engine_error_set(error, ERROR_BAD_REQUEST,
-                         "the vectors of this model have %d dimensions: ask for less", EMBEDS_DIMENSIONS);
+                         "\"dimensions\": the vectors of this model have %d, ask for at most so many",
+                         EMBEDS_DIMENSIONS);
         return false;
     }
     return true;

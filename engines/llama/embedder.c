@@ -36,7 +36,7 @@ static enum llama_pooling_type find_pooling(const struct model *model) {
     char *key = mem_format("%s.pooling_type", architecture);
     bool is_named = llama_model_meta_val_str(model->weights, key, value, sizeof value) > 0;
     free(key);
-    int type = is_named ? atoi(value) : LLAMA_POOLING_TYPE_NONE;
+    long type = is_named ? strtol(value, NULL, 10) : LLAMA_POOLING_TYPE_NONE;
     return type == LLAMA_POOLING_TYPE_CLS || type == LLAMA_POOLING_TYPE_LAST ||
                    type == LLAMA_POOLING_TYPE_RANK
                ? (enum llama_pooling_type)type

@@ -240,8 +240,9 @@ void ollama_tags_handle(struct api *api, struct net_conn *net);     /* [W87] */
 void ollama_ps_handle(struct api *api, struct net_conn *net);
 void ollama_show_handle(struct api *api, struct net_conn *net);
 void ollama_version_handle(struct api *api, struct net_conn *net);
-void ollama_files_handle(struct api *api, struct net_conn *net); /* [W88] */
-void embeddings_handle(struct api *api, struct net_conn *net);
+void ollama_files_handle(struct api *api, struct net_conn *net);       /* [W88] */
+void openai_embeddings_handle(struct api *api, struct net_conn *net);  /* [W100] */
+void ollama_embed_handle(struct api *api, struct net_conn *net);       /* [W101] */
 void anthropic_handle(struct api *api, struct net_conn *net);          /* [W81] */
 void anthropic_count_handle(struct api *api, struct net_conn *net);    /* [W83] */
 void responses_handle(struct api *api, struct net_conn *net);          /* [W76] */

@@ -177,8 +177,3 @@ void ollama_files_handle(struct api *api, struct net_conn *net) {
                 "model files are not changed through this interface: put GGUF files into the model folder, "
                 "or remove them there");
 }
-
-void embeddings_handle(struct api *api, struct net_conn *net) {
-    (void)api;
-    reply_error(net, 501, "this server makes no embeddings: use one that does");
-}

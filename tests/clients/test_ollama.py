@@ -116,7 +116,6 @@ def test_w85_w88_errors_are_a_text(door_of, words):
         (lambda: client.show("none"), 404),
         (lambda: client.chat("default", HELLO, options={"temperature": "hot"}), 400),
         (lambda: client.generate("default", "a", suffix="b"), 400),
-        (lambda: client.embed("default", "a"), 501),
         (lambda: client.pull("default"), 501),
         (lambda: client.delete("default"), 501),
         (lambda: client.copy("default", "b"), 501),
