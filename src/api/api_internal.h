@@ -39,8 +39,8 @@ struct api_call {
     struct chat_call *call;
 };
 
-/* Somebody who waits for the model's state to change. on_change may remove its own node, and no other. */
-struct api_model_watcher {
+/* Somebody who waits for a change, of the state of the models or of the downloads. on_change may remove its own node, and no other. */
+struct api_watcher {
     struct list_node node;
     void (*on_change)(void *ctx);
     void *ctx;
@@ -62,6 +62,7 @@ struct api {
     struct loop_timer *tick;  /* gate_refresh */
     struct list_node natives; /* the /ws connections that said hello */
     struct list_node model_watchers;
+    struct list_node download_watchers;
     struct bytes frame; /* scratch for one frame: cleared before each use, never kept across upcalls */
     struct rest_system *system; /* what [W25] remembers between calls */
     struct metrics *metrics;
@@ -240,7 +241,9 @@ void ollama_tags_handle(struct api *api, struct net_conn *net);     /* [W87] */
 void ollama_ps_handle(struct api *api, struct net_conn *net);
 void ollama_show_handle(struct api *api, struct net_conn *net);
 void ollama_version_handle(struct api *api, struct net_conn *net);
-void ollama_files_handle(struct api *api, struct net_conn *net);       /* [W88] */
+void ollama_pull_handle(struct api *api, struct net_conn *net);        /* [W102] */
+void ollama_copy_handle(struct api *api, struct net_conn *net);        /* [W103] */
+void ollama_delete_handle(struct api *api, struct net_conn *net);      /* [W103] */
 void openai_embeddings_handle(struct api *api, struct net_conn *net);  /* [W100] */
 void ollama_embed_handle(struct api *api, struct net_conn *net);       /* [W101] */
 void anthropic_handle(struct api *api, struct net_conn *net);          /* [W81] */

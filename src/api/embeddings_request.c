@@ -141,7 +141,7 @@ static bool make_ollama(struct api *api, struct net_conn *net, const json_t *bod
     char name[NAME_MAX + 1];
     char path[PATH_MAX];
     struct fault fault;
-    if (!ollama_take_model(body, name, error) || !openai_call_resolve(api, name, path, error) ||
+    if (!ollama_take_model(api, body, name, error) || !openai_call_resolve(api, name, path, error) ||
         !take_dimensions(body, &order.n_dimensions, error)) {
         return false;
     }

@@ -200,7 +200,7 @@ static void handle(struct api *api, struct net_conn *net, enum ollama_kind kind)
     if (body == NULL) {
         return;
     }
-    if (!ollama_take_model(body, name, &error) ||
+    if (!ollama_take_model(api, body, name, &error) ||
         !fields_check(kind == OLLAMA_CHAT ? &fields_ollama_chat : &fields_ollama_generate, net, body,
                       &error) ||
         !ollama_request_parse(&asked, body, kind, chat_settings(api->chat), &error)) {

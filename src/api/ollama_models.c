@@ -1,4 +1,4 @@
-/* ollama_models.c - [W87] [W88] which models there are, as Ollama's clients ask; and what this server does not do in their way. */
+/* ollama_models.c - [W87] which models there are, as Ollama's clients ask. */
 #include "api/ollama.h"
 #include "api/openai_call.h"
 #include "api/request.h"
@@ -154,7 +154,7 @@ void ollama_show_handle(struct api *api, struct net_conn *net) {
     if (body == NULL) {
         return;
     }
-    bool is_good = ollama_take_model(body, name, &error) && openai_call_resolve(api, name, path, &error);
+    bool is_good = ollama_take_model(api, body, name, &error) && openai_call_resolve(api, name, path, &error);
     json_decref(body);
     if (!is_good) {
         reply_error(net, error.status, error.text);
@@ -167,13 +167,4 @@ void ollama_show_handle(struct api *api, struct net_conn *net) {
         return;
     }
     api_conn_attach(&self->conn, &ops, api, net);
-}
-
-/* ---- What is not done ---- */
-
-void ollama_files_handle(struct api *api, struct net_conn *net) {
-    (void)api;
-    reply_error(net, 501,
-                "model files are not changed through this interface: put GGUF files into the model folder, "
-                "or remove them there");
 }

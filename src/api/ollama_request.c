@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LATEST ":latest"
-
 static json_t *present(const json_t *object, const char *key) {
     json_t *value = json_object_get(object, key);
     return json_is_null(value) ? NULL : value;
@@ -21,21 +19,6 @@ static bool is_empty(const json_t *value) {
 
 static bool fail(struct openai_error *error, const char *text) {
     return openai_error_set(error, 400, NULL, NULL, "%s", text);
-}
-
-bool ollama_take_model(const json_t *body, char out[NAME_MAX + 1], struct openai_error *error) {
-    const char *name = json_get_text(body, "model", json_get_text(body, "name", ""));
-    size_t length = strlen(name);
-    size_t n_latest = sizeof LATEST - 1;
-    if (length > n_latest && strcmp(name + length - n_latest, LATEST) == 0) {
-        length -= n_latest;
-    }
-    if (length == 0 || length > NAME_MAX) {
-        return fail(error, "\"model\" is missing: send the name of one that /api/tags lists");
-    }
-    memcpy(out, name, length);
-    out[length] = '\0';
-    return true;
 }
 
 /* ---- Messages ---- */

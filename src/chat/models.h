@@ -62,6 +62,11 @@ uint64_t models_file_bytes(const char *path);
 /* models_remove deletes the file, with all its parts, and unpins it. A link goes, what it leads to stays. STATUS_BUSY: it is loaded. */
 MUST_CHECK enum status models_remove(struct models *models, const char *path, struct fault *fault);
 
+/* models_copy gives a model a second name, in the folder where it is: both are the same file, of which none takes room twice, and either may be deleted.
+ * STATUS_INVALID, STATUS_CONFLICT, STATUS_IO. */
+MUST_CHECK enum status models_copy(struct models *models, const char *path, const char *name,
+                                   struct fault *fault);
+
 /* models_inspect asks what a file says about itself, without loading it (inspector.h), and remembers the answer. */
 MUST_CHECK enum status models_inspect(struct models *models, const char *path, inspector_on_answer on_answer,
                                       void *ctx);
