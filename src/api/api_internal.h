@@ -102,6 +102,8 @@ bool doors_is_content_type(const char *header, const char *wanted); /* parameter
 /* gate.c: who is it, and may he? */
 /* gate_check: true: he may; he is noted on the connection. False: it has been answered (401, 403). */
 bool gate_check(struct api *api, struct net_conn *net, enum scope needed);
+/* gate_may: whoever came in may do that too. */
+bool gate_may(const struct api *api, const struct net_conn *net, enum scope needed);
 /* gate_hello: the first frame of /ws brought this key (NULL: none). */
 bool gate_hello(struct api *api, struct net_conn *net, const char *key);
 /* gate_begin_answer: he begins one [W47]. STATUS_FULL: he has begun as many as he may; there is one more in *wait_s. */

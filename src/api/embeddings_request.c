@@ -140,14 +140,16 @@ static bool make_ollama(struct api *api, struct net_conn *net, const json_t *bod
     json_t *input = present(body, is_one ? "prompt" : "input");
     char name[NAME_MAX + 1];
     char path[PATH_MAX];
+    int64_t keep_ms;
     struct fault fault;
-    if (!ollama_take_model(api, body, name, error) || !openai_call_resolve(api, name, path, error) ||
-        !take_dimensions(body, &order.n_dimensions, error)) {
+    if (!ollama_keep_take(body, &keep_ms, error) || !ollama_take_model(api, body, name, error) ||
+        !openai_call_resolve(api, name, path, error) || !take_dimensions(body, &order.n_dimensions, error)) {
         return false;
     }
     if (json_take_bool(body, "truncate", &order.truncate, &fault)) {
         return openai_error_set(error, 400, NULL, NULL, "%s", fault.text);
     }
+    ollama_keep_set(api, net, path, keep_ms);
     if (is_nothing(input)) {
         question_ask(api, net, path, "tokenize", json_pack("{s:s}", "text", ""), reply_none);
         return true;

@@ -11,18 +11,29 @@
 
 #include <limits.h>
 
+#define OLLAMA_KEEP_UNSAID INT64_MIN
+
 enum ollama_kind { OLLAMA_CHAT, OLLAMA_GENERATE };
 
 struct ollama_request {
     struct openai_request request;
-    bool is_load;   /* nothing is asked: the model is to be loaded */
-    bool is_unload; /* or unloaded: keep_alive 0 */
+    bool is_load; /* nothing is asked: the model is to be loaded */
+    int64_t
+        keep_ms; /* how long the model is to stay; −1: for ever, OLLAMA_KEEP_UNSAID: nothing is said of it */
 };
 
 /* As openai_request_parse. */
 MUST_CHECK bool ollama_request_parse(struct ollama_request *out, const json_t *body, enum ollama_kind kind,
                                      const struct settings *defaults, struct openai_error *error);
 void ollama_request_deinit(struct ollama_request *request);
+
+/* ---- ollama_keep.c ---- */
+
+/* ollama_keep_take reads "keep_alive": a number of seconds, or a duration as Go writes it ("5m", "1h30m"). */
+MUST_CHECK bool ollama_keep_take(const json_t *body, int64_t *keep_ms, struct openai_error *error);
+
+/* ollama_keep_set: the model stays so long. It is a matter of the server: whoever may not decide it is not heard. */
+void ollama_keep_set(struct api *api, const struct net_conn *net, const char *path, int64_t keep_ms);
 
 /* ---- ollama_name.c ---- */
 

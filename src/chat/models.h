@@ -113,6 +113,11 @@ void models_unload(struct models *models, struct engine *engine);
 /* models_on_ready: what it takes is known now; others go if it is more than there is. */
 void models_on_ready(struct models *models, struct engine *engine);
 
+/* models_keep: so long it stays while nobody uses it, in the place of the server's time, until it is unloaded or this is said again; −1: as long as there is
+ * room. At least a second. models_idle_left_ms is what is left of that; −1: it stays. */
+void models_keep(struct models *models, const char *path, int64_t stays_ms);
+int64_t models_idle_left_ms(const struct models *models, const struct engine *engine);
+
 /* models_pin: a pinned model is not unloaded to make room, nor when nobody uses it. Kept over a restart. STATUS_FULL. */
 MUST_CHECK enum status models_pin(struct models *models, const char *path, bool is_pinned,
                                   struct fault *fault);
