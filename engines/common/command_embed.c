@@ -6,7 +6,7 @@
 
 static enum status take_input(const json_t *item, size_t index, struct embed_input *out,
                               struct fault *fault) {
-    char name[24];
+    char name[40];
     const char *text = json_string_value(item);
     snprintf(name, sizeof name, "inputs[%zu]", index);
     if (json_is_array(item)) {

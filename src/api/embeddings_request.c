@@ -1,5 +1,6 @@
 /* embeddings_request.c - what is asked for vectors: OpenAI's POST /v1/embeddings [W100], Ollama's POST /api/embed and /api/embeddings [W101]. */
 #include "api/embeddings.h"
+#include "api/fields.h"
 #include "api/ollama.h"
 #include "api/openai_call.h"
 #include "api/question.h"
@@ -112,7 +113,8 @@ static bool make_openai(struct api *api, struct net_conn *net, const json_t *bod
 void openai_embeddings_handle(struct api *api, struct net_conn *net) {
     json_t *body = request_body(net);
     struct openai_error error;
-    if (body && !make_openai(api, net, body, &error)) {
+    if (body &&
+        !(fields_check(&fields_embeddings, net, body, &error) && make_openai(api, net, body, &error))) {
         openai_error_reply(net, &error);
     }
     json_decref(body);
@@ -120,9 +122,14 @@ void openai_embeddings_handle(struct api *api, struct net_conn *net) {
 
 /* ---- Ollama ---- */
 
+/* The older of the two. */
+static bool is_one_text(const struct net_conn *net) {
+    return strcmp(net_conn_path(net), "/api/embeddings") == 0;
+}
+
 /* Nothing is asked: the model is loaded. */
 static void reply_none(struct net_conn *net, const json_t *answer) {
-    bool is_one = strcmp(net_conn_path(net), "/api/embeddings") == 0;
+    bool is_one = is_one_text(net);
     (void)answer;
     reply_json(net, 200, json_pack("{s:[]}", is_one ? "embedding" : "embeddings"));
 }
@@ -132,22 +139,25 @@ static bool is_nothing(const json_t *input) {
            (json_is_array(input) && json_array_size(input) == 0);
 }
 
+static bool take_form(const json_t *body, struct embeddings_order *order, struct openai_error *error) {
+    struct fault fault;
+    return take_dimensions(body, &order->n_dimensions, error) &&
+           (json_take_bool(body, "truncate", &order->truncate, &fault) == STATUS_OK ||
+            openai_error_set(error, 400, NULL, NULL, "%s", fault.text));
+}
+
 static bool make_ollama(struct api *api, struct net_conn *net, const json_t *body,
                         struct openai_error *error) {
-    bool is_one = strcmp(net_conn_path(net), "/api/embeddings") == 0;
+    bool is_one = is_one_text(net);
     struct embeddings_order order = { .form = is_one ? EMBEDDINGS_OLLAMA_ONE : EMBEDDINGS_OLLAMA,
                                       .truncate = true };
     json_t *input = present(body, is_one ? "prompt" : "input");
     char name[NAME_MAX + 1];
     char path[PATH_MAX];
     int64_t keep_ms;
-    struct fault fault;
     if (!ollama_keep_take(body, &keep_ms, error) || !ollama_take_model(api, body, name, error) ||
-        !openai_call_resolve(api, name, path, error) || !take_dimensions(body, &order.n_dimensions, error)) {
+        !openai_call_resolve(api, name, path, error) || (!is_one && !take_form(body, &order, error))) {
         return false;
-    }
-    if (json_take_bool(body, "truncate", &order.truncate, &fault)) {
-        return openai_error_set(error, 400, NULL, NULL, "%s", fault.text);
     }
     ollama_keep_set(api, net, path, keep_ms);
     if (is_nothing(input)) {
@@ -169,9 +179,10 @@ static bool make_ollama(struct api *api, struct net_conn *net, const json_t *bod
 }
 
 void ollama_embed_handle(struct api *api, struct net_conn *net) {
+    const struct fields *fields = is_one_text(net) ? &fields_ollama_embeddings : &fields_ollama_embed;
     json_t *body = request_body(net);
     struct openai_error error;
-    if (body && !make_ollama(api, net, body, &error)) {
+    if (body && !(fields_check(fields, net, body, &error) && make_ollama(api, net, body, &error))) {
         reply_error(net, error.status, error.text);
     }
     json_decref(body);

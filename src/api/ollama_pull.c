@@ -2,6 +2,7 @@
  *
  * A client that leaves stops it, as Ollama does: it is paused, and pulling it again goes on where it was. What somebody else began goes on without its watchers.
  */
+#include "api/fields.h"
 #include "api/ollama.h"
 #include "api/request.h"
 #include "base/mem.h"
@@ -287,7 +288,9 @@ static void pull(struct api *api, struct net_conn *net, const json_t *body) {
     bool is_stream = true;
     struct fault fault;
     const char *key = json_get_text(body, "model", NULL) ? "model" : "name";
-    if (json_take_bool(body, "stream", &is_stream, &fault)) {
+    if (!fields_check(&fields_ollama_pull, net, body, &error)) {
+        reply_error(net, error.status, error.text);
+    } else if (json_take_bool(body, "stream", &is_stream, &fault)) {
         reply_status(net, STATUS_INVALID, fault.text);
     } else if (!ollama_take_name(body, key, given, &error) || !ollama_take_model(api, body, name, &error)) {
         reply_error(net, error.status, error.text);
