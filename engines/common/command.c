@@ -23,6 +23,7 @@ static const struct {
     { "forget", COMMAND_FORGET },
     { "template", COMMAND_TEMPLATE },
     { "detokenize", COMMAND_DETOKENIZE },
+    { "embed", COMMAND_EMBED },
 };
 
 /* The places are the values of the enums. */
@@ -33,7 +34,7 @@ static const char *const flash_attention_names[] = { "auto", "on", "off", NULL }
 static const char *const speculation_names[] = { "auto", "off", "always", NULL };
 static const char *const overflow_names[] = { "stop", "drop_oldest", NULL };
 
-static enum status missing(struct fault *fault, const char *key) {
+enum status command_missing(struct fault *fault, const char *key) {
     return fault_set(fault, STATUS_INVALID, "\"%s\" is missing", key);
 }
 
@@ -103,7 +104,7 @@ static enum status decode_load(struct command *command, struct fault *fault) {
     const json_t *options;
     enum status status = json_take_string(command->json, "model", &command->model, fault);
     if (status == STATUS_OK && command->model == NULL) {
-        status = missing(fault, "model");
+        status = command_missing(fault, "model");
     }
     if (status == STATUS_OK) {
         status = command_take_object(command->json, "options", &options, fault);
@@ -245,9 +246,8 @@ static enum status decode_stop(struct command *command, struct fault *fault) {
     return STATUS_OK;
 }
 
-/* A list of token ids of at least `min`, in new memory. `name` is what the caller calls it. */
-static enum status take_tokens(const json_t *list, const char *name, int32_t min, int32_t **out, size_t *n,
-                               struct fault *fault) {
+enum status command_take_tokens(const json_t *list, const char *name, int32_t min, int32_t **out, size_t *n,
+                                struct fault *fault) {
     if (!json_is_array(list)) {
         return fault_set(fault, STATUS_INVALID, "\"%s\" must be an array of token ids", name);
     }
@@ -281,15 +281,15 @@ static enum status decode_prefix(struct command *command, struct fault *fault) {
     if (has_tokens == (generate->prefix_text != NULL)) {
         return fault_set(fault, STATUS_INVALID, "\"prefix\" must have either \"tokens\" or \"text\"");
     }
-    return has_tokens ? take_tokens(tokens, "prefix.tokens", -1, &generate->prefix_tokens,
-                                    &generate->n_prefix_tokens, fault)
+    return has_tokens ? command_take_tokens(tokens, "prefix.tokens", -1, &generate->prefix_tokens,
+                                            &generate->n_prefix_tokens, fault)
                       : STATUS_OK;
 }
 
 static enum status decode_generate(struct command *command, struct fault *fault) {
     struct generate *generate = &command->generate;
     if (command->id == NULL) {
-        return missing(fault, "id");
+        return command_missing(fault, "id");
     }
     enum status status = decode_prompt(command, fault);
     if (status == STATUS_OK) {
@@ -324,7 +324,7 @@ static enum status decode_generate(struct command *command, struct fault *fault)
 
 static enum status decode_prefill(struct command *command, struct fault *fault) {
     if (command->id == NULL) {
-        return missing(fault, "id");
+        return command_missing(fault, "id");
     }
     struct generate *generate = &command->generate;
     enum status status = decode_messages(command, fault);
@@ -341,7 +341,7 @@ static enum status decode_forget(struct command *command, struct fault *fault) {
         status = json_take_string(command->json, "cache_dir", &command->load.cache_dir, fault);
     }
     if (status == STATUS_OK && command->generate.cache_key == NULL) {
-        status = missing(fault, "cache_key");
+        status = command_missing(fault, "cache_key");
     }
     return status;
 }
@@ -355,7 +355,7 @@ static enum status decode_tokenize(struct command *command, struct fault *fault)
         status = json_take_bool(command->json, "add_special", &command->add_special, fault);
     }
     if (status == STATUS_OK && (command->id == NULL || command->text == NULL)) {
-        status = missing(fault, command->id ? "text" : "id");
+        status = command_missing(fault, command->id ? "text" : "id");
     }
     if (status == STATUS_OK && strlen(command->text) > COMMAND_TOKENIZE_BYTES_MAX) {
         status = fault_set(fault, STATUS_INVALID, "\"text\" must not be longer than %u bytes",
@@ -367,7 +367,7 @@ static enum status decode_tokenize(struct command *command, struct fault *fault)
 /* [E47] */
 static enum status decode_template(struct command *command, struct fault *fault) {
     if (command->id == NULL) {
-        return missing(fault, "id");
+        return command_missing(fault, "id");
     }
     enum status status = decode_messages(command, fault);
     return status ? status : command_decode_constraints(command->json, &command->generate, fault);
@@ -376,14 +376,14 @@ static enum status decode_template(struct command *command, struct fault *fault)
 /* [E48] */
 static enum status decode_detokenize(struct command *command, struct fault *fault) {
     if (command->id == NULL) {
-        return missing(fault, "id");
+        return command_missing(fault, "id");
     }
     const json_t *list = json_object_get(command->json, "tokens");
     if (json_array_size(list) > COMMAND_DETOKENIZE_MAX) {
         return fault_set(fault, STATUS_INVALID, "\"tokens\" must be at most %u token ids",
                          COMMAND_DETOKENIZE_MAX);
     }
-    return take_tokens(list, "tokens", 0, &command->tokens, &command->n_tokens, fault);
+    return command_take_tokens(list, "tokens", 0, &command->tokens, &command->n_tokens, fault);
 }
 
 static enum status decode_fields(struct command *command, struct fault *fault) {
@@ -396,7 +396,7 @@ static enum status decode_fields(struct command *command, struct fault *fault) {
     case COMMAND_GENERATE:
         return decode_generate(command, fault);
     case COMMAND_CANCEL:
-        return command->id ? STATUS_OK : missing(fault, "id");
+        return command->id ? STATUS_OK : command_missing(fault, "id");
     case COMMAND_TOKENIZE:
         return decode_tokenize(command, fault);
     case COMMAND_PREFILL:
@@ -407,6 +407,8 @@ static enum status decode_fields(struct command *command, struct fault *fault) {
         return decode_template(command, fault);
     case COMMAND_DETOKENIZE:
         return decode_detokenize(command, fault);
+    case COMMAND_EMBED:
+        return command_decode_embed(command, fault);
     case COMMAND_UNLOAD:
     case COMMAND_UNKNOWN:
         break;
@@ -457,7 +459,7 @@ enum status command_decode(const char *line, size_t n_bytes, struct command **ou
     const char *op = NULL;
     status = json_take_string(command->json, "op", &op, fault);
     if (status == STATUS_OK && op == NULL) {
-        status = missing(fault, "op");
+        status = command_missing(fault, "op");
     }
     if (status) {
         return status;
@@ -476,6 +478,9 @@ void command_free(struct command *command) {
         json_decref(command->json);
         free(command->generate.messages);
         free(command->tokens);
+        for (size_t i = 0; i < command->embed.n_inputs; i++) {
+            free(command->embed.inputs[i].tokens);
+        }
         free(command->generate.prefix_tokens);
         free(command->generate.sampling.biases);
         free(command);

@@ -21,6 +21,8 @@
 #define COMMAND_STEP_MS_MAX        60000
 #define COMMAND_TOKENIZE_BYTES_MAX (1u << 20) /* the answer must fit in one line */
 #define COMMAND_DETOKENIZE_MAX     (1u << 18)
+#define COMMAND_EMBED_MAX          16 /* so the vectors fit in one line, however long they are */
+#define COMMAND_DIMENSIONS_MAX     (1u << 20)
 #define COMMAND_BIASES_MAX         1024
 #define COMMAND_TOOLS_MAX          128
 #define COMMAND_LOGPROBS_MAX       20
@@ -42,6 +44,7 @@ enum command_op {
     COMMAND_FORGET,
     COMMAND_TEMPLATE,
     COMMAND_DETOKENIZE,
+    COMMAND_EMBED,
 };
 
 enum speculation_mode { SPECULATION_AUTO, SPECULATION_OFF, SPECULATION_ALWAYS };
@@ -136,6 +139,20 @@ struct generate {
     const char *prefix_text; /* NULL: none */
 };
 
+/* What is to become a vector ([E49]). */
+struct embed_input {
+    const char *text; /* NULL: its tokens are given */
+    int32_t *tokens;
+    size_t n_tokens;
+};
+
+struct embed {
+    struct embed_input inputs[COMMAND_EMBED_MAX];
+    size_t n_inputs;
+    bool truncate;  /* what is too long is cut, else it is an error */
+    int dimensions; /* the first so many; 0: all */
+};
+
 struct command {
     struct command *next; /* for whoever keeps it in a queue */
     enum command_op op;
@@ -150,6 +167,7 @@ struct command {
     bool special;             /* tokenize: "<|im_start|>" is one token, not text */
     int32_t *tokens;          /* detokenize */
     size_t n_tokens;
+    struct embed embed;
     json_t *json;
 };
 

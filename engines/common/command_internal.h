@@ -16,4 +16,14 @@ MUST_CHECK enum status command_decode_constraints(const json_t *object, struct g
 MUST_CHECK enum status command_take_object(const json_t *object, const char *key, const json_t **out,
                                            struct fault *fault);
 
+/* command_decode_embed reads the members of `embed` ([E49]). */
+MUST_CHECK enum status command_decode_embed(struct command *command, struct fault *fault);
+
+/* command_take_tokens: a list of token ids of at least `min`, in new memory. `name` is what the caller calls it. */
+MUST_CHECK enum status command_take_tokens(const json_t *list, const char *name, int32_t min, int32_t **out,
+                                           size_t *n, struct fault *fault);
+
+/* command_missing: a member that must be there is not. */
+enum status command_missing(struct fault *fault, const char *key);
+
 #endif

@@ -184,6 +184,26 @@ static void test_drafts_and_wishes_to_forget(void **state) {
     expect_refused("{\"op\":\"forget\"}", "none", "\"cache_key\" is missing");
 }
 
+static void test_e49_embed_takes_texts_and_tokens(void **state) {
+    (void)state;
+    struct command *command = decode(
+        "{\"op\":\"embed\",\"id\":\"v\",\"inputs\":[\"a b\",[7,8]],\"truncate\":true,\"dimensions\":3}");
+    assert_int_equal(command->op, COMMAND_EMBED);
+    assert_int_equal(command->embed.n_inputs, 2);
+    assert_string_equal(command->embed.inputs[0].text, "a b");
+    assert_null(command->embed.inputs[1].text);
+    assert_int_equal(command->embed.inputs[1].n_tokens, 2);
+    assert_int_equal(command->embed.inputs[1].tokens[1], 8);
+    assert_true(command->embed.truncate);
+    assert_int_equal(command->embed.dimensions, 3);
+    command_free(command);
+    expect_refused("{\"op\":\"embed\",\"inputs\":[\"a\"]}", "none", "\"id\" is missing");
+    expect_refused("{\"op\":\"embed\",\"id\":\"v\"}", "v", "1 to 16");
+    expect_refused("{\"op\":\"embed\",\"id\":\"v\",\"inputs\":[[7],[]]}", "v", "inputs[1]");
+    expect_refused("{\"op\":\"embed\",\"id\":\"v\",\"inputs\":[\"a\\u0000b\"]}", "v", "inputs[0]");
+    expect_refused("{\"op\":\"embed\",\"id\":\"v\",\"inputs\":[\"a\"],\"dimensions\":-1}", "v", "dimensions");
+}
+
 static void test_an_unknown_op_is_ignored_whatever_it_has(void **state) {
     (void)state;
     struct command *command = decode("{\"op\":\"dance\",\"id\":17}");
@@ -238,6 +258,7 @@ int main(void) {
         cmocka_unit_test(test_e41_e42_generate_takes_constraints),
         cmocka_unit_test(test_load_takes_its_options),
         cmocka_unit_test(test_drafts_and_wishes_to_forget),
+        cmocka_unit_test(test_e49_embed_takes_texts_and_tokens),
         cmocka_unit_test(test_an_unknown_op_is_ignored_whatever_it_has),
         cmocka_unit_test(test_wrong_fields_are_refused_with_the_id),
     };

@@ -1,8 +1,10 @@
 #include "common/events.h"
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "base/log.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,4 +217,43 @@ void events_prompt(struct events *events, const char *id, const char *text, size
     bytes_add_format(&events->line, ",\"n_tokens\":%d,\"text\":", n_tokens);
     bytes_add_json_string(&events->line, text, size);
     finish(events);
+}
+
+static bool normalise(float *vector, int n_dimensions) {
+    double sum = 0;
+    for (int i = 0; i < n_dimensions; i++) {
+        sum += (double)vector[i] * (double)vector[i];
+    }
+    double length = sqrt(sum);
+    if (!isfinite(length) || length <= 0) {
+        return false;
+    }
+    for (int i = 0; i < n_dimensions; i++) {
+        vector[i] = (float)((double)vector[i] / length);
+    }
+    return true;
+}
+
+bool events_embeddings(struct events *events, const char *id, struct embedding *list, size_t n,
+                       int n_dimensions) {
+    for (size_t i = 0; i < n; i++) {
+        if (!normalise(list[i].vector, n_dimensions)) {
+            return false;
+        }
+    }
+    begin(events, "embeddings");
+    add_string(events, "id", id);
+    bytes_add_text(&events->line, ",\"vectors\":[");
+    for (size_t i = 0; i < n; i++) {
+        bytes_add_text(&events->line, i ? ",\"" : "\"");
+        base64_add(&events->line, list[i].vector, (size_t)n_dimensions * sizeof list[i].vector[0]);
+        bytes_add_char(&events->line, '"');
+    }
+    bytes_add_text(&events->line, "],\"n_tokens\":[");
+    for (size_t i = 0; i < n; i++) {
+        bytes_add_format(&events->line, i ? ",%d" : "%d", list[i].n_tokens);
+    }
+    bytes_add_char(&events->line, ']');
+    finish(events);
+    return true;
 }

@@ -99,4 +99,14 @@ void events_tokens(struct events *events, const char *id, const int32_t *tokens,
 void events_text(struct events *events, const char *id, const char *text, size_t size);
 void events_prompt(struct events *events, const char *id, const char *text, size_t size, int n_tokens);
 
+/* What one text has become ([E49]): the vector as the model has it. */
+struct embedding {
+    float *vector;
+    int n_tokens;
+};
+
+/* events_embeddings sends the first `n_dimensions` of each vector, made to the length 1 in place. False: a vector has no length; nothing was sent. */
+MUST_CHECK bool events_embeddings(struct events *events, const char *id, struct embedding *list, size_t n,
+                                  int n_dimensions);
+
 #endif

@@ -2,6 +2,7 @@
  *
  * One thread, one loop: take the commands, do what is due, wait for either.
  */
+#include "embeds.h"
 #include "faults.h"
 #include "script.h"
 #include "speech.h"
@@ -24,6 +25,7 @@ struct fake {
     enum fake_state state;
     struct script script;
     struct speeches speeches;
+    struct embeds embeds;
     uint64_t load_began_ns;
     int load_step;
     size_t next_fault;
@@ -127,15 +129,6 @@ static void inspect(struct fake *fake, const struct command *command) {
     script_deinit(&script);
 }
 
-/* A word's token is a hash of it: the same in every process. */
-static int32_t hash_word(const char *word, size_t size) {
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < size; i++) {
-        hash = (hash ^ (unsigned char)word[i]) * 16777619u;
-    }
-    return (int32_t)(hash & 0xFFFF);
-}
-
 static void tokenize(struct fake *fake, const struct command *command) {
     const char *text = command->text;
     const char *word;
@@ -143,7 +136,7 @@ static void tokenize(struct fake *fake, const struct command *command) {
     int32_t *tokens = mem_alloc((size_t)script_count_words(text) * sizeof *tokens);
     size_t n = 0;
     while ((size = script_next_word(&text, &word)) > 0) {
-        tokens[n++] = hash_word(word, size);
+        tokens[n++] = script_word_token(word, size);
     }
     events_tokens(&fake->program.events, command->id, tokens, n);
     free(tokens);
@@ -196,6 +189,7 @@ static void carry_out(struct fake *fake, struct command *command) {
     case COMMAND_UNLOAD:
         if (fake->state == FAKE_READY) {
             speeches_cancel(&fake->speeches, NULL);
+            embeds_cancel(&fake->embeds, &fake->program.events, NULL);
         }
         fake->state = FAKE_GONE;
         break;
@@ -221,6 +215,7 @@ static void carry_out(struct fake *fake, struct command *command) {
     case COMMAND_CANCEL:
         if (fake->state == FAKE_READY) {
             speeches_cancel(&fake->speeches, command->id);
+            embeds_cancel(&fake->embeds, &fake->program.events, command->id);
         }
         break;
     case COMMAND_TOKENIZE:
@@ -231,6 +226,14 @@ static void carry_out(struct fake *fake, struct command *command) {
         break;
     case COMMAND_TEMPLATE:
         render_template(fake, command);
+        break;
+    case COMMAND_EMBED:
+        is_kept = fake->state == FAKE_READY;
+        if (is_kept) {
+            embeds_add(&fake->embeds, &fake->script, &fake->program.events, command);
+        } else {
+            refuse_without_model(fake, command);
+        }
         break;
     case COMMAND_PING:
     case COMMAND_UNKNOWN:
@@ -249,6 +252,13 @@ static void take_commands(struct fake *fake) {
     }
 }
 
+/* Does what is due; returns the time until there is more. */
+static int advance(struct fake *fake) {
+    int timeout_ms = speeches_advance(&fake->speeches);
+    bool is_held = !embeds_advance(&fake->embeds, &fake->script, &fake->program.events);
+    return is_held && (timeout_ms < 0 || timeout_ms > GATE_LOOK_MS) ? GATE_LOOK_MS : timeout_ms;
+}
+
 static void run(struct fake *fake) {
     for (;;) {
         take_commands(fake);
@@ -259,7 +269,7 @@ static void run(struct fake *fake) {
         if (fake->state == FAKE_LOADING) {
             timeout_ms = advance_load(fake);
         } else if (fake->state == FAKE_READY) {
-            timeout_ms = speeches_advance(&fake->speeches);
+            timeout_ms = advance(fake);
         }
         if (timeout_ms < 0 && inbox_is_done(&fake->program.inbox)) {
             return;
@@ -275,6 +285,7 @@ int main(int n_args, char **args) {
         return exit_code;
     }
     run(&fake);
+    embeds_cancel(&fake.embeds, &fake.program.events, NULL);
     speeches_deinit(&fake.speeches);
     script_deinit(&fake.script);
     free(fake.memory);

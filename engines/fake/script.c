@@ -291,3 +291,11 @@ int script_count_words(const char *text) {
     }
     return n;
 }
+
+int32_t script_word_token(const char *word, size_t size) {
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < size; i++) {
+        hash = (hash ^ (unsigned char)word[i]) * 16777619u;
+    }
+    return (int32_t)(hash & 0xFFFF);
+}

@@ -88,4 +88,7 @@ void script_deinit(struct script *script);
 size_t script_next_word(const char **text, const char **word);
 int script_count_words(const char *text);
 
+/* script_word_token is the token of a word: a hash of it, the same in every process. */
+int32_t script_word_token(const char *word, size_t size);
+
 #endif

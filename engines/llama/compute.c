@@ -26,18 +26,19 @@ static bool on_operation(void *ctx) {
     return is_over;
 }
 
-void compute_init(struct compute *compute, const struct model *model, bool (*must_stop)(void *ctx),
-                  void *ctx) {
-    *compute = (struct compute){ .model = model, .must_stop = must_stop, .ctx = ctx, .look_ns = UINT64_MAX };
+void compute_init(struct compute *compute, const struct model *model, struct llama_context *context,
+                  bool (*must_stop)(void *ctx), void *ctx) {
+    *compute =
+        (struct compute){ .context = context, .must_stop = must_stop, .ctx = ctx, .look_ns = UINT64_MAX };
     compute->pools[compute->n_pools++] =
         (struct compute_pool){ .n_threads = model->n_threads, .pool = model->threads };
     compute->n_threads = model->n_threads;
-    llama_set_abort_callback(model->context, must_stop ? on_operation : NULL, compute);
+    llama_set_abort_callback(context, must_stop ? on_operation : NULL, compute);
 }
 
 void compute_deinit(struct compute *compute) {
-    llama_set_abort_callback(compute->model->context, NULL, NULL);
-    llama_detach_threadpool(compute->model->context);
+    llama_set_abort_callback(compute->context, NULL, NULL);
+    llama_detach_threadpool(compute->context);
     for (int i = 1; i < compute->n_pools; i++) {
         backend_free_threads(compute->pools[i].pool);
     }
@@ -60,7 +61,7 @@ static void use_threads(struct compute *compute, int n_threads) {
     if (compute->n_threads == n_threads) {
         return;
     }
-    struct llama_context *context = compute->model->context;
+    struct llama_context *context = compute->context;
     struct ggml_threadpool *pool = find_pool(compute, n_threads);
     if (pool) {
         llama_attach_threadpool(context, pool, NULL);
@@ -75,10 +76,10 @@ enum compute_result compute_run(struct compute *compute, struct llama_batch batc
     uint64_t began_ns = clock_now_ns();
     bool is_asked = may_stop && compute->must_stop;
     compute->look_ns = is_asked ? began_ns + (uint64_t)(COMPUTE_LOOK_MS * NS_PER_MS) : UINT64_MAX;
-    int code = llama_decode(compute->model->context, batch);
+    int code = llama_decode(compute->context, batch);
     backend_expect_errors(false);
     if (code == 0) {
-        llama_synchronize(compute->model->context);
+        llama_synchronize(compute->context);
     }
     *ms = (double)(clock_now_ns() - began_ns) / NS_PER_MS;
     switch (code) {

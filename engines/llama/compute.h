@@ -32,7 +32,7 @@ struct compute_pool {
 };
 
 struct compute {
-    const struct model *model;
+    struct llama_context *context;
     bool (*must_stop)(void *ctx);
     void *ctx;
     struct compute_pool pools[COMPUTE_POOLS_MAX]; /* the first is the model's own */
@@ -41,9 +41,10 @@ struct compute {
     uint64_t look_ns; /* the next look; UINT64_MAX: this step is not stopped */
 };
 
-/* compute_init: `must_stop` NULL: nothing is stopped. */
-void compute_init(struct compute *compute, const struct model *model, bool (*must_stop)(void *ctx),
-                  void *ctx);
+/* compute_init: `context` is the model's own, or another one of it, and has the model's threads attached. `must_stop` NULL: nothing is
+ * stopped. */
+void compute_init(struct compute *compute, const struct model *model, struct llama_context *context,
+                  bool (*must_stop)(void *ctx), void *ctx);
 void compute_deinit(struct compute *compute);
 
 /* compute_run computes the batch. After all but COMPUTE_DONE the cache has none, some or all of its tokens: cut them off. */

@@ -8,11 +8,13 @@
  * are answered meanwhile.
  */
 #include "backend.h"
+#include "embedder.h"
 #include "inspect.h"
 #include "kv_folder.h"
 #include "model.h"
 #include "overflow.h"
 #include "scheduler.h"
+#include "step.h"
 
 #include "base/log.h"
 #include "common/program.h"
@@ -37,6 +39,7 @@ struct engine {
     double progress; /* as last told */
     struct model *model;
     struct scheduler scheduler;
+    struct embedder embedder;
 };
 
 static void fail(struct engine *engine, const char *op, const char *code, const char *text) {
@@ -51,7 +54,8 @@ static bool must_stop(void *ctx) {
     struct inbox *inbox = &engine->program.inbox;
     inbox_collect(inbox);
     for (const struct command *command = inbox->kept; command; command = command->next) {
-        if (command->op == COMMAND_UNLOAD || scheduler_can_give_up(&engine->scheduler, command)) {
+        if (command->op == COMMAND_UNLOAD || scheduler_can_give_up(&engine->scheduler, command) ||
+            embedder_can_give_up(&engine->embedder, command)) {
             return true;
         }
     }
@@ -91,6 +95,8 @@ static void finish_load(struct engine *engine) {
              ggml_type_name(engine->model->plan.context.type_k), engine->model->n_slots,
              engine->model->n_threads);
     scheduler_init(&engine->scheduler, engine->model, &engine->program.events, must_stop, engine);
+    embedder_init(&engine->embedder, engine->model, &engine->program.events,
+                  &engine->scheduler.costs[STEP_PREFILL], must_stop, engine);
     engine->state = ENGINE_READY;
     events_json(&engine->program.events, model_describe(engine->model));
 }
@@ -175,6 +181,7 @@ static void forget(struct engine *engine, const struct command *command) {
 static void unload(struct engine *engine) {
     if (engine->state == ENGINE_READY) {
         scheduler_cancel(&engine->scheduler, NULL);
+        embedder_cancel(&engine->embedder, NULL);
     }
     engine->state = ENGINE_GONE;
 }
@@ -184,7 +191,7 @@ static void carry_out(struct engine *engine, struct command *command) {
     bool is_ready = engine->state == ENGINE_READY;
     bool needs_model = command->op == COMMAND_GENERATE || command->op == COMMAND_TOKENIZE ||
                        command->op == COMMAND_PREFILL || command->op == COMMAND_TEMPLATE ||
-                       command->op == COMMAND_DETOKENIZE;
+                       command->op == COMMAND_DETOKENIZE || command->op == COMMAND_EMBED;
     if (needs_model && !is_ready) {
         refuse(engine, command, ERROR_BAD_REQUEST, "no model is loaded: send load first");
         command_free(command);
@@ -195,6 +202,9 @@ static void carry_out(struct engine *engine, struct command *command) {
     case COMMAND_PREFILL:
         scheduler_add(&engine->scheduler, command);
         return; /* it owns the command now */
+    case COMMAND_EMBED:
+        embedder_add(&engine->embedder, command);
+        return;
     case COMMAND_LOAD:
         begin_load(engine, command);
         break;
@@ -219,6 +229,7 @@ static void carry_out(struct engine *engine, struct command *command) {
     case COMMAND_CANCEL:
         if (is_ready) {
             scheduler_cancel(&engine->scheduler, command->id);
+            embedder_cancel(&engine->embedder, command->id);
         }
         break;
     case COMMAND_PING:
@@ -245,7 +256,16 @@ static void advance_load(struct engine *engine) {
     channel_wait(&engine->program.channel, model_load_fd(engine->load), PROGRESS_INTERVAL_MS);
 }
 
+static bool has_work(const struct engine *engine) {
+    return scheduler_has_work(&engine->scheduler) || embedder_has_work(&engine->embedder);
+}
+
 static void step(struct engine *engine) {
+    struct step_spare spare;
+    if (embedder_has_work(&engine->embedder) && step_can_spare(&engine->scheduler, &spare)) {
+        step_spent(&engine->scheduler, embedder_step(&engine->embedder, &spare));
+        return;
+    }
     scheduler_step(&engine->scheduler);
     if (engine->scheduler.is_waiting && scheduler_has_work(&engine->scheduler)) {
         channel_wait(&engine->program.channel, scheduler_fd(&engine->scheduler), DISK_WAIT_MS);
@@ -255,6 +275,8 @@ static void step(struct engine *engine) {
 static void rest(struct engine *engine) {
     bool is_ready = engine->state == ENGINE_READY;
     int wait_ms = is_ready ? scheduler_rest(&engine->scheduler) : -1;
+    int idle_ms = is_ready ? embedder_rest(&engine->embedder) : -1;
+    wait_ms = wait_ms < 0 || (idle_ms >= 0 && idle_ms < wait_ms) ? idle_ms : wait_ms;
     channel_wait(&engine->program.channel, is_ready ? scheduler_fd(&engine->scheduler) : -1, wait_ms);
 }
 
@@ -266,7 +288,7 @@ static void run(struct engine *engine) {
         }
         if (engine->state == ENGINE_LOADING) {
             advance_load(engine);
-        } else if (engine->state == ENGINE_READY && scheduler_has_work(&engine->scheduler)) {
+        } else if (engine->state == ENGINE_READY && has_work(engine)) {
             step(engine);
         } else if (inbox_is_done(&engine->program.inbox)) {
             return;
@@ -282,6 +304,7 @@ static void shut_down(struct engine *engine) {
     }
     if (engine->model) {
         scheduler_cancel(&engine->scheduler, NULL);
+        embedder_deinit(&engine->embedder);
         scheduler_flush(&engine->scheduler, FLUSH_MS);
         scheduler_deinit(&engine->scheduler);
         model_close(engine->model);

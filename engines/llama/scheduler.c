@@ -28,7 +28,7 @@ void scheduler_init(struct scheduler *scheduler, const struct model *model, stru
     *scheduler = (struct scheduler){ .model = model, .events = events };
     slots_init(&scheduler->slots, model);
     parking_init(&scheduler->slots);
-    compute_init(&scheduler->compute, model, must_stop, ctx);
+    compute_init(&scheduler->compute, model, model->context, must_stop, ctx);
     for (int kind = 0; kind < STEP_KINDS_MAX; kind++) {
         cost_init(&scheduler->costs[kind], model->step_ms, PAIR_SLOWNESS * pair_share(model));
         tuner_init(&scheduler->tuners[kind], model->n_threads, model->has_fixed_threads);

@@ -39,6 +39,7 @@ struct scheduler {
     struct llama_batch batch;
     struct generation *first; /* in the order they came */
     int n_queued;
+    double owed_ms;  /* to generations, before something else computes again */
     bool is_reading; /* the batch under way is a chunk of prompts */
     bool
         is_waiting; /* the last step had nothing to compute: all that is needed is on its way from the disk */

@@ -13,6 +13,9 @@
 /* Whoever comes waits for one chunk of a draft. */
 #define DRAFT_CHUNK_TOKENS COST_TILE_TOKENS
 
+/* Of the time of generations to what is none, while there are answers. */
+#define OTHER_SHARE_PARTS 3.0
+
 static_assert(TUNER_COUNTS_MAX <= COST_LANES_MAX, "a number of threads is a lane of the cost model");
 static_assert(COMMAND_SLOTS_MAX <= POLICY_PROMPTS_MAX, "a prompt for each slot");
 static_assert(COMMAND_SLOTS_MAX <= MODEL_BATCH_TOKENS_MAX, "a token of each slot fits into a batch");
@@ -246,6 +249,40 @@ static void learn(struct scheduler *scheduler, const struct choice *choice, doub
     policy_note(&scheduler->policy, &choice->view, choice->is_prefill, ms);
 }
 
+/* Decoding, as it stands between two steps. */
+static void look(const struct scheduler *scheduler, struct choice *choice) {
+    *choice = (struct choice){ .is_prefill = false };
+    collect(scheduler, choice);
+    choice->view.lane_decode = scheduler->tuners[STEP_DECODE].at;
+    choice->view.lane_prefill = scheduler->tuners[STEP_PREFILL].at;
+}
+
+bool step_can_spare(const struct scheduler *scheduler, struct step_spare *out) {
+    const struct tuner *tuner = &scheduler->tuners[STEP_PREFILL];
+    struct choice choice;
+    *out = (struct step_spare){ .n_threads = tuner->counts[tuner->at], .lane = tuner->at };
+    if (!scheduler_has_answers(scheduler)) {
+        return true;
+    }
+    look(scheduler, &choice);
+    struct cost_work decoding = choice.view.decoding;
+    if (scheduler->owed_ms > 0 || (decoding.n_tokens > 0 && scheduler->policy.n_owed > 0)) {
+        return false;
+    }
+    out->ms = policy_budget(&scheduler->policy, &choice.view);
+    if (decoding.n_tokens > 0) {
+        out->ms -= cost_predict(&scheduler->costs[STEP_DECODE], choice.view.lane_decode, decoding);
+    }
+    return true;
+}
+
+void step_spent(struct scheduler *scheduler, double ms) {
+    struct choice choice;
+    look(scheduler, &choice);
+    scheduler->owed_ms = OTHER_SHARE_PARTS * ms;
+    policy_note(&scheduler->policy, &choice.view, true, ms);
+}
+
 void step_compute(struct scheduler *scheduler) {
     struct choice choice;
     choose(scheduler, &choice);
@@ -259,6 +296,7 @@ void step_compute(struct scheduler *scheduler) {
     enum compute_result result =
         compute_run(&scheduler->compute, scheduler->batch, n_threads, choice.is_prefill, &ms);
     scheduler->is_reading = false;
+    scheduler->owed_ms -= ms;
     if (result != COMPUTE_DONE) {
         give_up_batch(scheduler, result);
         /* This time was taken from the others all the same. */

@@ -208,25 +208,35 @@ static const struct attached_encoder encoder = {
     .deinit = openai_call_deinit,
 };
 
-void anthropic_handle(struct api *api, struct net_conn *net) {
+bool anthropic_take(struct api *api, struct net_conn *net, bool is_message, struct openai_request *request,
+                    char path[PATH_MAX]) {
     json_t *body = request_body(net);
-    struct openai_request request;
     struct openai_error error;
-    char path[PATH_MAX];
     if (body == NULL) {
-        return;
+        return false;
     }
-    if (!fields_check(&fields_messages, net, body, &error) ||
-        !anthropic_request_parse(&request, body, true, chat_settings(api->chat), &error)) {
+    bool is_read = fields_check(&fields_messages, net, body, &error) &&
+                   anthropic_request_parse(request, body, is_message, chat_settings(api->chat), &error);
+    bool is_good = is_read && openai_call_resolve(api, request->model, path, &error);
+    if (!is_good) {
         anthropic_error_reply(net, error.status, error.text);
-    } else {
-        if (openai_call_resolve(api, request.model, path, &error)) {
-            struct anthropic_call *self = openai_call_begin(sizeof *self, &encoder, api, net, &request, path);
-            openai_call_ask(&self->call, &request, path);
-        } else {
-            anthropic_error_reply(net, error.status, error.text);
-        }
-        openai_request_deinit(&request);
+    }
+    if (is_read) {
+        request->model = NULL; /* it was the body's */
+    }
+    if (is_read && !is_good) {
+        openai_request_deinit(request);
     }
     json_decref(body);
+    return is_good;
+}
+
+void anthropic_handle(struct api *api, struct net_conn *net) {
+    struct openai_request request;
+    char path[PATH_MAX];
+    if (anthropic_take(api, net, true, &request, path)) {
+        struct anthropic_call *self = openai_call_begin(sizeof *self, &encoder, api, net, &request, path);
+        openai_call_ask(&self->call, &request, path);
+        openai_request_deinit(&request);
+    }
 }

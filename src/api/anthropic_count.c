@@ -1,9 +1,6 @@
 /* anthropic_count.c - [W83] POST /v1/messages/count_tokens: as many as the usage of the same request will say. */
 #include "api/anthropic.h"
-#include "api/fields.h"
-#include "api/openai_call.h"
 #include "api/question.h"
-#include "api/request.h"
 
 static void reply(struct net_conn *net, const json_t *answer) {
     reply_json(net, 200, json_pack("{s:O}", "input_tokens", json_object_get(answer, "n_tokens")));
@@ -24,23 +21,10 @@ static json_t *members_of(const struct openai_request *request) {
 }
 
 void anthropic_count_handle(struct api *api, struct net_conn *net) {
-    json_t *body = request_body(net);
     struct openai_request request;
-    struct openai_error error;
     char path[PATH_MAX];
-    if (body == NULL) {
-        return;
-    }
-    if (!fields_check(&fields_messages, net, body, &error) ||
-        !anthropic_request_parse(&request, body, false, chat_settings(api->chat), &error)) {
-        anthropic_error_reply(net, error.status, error.text);
-    } else {
-        if (openai_call_resolve(api, request.model, path, &error)) {
-            question_ask(api, net, path, "template", members_of(&request), reply);
-        } else {
-            anthropic_error_reply(net, error.status, error.text);
-        }
+    if (anthropic_take(api, net, false, &request, path)) {
+        question_ask(api, net, path, "template", members_of(&request), reply);
         openai_request_deinit(&request);
     }
-    json_decref(body);
 }

@@ -109,14 +109,18 @@ static void on_reshaped(void *ctx, const struct store_reshaped *reshaped, bool a
     ws_native_broadcast_reshaped(ctx, reshaped, are_hidden);
 }
 
+static void tell_watchers(struct list_node *watchers) {
+    LIST_EACH(node, watchers) {
+        struct api_watcher *watcher = CONTAINER_OF(node, struct api_watcher, node);
+        watcher->on_change(watcher->ctx);
+    }
+}
+
 static void on_model(void *ctx) {
     struct api *api = ctx;
     metrics_on_model(api->metrics, chat_models(api->chat));
     ws_native_broadcast_model(api);
-    LIST_EACH(node, &api->model_watchers) {
-        struct api_model_watcher *watcher = CONTAINER_OF(node, struct api_model_watcher, node);
-        watcher->on_change(watcher->ctx);
-    }
+    tell_watchers(&api->model_watchers);
 }
 
 static void on_storage(void *ctx) {
@@ -124,7 +128,9 @@ static void on_storage(void *ctx) {
 }
 
 static void on_downloads(void *ctx) {
-    ws_native_broadcast_downloads(ctx);
+    struct api *api = ctx;
+    ws_native_broadcast_downloads(api);
+    tell_watchers(&api->download_watchers);
 }
 
 /* ---- Life ---- */
@@ -136,6 +142,7 @@ struct api *api_open(const struct api_options *options) {
     api->access = options->access;
     list_init(&api->natives);
     list_init(&api->model_watchers);
+    list_init(&api->download_watchers);
     bytes_init(&api->frame, API_FRAME_BYTES_MAX);
     api->system = rest_system_new();
     api->metrics = metrics_new();

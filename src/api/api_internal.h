@@ -39,8 +39,8 @@ struct api_call {
     struct chat_call *call;
 };
 
-/* Somebody who waits for the model's state to change. on_change may remove its own node, and no other. */
-struct api_model_watcher {
+/* Somebody who waits for a change, of the state of the models or of the downloads. on_change may remove its own node, and no other. */
+struct api_watcher {
     struct list_node node;
     void (*on_change)(void *ctx);
     void *ctx;
@@ -62,6 +62,7 @@ struct api {
     struct loop_timer *tick;  /* gate_refresh */
     struct list_node natives; /* the /ws connections that said hello */
     struct list_node model_watchers;
+    struct list_node download_watchers;
     struct bytes frame; /* scratch for one frame: cleared before each use, never kept across upcalls */
     struct rest_system *system; /* what [W25] remembers between calls */
     struct metrics *metrics;
@@ -101,6 +102,8 @@ bool doors_is_content_type(const char *header, const char *wanted); /* parameter
 /* gate.c: who is it, and may he? */
 /* gate_check: true: he may; he is noted on the connection. False: it has been answered (401, 403). */
 bool gate_check(struct api *api, struct net_conn *net, enum scope needed);
+/* gate_may: whoever came in may do that too. */
+bool gate_may(const struct api *api, const struct net_conn *net, enum scope needed);
 /* gate_hello: the first frame of /ws brought this key (NULL: none). */
 bool gate_hello(struct api *api, struct net_conn *net, const char *key);
 /* gate_begin_answer: he begins one [W47]. STATUS_FULL: he has begun as many as he may; there is one more in *wait_s. */
@@ -240,8 +243,11 @@ void ollama_tags_handle(struct api *api, struct net_conn *net);     /* [W87] */
 void ollama_ps_handle(struct api *api, struct net_conn *net);
 void ollama_show_handle(struct api *api, struct net_conn *net);
 void ollama_version_handle(struct api *api, struct net_conn *net);
-void ollama_files_handle(struct api *api, struct net_conn *net); /* [W88] */
-void embeddings_handle(struct api *api, struct net_conn *net);
+void ollama_pull_handle(struct api *api, struct net_conn *net);        /* [W102] */
+void ollama_copy_handle(struct api *api, struct net_conn *net);        /* [W103] */
+void ollama_delete_handle(struct api *api, struct net_conn *net);      /* [W103] */
+void openai_embeddings_handle(struct api *api, struct net_conn *net);  /* [W100] */
+void ollama_embed_handle(struct api *api, struct net_conn *net);       /* [W101] */
 void anthropic_handle(struct api *api, struct net_conn *net);          /* [W81] */
 void anthropic_count_handle(struct api *api, struct net_conn *net);    /* [W83] */
 void responses_handle(struct api *api, struct net_conn *net);          /* [W76] */

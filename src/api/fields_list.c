@@ -115,6 +115,17 @@ static const struct field responses[] = {
 };
 const struct fields fields_responses = { "POST /v1/responses", responses };
 
+static const struct field embeddings[] = {
+    OPENAI_MODEL,
+    DONE("input",
+         "a text, texts, token ids, lists of them: at most 2,048; too long: `context_length_exceeded`"),
+    DONE("encoding_format", "`float`, `base64`"),
+    DONE("dimensions", "at most those of the model"),
+    IGNORED("user", NULL),
+    END,
+};
+const struct fields fields_embeddings = { "POST /v1/embeddings", embeddings };
+
 /* ---- Anthropic ---- */
 
 static const struct field messages[] = {
@@ -148,14 +159,13 @@ const struct fields fields_messages = { "POST /v1/messages", messages };
 
 #define OLLAMA_REST                                                                                          \
     DONE("format", "`json`, a schema"), DONE("think", NULL), DONE("stream", "true where it is absent"),      \
-        DONE("keep_alive", "0 without a question unloads; else no effect"),                                  \
-        DONE("options.temperature", NULL), DONE("options.top_k", NULL), DONE("options.top_p", NULL),         \
-        DONE("options.min_p", NULL), DONE("options.seed", NULL), DONE("options.stop", NULL),                 \
-        DONE("options.num_predict", NULL), DONE("options.repeat_penalty", NULL),                             \
-        DONE("options.frequency_penalty", NULL), DONE("options.presence_penalty", NULL),                     \
-        IGNORED("options.num_ctx", "the context is the server's"), IGNORED("options.num_keep", NULL),        \
-        IGNORED("options.repeat_last_n", NULL), IGNORED("options.num_gpu", NULL),                            \
-        IGNORED("options.num_thread", NULL)
+        DONE("keep_alive", "[W104]; 0 without a question unloads"), DONE("options.temperature", NULL),       \
+        DONE("options.top_k", NULL), DONE("options.top_p", NULL), DONE("options.min_p", NULL),               \
+        DONE("options.seed", NULL), DONE("options.stop", NULL), DONE("options.num_predict", NULL),           \
+        DONE("options.repeat_penalty", NULL), DONE("options.frequency_penalty", NULL),                       \
+        DONE("options.presence_penalty", NULL), IGNORED("options.num_ctx", "the context is the server's"),   \
+        IGNORED("options.num_keep", NULL), IGNORED("options.repeat_last_n", NULL),                           \
+        IGNORED("options.num_gpu", NULL), IGNORED("options.num_thread", NULL)
 #define OLLAMA_MODEL DONE("model", "with `:latest` or without; unknown: 404")
 
 static const struct field ollama_chat[] = {
@@ -180,3 +190,31 @@ static const struct field ollama_generate[] = {
     END,
 };
 const struct fields fields_ollama_generate = { "POST /api/generate", ollama_generate };
+
+static const struct field ollama_embed[] = {
+    OLLAMA_MODEL,
+    DONE("input", "a text, texts, token ids, lists of them; without one the model is loaded"),
+    DONE("truncate", "true where it is absent"),
+    DONE("dimensions", "at most those of the model"),
+    DONE("keep_alive", "[W104]"),
+    IGNORED("options", NULL),
+    END,
+};
+const struct fields fields_ollama_embed = { "POST /api/embed", ollama_embed };
+
+static const struct field ollama_embeddings[] = {
+    OLLAMA_MODEL,
+    DONE("prompt", "without one the model is loaded"),
+    DONE("keep_alive", "[W104]"),
+    IGNORED("options", NULL),
+    END,
+};
+const struct fields fields_ollama_embeddings = { "POST /api/embeddings", ollama_embeddings };
+
+static const struct field ollama_pull[] = {
+    DONE("model", "a file of a hub ([W102]); not the names of Ollama's own library"),
+    DONE("stream", "true where it is absent"),
+    IGNORED("insecure", NULL),
+    END,
+};
+const struct fields fields_ollama_pull = { "POST /api/pull", ollama_pull };

@@ -118,6 +118,11 @@ bool gate_check(struct api *api, struct net_conn *net, enum scope needed) {
     return true;
 }
 
+bool gate_may(const struct api *api, const struct net_conn *net, enum scope needed) {
+    struct access_caller caller;
+    return access_find(api->access, net_conn_mark(net), &caller) && caller.scope >= needed;
+}
+
 bool gate_hello(struct api *api, struct net_conn *net, const char *key) {
     struct access_caller caller;
     uint32_t wait_s;

@@ -176,13 +176,16 @@ static void on_loaded(struct net_conn *net, const json_t *answer) {
 
 static void begin(struct api *api, struct net_conn *net, const struct ollama_request *asked, const char *path,
                   enum ollama_kind kind) {
-    if (asked->is_unload) {
+    if (asked->is_load && asked->keep_ms == 0) {
         /* It takes the model from all others. */
         if (gate_check(api, net, SCOPE_ADMIN)) {
             chat_unload_model(api->chat, path);
             reply_done(net, "unload");
         }
-    } else if (asked->is_load) {
+        return;
+    }
+    ollama_keep_set(api, net, path, asked->keep_ms);
+    if (asked->is_load) {
         question_ask(api, net, path, "tokenize", json_pack("{s:s}", "text", ""), on_loaded);
     } else {
         struct ollama_call *self = openai_call_begin(sizeof *self, &encoder, api, net, &asked->request, path);
@@ -200,7 +203,7 @@ static void handle(struct api *api, struct net_conn *net, enum ollama_kind kind)
     if (body == NULL) {
         return;
     }
-    if (!ollama_take_model(body, name, &error) ||
+    if (!ollama_take_model(api, body, name, &error) ||
         !fields_check(kind == OLLAMA_CHAT ? &fields_ollama_chat : &fields_ollama_generate, net, body,
                       &error) ||
         !ollama_request_parse(&asked, body, kind, chat_settings(api->chat), &error)) {

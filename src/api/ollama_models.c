@@ -1,4 +1,4 @@
-/* ollama_models.c - [W87] [W88] which models there are, as Ollama's clients ask; and what this server does not do in their way. */
+/* ollama_models.c - [W87] which models there are, as Ollama's clients ask. */
 #include "api/ollama.h"
 #include "api/openai_call.h"
 #include "api/request.h"
@@ -10,8 +10,8 @@
 #include <string.h>
 
 #define DIGEST_BYTES 65
-/* A model that somebody uses stays; Ollama's clients want a time all the same. */
-#define EXPIRES_MS (30 * 60 * 1000)
+/* Ollama's clients want a time also of a model that stays: a hundred years are "forever" to them. */
+#define FOREVER_MS 3155760000000
 
 /* 64 hex digits that name this version of the file: its name, size and time. Clients show and compare them. */
 static void make_digest(const struct model_file *file, char out[DIGEST_BYTES]) {
@@ -64,7 +64,8 @@ static void add_loaded(json_t *list, const struct api *api, const struct model_f
     json_t *model = engine && engine_state(engine) == ENGINE_READY ? encode(file) : NULL;
     if (model) {
         char expires[CLOCK_ISO_BYTES];
-        clock_format_iso(clock_wall_ms() + EXPIRES_MS, expires);
+        int64_t left_ms = models_idle_left_ms(chat_models(api->chat), engine);
+        clock_format_iso(clock_wall_ms() + (left_ms < 0 ? FOREVER_MS : left_ms), expires);
         json_object_set_new(model, "expires_at", json_string(expires));
         json_object_set_new(model, "size", json_integer((json_int_t)engine_memory_bytes(engine)));
         json_object_set_new(model, "size_vram", json_integer(0));
@@ -154,7 +155,7 @@ void ollama_show_handle(struct api *api, struct net_conn *net) {
     if (body == NULL) {
         return;
     }
-    bool is_good = ollama_take_model(body, name, &error) && openai_call_resolve(api, name, path, &error);
+    bool is_good = ollama_take_model(api, body, name, &error) && openai_call_resolve(api, name, path, &error);
     json_decref(body);
     if (!is_good) {
         reply_error(net, error.status, error.text);
@@ -167,18 +168,4 @@ void ollama_show_handle(struct api *api, struct net_conn *net) {
         return;
     }
     api_conn_attach(&self->conn, &ops, api, net);
-}
-
-/* ---- What is not done ---- */
-
-void ollama_files_handle(struct api *api, struct net_conn *net) {
-    (void)api;
-    reply_error(net, 501,
-                "model files are not changed through this interface: put GGUF files into the model folder, "
-                "or remove them there");
-}
-
-void embeddings_handle(struct api *api, struct net_conn *net) {
-    (void)api;
-    reply_error(net, 501, "this server makes no embeddings: use one that does");
 }

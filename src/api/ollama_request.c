@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LATEST ":latest"
-
 static json_t *present(const json_t *object, const char *key) {
     json_t *value = json_object_get(object, key);
     return json_is_null(value) ? NULL : value;
@@ -21,21 +19,6 @@ static bool is_empty(const json_t *value) {
 
 static bool fail(struct openai_error *error, const char *text) {
     return openai_error_set(error, 400, NULL, NULL, "%s", text);
-}
-
-bool ollama_take_model(const json_t *body, char out[NAME_MAX + 1], struct openai_error *error) {
-    const char *name = json_get_text(body, "model", json_get_text(body, "name", ""));
-    size_t length = strlen(name);
-    size_t n_latest = sizeof LATEST - 1;
-    if (length > n_latest && strcmp(name + length - n_latest, LATEST) == 0) {
-        length -= n_latest;
-    }
-    if (length == 0 || length > NAME_MAX) {
-        return fail(error, "\"model\" is missing: send the name of one that /api/tags lists");
-    }
-    memcpy(out, name, length);
-    out[length] = '\0';
-    return true;
 }
 
 /* ---- Messages ---- */
@@ -168,13 +151,9 @@ static bool take_format(json_t *chat, const json_t *body, struct openai_error *e
 
 static bool take_form(json_t *chat, const json_t *body, struct openai_error *error) {
     const json_t *think = present(body, "think");
-    const json_t *keep_alive = present(body, "keep_alive");
     json_t *stream = present(body, "stream");
     if (think && !json_is_boolean(think) && !json_is_string(think)) {
         return fail(error, "\"think\" must be true, false or how much");
-    }
-    if (keep_alive && !json_is_number(keep_alive) && !json_is_string(keep_alive)) {
-        return fail(error, "\"keep_alive\" must be a number of seconds or a time as \"5m\"");
     }
     if (present(body, "raw") && !json_is_boolean(present(body, "raw"))) {
         return fail(error, "\"raw\" must be true or false");
@@ -187,13 +166,6 @@ static bool take_form(json_t *chat, const json_t *body, struct openai_error *err
         json_object_set(chat, "tools", present(body, "tools"));
     }
     return true;
-}
-
-/* 0, or a text that begins with it and no other digit, as "0s". */
-static bool is_zero(const json_t *keep_alive) {
-    const char *text = json_string_value(keep_alive);
-    return (json_is_number(keep_alive) && json_number_value(keep_alive) == 0) ||
-           (text && text[0] == '0' && strpbrk(text, "123456789") == NULL);
 }
 
 /* Chats of OpenAI's do not have it. */
@@ -231,11 +203,11 @@ bool ollama_request_parse(struct ollama_request *out, const json_t *body, enum o
     *out = (struct ollama_request){ 0 };
     json_t *messages = json_array();
     json_t *chat = json_pack("{s:o}", "messages", messages);
-    bool is_good = (kind == OLLAMA_CHAT ? take_chat : take_prompt)(messages, body, error) &&
+    bool is_good = ollama_keep_take(body, &out->keep_ms, error) &&
+                   (kind == OLLAMA_CHAT ? take_chat : take_prompt)(messages, body, error) &&
                    take_options(chat, body, error) && take_format(chat, body, error) &&
                    take_form(chat, body, error);
     out->is_load = is_good && json_array_size(messages) == 0;
-    out->is_unload = out->is_load && is_zero(present(body, "keep_alive"));
     if (is_good && out->is_load) {
         /* It is not made: the form of the rest is still checked. */
         json_array_append_new(messages, json_pack("{s:s, s:s}", "role", "user", "content", ""));

@@ -7,7 +7,7 @@ struct question {
     void (*reply)(struct net_conn *net, const json_t *answer);
 };
 
-static int http_status(const char *code) {
+int question_http_status(const char *code) {
     return strcmp(code, "bad_request") == 0 || strcmp(code, "context_full") == 0 ? 400
            : strcmp(code, "model_not_found") == 0                                ? 404
            : strcmp(code, "full") == 0                                           ? 429
@@ -19,7 +19,7 @@ static void on_answer(void *ctx, const struct chat_answer *answer) {
     struct question *self = ctx;
     self->call.call = NULL;
     if (answer->code) {
-        reply_error(self->call.conn.net, http_status(answer->code), answer->text);
+        reply_error(self->call.conn.net, question_http_status(answer->code), answer->text);
     } else {
         self->reply(self->call.conn.net, answer->answer);
     }

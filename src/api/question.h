@@ -13,4 +13,7 @@
 void question_ask(struct api *api, struct net_conn *net, const char *model_path, const char *op,
                   json_t *members, void (*reply)(struct net_conn *net, const json_t *answer));
 
+/* question_http_status: of the code of a chat_answer. */
+int question_http_status(const char *code);
+
 #endif

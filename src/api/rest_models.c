@@ -29,7 +29,7 @@ static bool resolve(struct api *api, struct net_conn *net, const char *given, ch
 
 struct load {
     struct api_call call;
-    struct api_model_watcher watcher;
+    struct api_watcher watcher;
     char path[PATH_MAX];
 };
 

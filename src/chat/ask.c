@@ -2,7 +2,7 @@
  *
  *   chat_ask → (the model is loaded) → engine_ask → on_answer, or on_end with an error
  *
- * A question that the engine dies with is not asked again: whoever asked may.
+ * A question that the engine dies with is not asked again: whoever asked may. One that nobody wants to be answered any more is cancelled.
  */
 #include "base/mem.h"
 #include "chat/chat_internal.h"
@@ -61,6 +61,16 @@ static void load(struct ask *ask) {
         fail(ask, "no_memory", fault.text);
     } else if (models_load(chat->models, ask->model_path, &fault) != STATUS_OK) {
         fail(ask, "model", fault.text);
+    }
+}
+
+static void on_abandon(struct chat_call *call) {
+    struct ask *ask = (struct ask *)call;
+    struct engine *engine = models_find_engine(call->chat->models, ask->model_path);
+    if (!ask->is_given) {
+        end(ask, NULL);
+    } else if (engine) {
+        engine_cancel(engine, ask->id);
     }
 }
 
@@ -137,6 +147,7 @@ struct chat_call *chat_ask(struct chat *chat, const char *model_path, const char
         return NULL;
     }
     struct ask *ask = call_new(sizeof *ask, chat, ctx);
+    ask->call.on_abandon = on_abandon;
     ask->callback = callback;
     ask->op = mem_copy_string(op);
     ask->members = json_incref(members);

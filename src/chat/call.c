@@ -18,5 +18,8 @@ void call_free(void *call) {
 void chat_abandon(struct chat_call *call) {
     if (call) {
         call->is_abandoned = true;
+        if (call->on_abandon) {
+            call->on_abandon(call);
+        }
     }
 }

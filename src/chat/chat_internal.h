@@ -36,6 +36,7 @@ struct chat_call {
     struct chat *chat;
     void *ctx; /* of the callback */
     bool is_abandoned;
+    void (*on_abandon)(struct chat_call *call); /* NULL: it just goes on, and nobody hears of it */
 };
 
 /* call_new makes one of n_bytes, which begins with struct chat_call, zeroed. call_free takes the same. */

@@ -1,4 +1,5 @@
 /* model_files.c - which model files there are, and which one is meant. */
+#include "base/file.h"
 #include "base/mem.h"
 #include "chat/models_internal.h"
 
@@ -119,6 +120,43 @@ enum status models_remove(struct models *models, const char *path, struct fault 
     status = status || mark ? status : remove_file(path, fault);
     if (status == STATUS_OK) {
         model_room_unpin(models, path);
+        models_tell(models);
+    }
+    return status;
+}
+
+/* The path of a model called `name` beside another; new memory. */
+static char *path_beside(const struct models *models, const char *path, const char *name) {
+    const char *file = models_file_name(path);
+    return mem_format("%.*s%s%s", (int)(file - path), path, name, models->suffix);
+}
+
+static enum status link_file(const char *from, const char *to, struct fault *fault) {
+    if (link(from, to) == 0) {
+        return STATUS_OK;
+    }
+    return errno == EEXIST
+               ? fault_set(fault, STATUS_CONFLICT, "there is a file %.200s already: choose another name",
+                           models_file_name(to))
+               : fault_set(fault, STATUS_IO, "%.200s cannot get another name here: %s",
+                           models_file_name(from), strerror(errno));
+}
+
+enum status models_copy(struct models *models, const char *path, const char *name, struct fault *fault) {
+    unsigned long number;
+    unsigned long n_parts;
+    const char *safe = file_safe_name(name);
+    if (safe != name) {
+        return fault_set(fault, STATUS_INVALID,
+                         "the new name must be one that a file may have: no / in it, no point before it");
+    }
+    if (model_files_is_inline(models, path) || find_part(path, &number, &n_parts)) {
+        return fault_set(fault, STATUS_INVALID, "only a model that is one file can have a second name");
+    }
+    char *to = path_beside(models, path, name);
+    enum status status = link_file(path, to, fault);
+    free(to);
+    if (status == STATUS_OK) {
         models_tell(models);
     }
     return status;

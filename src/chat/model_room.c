@@ -21,6 +21,9 @@
 #define CONTEXT_DIVISOR 4
 #define PROCESS_BYTES   (64 * MIB)
 
+/* What somebody has just asked for comes before it is used. */
+#define KEEP_MS_MIN 1000
+
 /* ---- What it takes, and what there is ---- */
 
 static uint64_t number_of(const json_t *object, const char *key) {
@@ -191,40 +194,68 @@ void models_on_ready(struct models *models, struct engine *engine) {
     while (!fits(models, 0, 0) && (unused = find_unused(models, engine)) != NULL) {
         drop(models, unused, "room");
     }
+    models_watch_idle(models);
 }
 
 /* ---- Nobody uses it ---- */
 
+/* How long it stays while nobody uses it; −1: as long as there is room. */
+static int64_t keep_ms(const struct models *models, const char *path) {
+    uint32_t after_s = models->chat->options.unload_after_s;
+    const json_t *wish = json_object_get(models->keeps, path);
+    if (models_is_pinned(models, path)) {
+        return -1;
+    }
+    return wish          ? json_integer_value(json_object_get(wish, "ms"))
+           : after_s > 0 ? (int64_t)after_s * 1000
+                         : -1;
+}
+
 /* How long until it has been unused for so long; −1: that does not count now. */
 static int64_t idle_left_ms(const struct models *models, const struct loaded *loaded) {
     const struct engine *engine = loaded->engine;
-    if (engine_state(engine) != ENGINE_READY || models_is_pinned(models, engine_model_path(engine))) {
-        return -1;
+    const char *path = engine_model_path(engine);
+    int64_t stays_ms = keep_ms(models, path);
+    if (engine_state(engine) != ENGINE_READY || stays_ms < 0 || engine_running(engine) > 0) {
+        return engine_state(engine) == ENGINE_READY ? stays_ms : -1;
     }
-    uint64_t idle_ms = (uint64_t)models->chat->options.unload_after_s * 1000;
-    uint64_t now_ms = clock_now_ms();
+    uint64_t wished_ms = number_of(json_object_get(models->keeps, path), "at");
     uint64_t used_ms = engine_last_used_ms(engine);
     used_ms = used_ms > loaded->ready_ms ? used_ms : loaded->ready_ms;
-    if (engine_running(engine) > 0 || now_ms - used_ms < idle_ms) {
-        return engine_running(engine) > 0 ? (int64_t)idle_ms : (int64_t)(used_ms + idle_ms - now_ms);
+    used_ms = used_ms > wished_ms ? used_ms : wished_ms;
+    int64_t idle_ms = (int64_t)(clock_now_ms() - used_ms);
+    return idle_ms < stays_ms ? stays_ms - idle_ms : 0;
+}
+
+int64_t models_idle_left_ms(const struct models *models, const struct engine *engine) {
+    for (size_t i = 0; i < models->n_loaded; i++) {
+        if (models->loaded[i].engine == engine) {
+            return idle_left_ms(models, &models->loaded[i]);
+        }
     }
-    return 0;
+    return -1;
 }
 
 void models_watch_idle(void *ctx) {
     struct models *models = ctx;
-    uint32_t after_s = models->chat->options.unload_after_s;
-    int64_t next_ms = (int64_t)after_s * 1000;
-    for (size_t i = models->n_loaded; after_s > 0 && i > 0; i--) {
+    int64_t next_ms = -1;
+    for (size_t i = models->n_loaded; i > 0; i--) {
         int64_t left_ms = idle_left_ms(models, &models->loaded[i - 1]);
         if (left_ms == 0) {
             drop(models, models->loaded[i - 1].engine, "idle");
-        } else if (left_ms > 0 && left_ms < next_ms) {
+        } else if (left_ms > 0 && (next_ms < 0 || left_ms < next_ms)) {
             next_ms = left_ms;
         }
     }
-    struct loop_timer *timer = models->idle_timer;
-    models->chat->options.loop->timer_set(timer, after_s > 0 && models->n_loaded > 0 ? next_ms : -1);
+    models->chat->options.loop->timer_set(models->idle_timer, next_ms);
+}
+
+void models_keep(struct models *models, const char *path, int64_t stays_ms) {
+    int64_t least_ms = stays_ms < KEEP_MS_MIN ? KEEP_MS_MIN : stays_ms;
+    json_object_set_new(models->keeps, path,
+                        json_pack("{s:I, s:I}", "ms", (json_int_t)(stays_ms < 0 ? -1 : least_ms), "at",
+                                  (json_int_t)clock_now_ms()));
+    models_watch_idle(models);
 }
 
 /* ---- Pins ---- */

@@ -32,6 +32,7 @@ struct models *models_open(struct chat *chat, const struct chat_options *options
     models->pins = read_list(options->store, "model_pins");
     models->needs = json_object();
     models->infos = json_object();
+    models->keeps = json_object();
     models->idle_timer = options->loop->timer_new(options->loop->self, models_watch_idle, models);
     models->inspector = inspector_new(&(struct inspector_options){ .loop = options->loop,
                                                                    .program = options->engine_program,
@@ -56,6 +57,7 @@ void models_close(struct models *models) {
     json_decref(models->pins);
     json_decref(models->needs);
     json_decref(models->infos);
+    json_decref(models->keeps);
     free(models->wanted);
     free(models->chosen);
     free(models);
@@ -234,6 +236,7 @@ void models_let_go(struct models *models, struct engine *engine) {
         free_leaving(models, 0);
     }
     take(models, engine);
+    json_object_del(models->keeps, engine_model_path(engine));
     models->leaving[models->n_leaving++] = engine;
     engine_stop(engine);
 }

@@ -62,6 +62,11 @@ uint64_t models_file_bytes(const char *path);
 /* models_remove deletes the file, with all its parts, and unpins it. A link goes, what it leads to stays. STATUS_BUSY: it is loaded. */
 MUST_CHECK enum status models_remove(struct models *models, const char *path, struct fault *fault);
 
+/* models_copy gives a model a second name, in the folder where it is: both are the same file, of which none takes room twice, and either may be deleted.
+ * STATUS_INVALID, STATUS_CONFLICT, STATUS_IO. */
+MUST_CHECK enum status models_copy(struct models *models, const char *path, const char *name,
+                                   struct fault *fault);
+
 /* models_inspect asks what a file says about itself, without loading it (inspector.h), and remembers the answer. */
 MUST_CHECK enum status models_inspect(struct models *models, const char *path, inspector_on_answer on_answer,
                                       void *ctx);
@@ -107,6 +112,11 @@ MUST_CHECK enum status models_load(struct models *models, const char *path, stru
 void models_unload(struct models *models, struct engine *engine);
 /* models_on_ready: what it takes is known now; others go if it is more than there is. */
 void models_on_ready(struct models *models, struct engine *engine);
+
+/* models_keep: so long it stays while nobody uses it, in the place of the server's time, until it is unloaded or this is said again; −1: as long as there is
+ * room. At least a second. models_idle_left_ms is what is left of that; −1: it stays. */
+void models_keep(struct models *models, const char *path, int64_t stays_ms);
+int64_t models_idle_left_ms(const struct models *models, const struct engine *engine);
 
 /* models_pin: a pinned model is not unloaded to make room, nor when nobody uses it. Kept over a restart. STATUS_FULL. */
 MUST_CHECK enum status models_pin(struct models *models, const char *path, bool is_pinned,

@@ -22,6 +22,7 @@ struct models {
     struct loop_timer *idle_timer;
     json_t *needs; /* bytes that a model took, by its path */
     json_t *infos; /* what files were found to say, by their path (model_infos.c) */
+    json_t *keeps; /* how long models stay that somebody has said it of, by their path: {"ms","at"} */
     json_t *pins;  /* paths that stay loaded */
     json_t *history;
     char *wanted; /* a person asked for it; chosen once it is loaded; NULL: nobody waits */

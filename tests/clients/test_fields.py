@@ -16,8 +16,14 @@ BODIES = {
     "POST /v1/messages": {"messages": HELLO, "max_tokens": 5, "thinking": {"type": "disabled"}},
     "POST /api/chat": {"model": "default", "messages": HELLO, "stream": False},
     "POST /api/generate": {"model": "default", "prompt": "Hi", "stream": False},
+    "POST /v1/embeddings": {"input": "Hi"},
+    "POST /api/embed": {"model": "default", "input": "Hi"},
+    "POST /api/embeddings": {"model": "default", "prompt": "Hi"},
+    "POST /api/pull": {"model": "default", "stream": False},
 }
 WRONG = [[0]]
+# Where that is good for something.
+WRONGS = {("POST /v1/embeddings", "input"): [[-1]], ("POST /api/embed", "input"): [[-1]]}
 FIELDS = [(request["request"], field) for request in json.loads(run("fields").stdout) for field in request["fields"]]
 
 
@@ -44,7 +50,7 @@ def error_of(answer):
 
 @pytest.mark.parametrize(("request_", "field"), FIELDS, ids=lambda part: part["name"] if isinstance(part, dict) else part[5:])
 def test_w113_every_field_is_treated_as_it_is_listed(ask, request_, field):
-    answer = ask(request_, field["name"])
+    answer = ask(request_, field["name"], value=WRONGS.get((request_, field["name"]), WRONG))
     if field["use"] == "ignored":
         assert answer.status_code == 200, answer.text
         assert answer.headers["X-Runnel-Ignored"] == field["name"]

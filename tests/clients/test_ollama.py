@@ -1,7 +1,8 @@
-"""[W85] to [W88] Ollama's API on a port of its own, with Ollama's own client."""
+"""[W85] to [W87] Ollama's API on a port of its own, with Ollama's own client."""
 
 import asyncio
 import json
+from datetime import UTC, datetime
 
 import httpx
 import ollama
@@ -9,6 +10,7 @@ import pytest
 
 from clients.conftest import free_port
 from harness.script import WEATHER
+from harness.wait import wait_until
 
 HELLO = [{"role": "user", "content": "Hi there"}]
 TOOL = {"type": "function", "function": {"name": "get_weather", "description": "", "parameters": WEATHER}}
@@ -107,7 +109,7 @@ def test_w85_async(door_of, words):
     assert asyncio.run(ask(door_of(words))) == [" one", " two", " three", ""]
 
 
-def test_w85_w88_errors_are_a_text(door_of, words):
+def test_w85_errors_are_a_text(door_of, words):
     url = door_of(words)
     client = ollama.Client(url)
     for wrong, status in [
@@ -116,10 +118,6 @@ def test_w85_w88_errors_are_a_text(door_of, words):
         (lambda: client.show("none"), 404),
         (lambda: client.chat("default", HELLO, options={"temperature": "hot"}), 400),
         (lambda: client.generate("default", "a", suffix="b"), 400),
-        (lambda: client.embed("default", "a"), 501),
-        (lambda: client.pull("default"), 501),
-        (lambda: client.delete("default"), 501),
-        (lambda: client.copy("default", "b"), 501),
     ]:
         with pytest.raises(ollama.ResponseError) as caught:
             wrong()
@@ -137,3 +135,26 @@ def test_w85_the_main_port_keeps_its_own_chat(plain):
     assert plain.post("/api/chat", {"model": "default", "messages": HELLO}).status_code == 400
     assert plain.post("/api/chat", {"message": "Hi"}).json()["message"]["content"] == " one two three"
     assert plain.post("/api/generate", {"model": "default", "prompt": "Hi", "stream": False}).json()["response"] == " one two three"
+
+
+def expires(server):
+    return {model["name"]: (datetime.fromisoformat(model["expires_at"].replace("Z", "+00:00")) - datetime.now(UTC)).total_seconds() for model in server.get("/api/ps").json()["models"]}
+
+
+def test_w104_keep_alive_says_how_long_a_model_stays(plain):
+    client = ollama.Client(plain.url)
+    name = client.generate("default", "Hi").model
+    assert 1700 < expires(plain)[name] <= 1800, "the server's own time"
+    client.generate("default", "Hi", keep_alive="1h30m")
+    assert 5300 < expires(plain)[name] <= 5400
+    client.embed("default", "Hi", keep_alive=600)
+    assert 500 < expires(plain)[name] <= 600
+    client.generate("default", "", keep_alive=-1)
+    assert expires(plain)[name] > 1e9
+    for wrong in ("soon", "5", "5m later", "m"):
+        with pytest.raises(ollama.ResponseError) as caught:
+            client.generate("default", "Hi", keep_alive=wrong)
+        assert caught.value.status_code == 400 and "keep_alive" in caught.value.error, wrong
+    assert client.generate("default", "Hi", keep_alive=0).response == " one two three"
+    wait_until(lambda: client.ps().models == [], why="it goes when its answer is made")
+    assert client.generate("default", "Hi").response and 1700 < expires(plain)[name] <= 1800
