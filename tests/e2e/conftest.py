@@ -31,7 +31,7 @@ class Problems(list):
     """What the console and the page complained of."""
 
     def watch(self, page):
-        page.on("console", lambda message: message.type == "error" and self.append(message.text))
+        page.on("console", lambda message: message.type in ("error", "warning") and self.append(message.text))
         page.on("pageerror", lambda error: self.append(str(error)))
         return page
 

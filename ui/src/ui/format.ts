@@ -13,7 +13,8 @@ export function formatMs(ms: number): string {
     return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
 }
 
-export const formatRate = (perSecond: number) => perSecond.toFixed(perSecond < 100 ? 1 : 0);
+export const formatRate = (perSecond: number) =>
+    perSecond < 100 ? perSecond.toFixed(1) : formatCount(Math.round(perSecond));
 
 export const formatPercent = (part: number) => `${Math.round(part * 100)} %`;
 

@@ -11,6 +11,8 @@ export async function pdfText(file: Blob): Promise<string> {
         data: new Uint8Array(await file.arrayBuffer()),
         isEvalSupported: false,
         disableFontFace: true,
+        /* Nothing is drawn: what is missing for that is no news for the console. */
+        verbosity: pdf.VerbosityLevel.ERRORS,
     });
     try {
         const book = await task.promise;

@@ -6,6 +6,8 @@ import "./connection.css";
 
 /* A line that is back within this time was hardly away: no banner for it. */
 const QUIET_MS = 700;
+/* After so many attempts, some seconds, it will hardly come back by itself. */
+const ATTEMPTS_LONG = 5;
 
 export function ConnectionBanner() {
     const client = useClient();
@@ -49,6 +51,8 @@ function bannerText({ socket, wasOpen, catchingUp }: ConnectionSnapshot): string
     if (catchingUp) return "Connected again. Catching up…";
     if (socket.state === "refused") return "This page and the server do not fit together. Reload the page.";
     if (!wasOpen && socket.state === "connecting" && socket.attempt === 1) return "Connecting…";
+    if ("attempt" in socket && socket.attempt >= ATTEMPTS_LONG)
+        return "The server does not answer. If Runnel was ended, start it with ./run.";
     return wasOpen ? "The connection was lost. Reconnecting…" : "The server does not answer. Trying again…";
 }
 

@@ -195,10 +195,13 @@ function Messages(props: MessagesProps) {
         if (isAtEnd) setChosen(null);
     }, [isAtEnd]);
     const done = useRef<Place | null>(null);
+    /* What is around the messages gets its ref after the first effects of them. */
+    const [hasView, setHasView] = useState(false);
+    useLayoutEffect(() => setHasView(true), []);
     const target = done.current === place || place.message === null ? -1 : placeOf(items, place.message);
     useLayoutEffect(() => {
         const view = scroller.current;
-        if (target < 0 || !view) return;
+        if (target < 0 || !hasView || !view) return;
         onJump();
         if (target < first || target >= end) {
             setChosen(around(target, items.length));
@@ -206,7 +209,7 @@ function Messages(props: MessagesProps) {
         }
         done.current = place;
         show(view, place.message as string);
-    }, [target, first, end, items.length, place, scroller, onJump]);
+    }, [target, first, end, items.length, place, scroller, hasView, onJump]);
     return (
         <>
             {first > 0 && <div ref={older} className="older-mark" />}
