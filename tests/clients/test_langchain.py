@@ -1,21 +1,12 @@
 """[O4] [O8] [O10] [W77] langchain-openai, which many programs are built on: it adds fields of its own, and reads chunks more strictly than the client below it."""
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.tools import tool
-from langchain_openai import ChatOpenAI
 from pydantic import create_model
 
-from clients.test_streams import TEXT
+from clients.test_streams import TEXT, running
 from clients.test_structured import WHOLE, Weather
 from harness.script import KINDS
 from harness.wait import wait_until
-
-
-@tool
-def get_weather(city: str) -> str:
-    """The weather of a city."""
-    return f"rain in {city}"
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +25,8 @@ def server(server_of):
 
 @pytest.fixture(params=[False, True], ids=["chat", "responses"])
 def chat_of(server, request):
+    from langchain_openai import ChatOpenAI  # It takes seconds to come: only where it is used.
+
     def make(model, **options):
         return ChatOpenAI(base_url=f"{server.url}/v1", api_key="none", model=model, max_retries=0, use_responses_api=request.param, **options)
 
@@ -49,9 +42,14 @@ def test_text_streams_whole_and_is_counted(chat_of):
 
 
 def test_a_call_is_made_and_answered(chat_of):
+    def get_weather(city: str) -> str:
+        """The weather of a city."""
+        return f"rain in {city}"
+
     call = chat_of("kinds").bind_tools([get_weather], tool_choice="any").invoke("How is it?")
     assert [(one["name"], one["args"]) for one in call.tool_calls] == [("get_weather", {"city": "Bern"})]
-    history = [SystemMessage("Be short."), HumanMessage("How is it?"), AIMessage("", tool_calls=call.tool_calls), ToolMessage("rain in Bern", tool_call_id="call_1")]
+    answered = {"role": "tool", "content": get_weather(**call.tool_calls[0]["args"]), "tool_call_id": "call_1"}
+    history = [("system", "Be short."), ("user", "How is it?"), call, answered]
     assert chat_of("echo").bind_tools([get_weather]).invoke(history).text == "rain in Bern"
 
 
@@ -61,9 +59,8 @@ def test_an_answer_in_a_form(chat_of):
     assert chat_of("kinds").with_structured_output(called, method="function_calling").invoke("How is it?").city == "Bern"
 
 
-def test_o5_who_goes_away_in_the_middle_frees_the_engine(server):
-    chat = ChatOpenAI(base_url=f"{server.url}/v1", api_key="none", model="slow", max_retries=0)
-    stream = chat.stream("Hi")
+def test_o5_who_goes_away_in_the_middle_frees_the_engine(server, chat_of):
+    stream = chat_of("slow", store=False).stream("Hi")
     next(stream)
     stream.close()
-    wait_until(lambda: sum(model["running"] for model in server.status()["models"]) == 0)
+    wait_until(lambda: running(server) == 0)
