@@ -29,14 +29,14 @@ struct embedder_job {
 
 /* ---- What is asked ---- */
 
-static enum llama_pooling_type find_pooling(const struct model *model) {
+static enum llama_pooling_type find_pooling(const struct model *model, bool *is_named) {
     char architecture[64] = "";
     char value[16] = "";
     llama_model_meta_val_str(model->weights, "general.architecture", architecture, sizeof architecture);
     char *key = mem_format("%s.pooling_type", architecture);
-    bool is_named = llama_model_meta_val_str(model->weights, key, value, sizeof value) > 0;
+    *is_named = llama_model_meta_val_str(model->weights, key, value, sizeof value) > 0;
     free(key);
-    long type = is_named ? strtol(value, NULL, 10) : LLAMA_POOLING_TYPE_NONE;
+    long type = *is_named ? strtol(value, NULL, 10) : LLAMA_POOLING_TYPE_NONE;
     return type == LLAMA_POOLING_TYPE_CLS || type == LLAMA_POOLING_TYPE_LAST ||
                    type == LLAMA_POOLING_TYPE_RANK
                ? (enum llama_pooling_type)type
@@ -45,12 +45,11 @@ static enum llama_pooling_type find_pooling(const struct model *model) {
 
 void embedder_init(struct embedder *embedder, const struct model *model, struct events *events,
                    const struct cost *guess, bool (*must_stop)(void *ctx), void *ctx) {
-    *embedder = (struct embedder){ .model = model,
-                                   .events = events,
-                                   .guess = guess,
-                                   .must_stop = must_stop,
-                                   .ctx = ctx,
-                                   .pooling = find_pooling(model) };
+    *embedder = (struct embedder){
+        .model = model, .events = events, .guess = guess, .must_stop = must_stop, .ctx = ctx
+    };
+    embedder->pooling = find_pooling(model, &embedder->has_own_pooling);
+    tuner_init(&embedder->tuner, model->n_threads, model->has_fixed_threads);
 }
 
 static void close_context(struct embedder *embedder) {
@@ -243,7 +242,9 @@ static bool open_context(struct embedder *embedder, int n_context, struct engine
     params.n_seq_max = COMMAND_EMBED_MAX;
     params.n_threads = params.n_threads_batch = model->n_threads;
     params.embeddings = true;
-    params.pooling_type = LLAMA_POOLING_TYPE_NONE;
+    if (embedder->has_own_pooling) {
+        params.pooling_type = LLAMA_POOLING_TYPE_NONE; /* else it is so, and the library would wonder */
+    }
     embedder->context = llama_init_from_model(model->weights, params);
     if (embedder->context == NULL) {
         engine_error_set(
@@ -286,12 +287,12 @@ int embedder_rest(struct embedder *embedder) {
 
 /* ---- A chunk ---- */
 
-/* The largest that is foreseen to fit. */
-static int choose_size(const struct embedder *embedder, const struct step_spare *spare) {
+/* The largest that is foreseen to fit; 0: all do. */
+static int choose_size(const struct embedder *embedder, int lane, double max_ms) {
     const struct embedder_job *job = embedder->first;
     int n = EMBEDDER_CHUNK_TOKENS;
     struct cost_work work = cost_work_of(n, job->texts[job->at].n_done);
-    while (spare->ms > 0 && n > 1 && cost_predict(&embedder->cost, spare->lane, work) > spare->ms) {
+    while (max_ms > 0 && n > 1 && cost_predict(&embedder->cost, lane, work) > max_ms) {
         n /= 2;
         work = cost_work_of(n, job->texts[job->at].n_done);
     }
@@ -387,18 +388,25 @@ static void answer(struct embedder *embedder) {
     }
 }
 
-double embedder_step(struct embedder *embedder, const struct step_spare *spare) {
+/* What the chunk took teaches those who choose. */
+static void learn(struct embedder *embedder, int lane, struct cost_work work, double ms) {
+    tuner_note(&embedder->tuner, lane, cost_compare(&embedder->cost, work, ms), ms);
+    cost_learn(&embedder->cost, lane, work, ms);
+}
+
+double embedder_step(struct embedder *embedder, double max_ms) {
     struct engine_error error;
     double ms = 0;
     if (!need_context(embedder, &error)) {
         fail(embedder, &error);
         return ms;
     }
-    struct cost_work work = build_batch(embedder, choose_size(embedder, spare));
-    embedder->is_alone = spare->ms <= 0;
+    int lane = tuner_choose(&embedder->tuner);
+    struct cost_work work = build_batch(embedder, choose_size(embedder, lane, max_ms));
+    embedder->is_alone = max_ms <= 0;
     embedder->is_computing = true;
-    enum compute_result result =
-        compute_run(&embedder->compute, embedder->batch, spare->n_threads, embedder->model->can_cut, &ms);
+    enum compute_result result = compute_run(&embedder->compute, embedder->batch,
+                                             embedder->tuner.counts[lane], embedder->model->can_cut, &ms);
     embedder->is_computing = false;
     if (result == COMPUTE_STOPPED) {
         cut(embedder);
@@ -407,7 +415,7 @@ double embedder_step(struct embedder *embedder, const struct step_spare *spare) 
                          "the model could not compute this text; the engine's log says more");
         fail(embedder, &error);
     } else {
-        cost_learn(&embedder->cost, spare->lane, work, ms);
+        learn(embedder, lane, work, ms);
         accept_batch(embedder);
         if (embedder->first->at == embedder->first->command->embed.n_inputs) {
             answer(embedder);

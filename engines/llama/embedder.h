@@ -15,7 +15,7 @@
 
 #include "compute.h"
 #include "cost.h"
-#include "step.h"
+#include "tuner.h"
 
 #define EMBEDDER_QUEUED_MAX 1024
 #define EMBEDDER_IDLE_MS    30000
@@ -32,10 +32,12 @@ struct embedder {
     bool (*must_stop)(void *ctx);
     void *ctx;
     enum llama_pooling_type pooling;
+    bool has_own_pooling;          /* the model's file names it */
     struct llama_context *context; /* NULL: none now */
     int n_context;
     struct compute compute; /* with `context` */
     struct cost cost;
+    struct tuner tuner;
     struct llama_batch batch;
     struct embedder_job *first; /* in the order they came */
     int n_jobs;
@@ -60,8 +62,8 @@ bool embedder_has_work(const struct embedder *embedder);
 /* embedder_can_give_up, inside must_stop: the chunk under way is of no use after this command, or somebody's answer should not wait for it. */
 bool embedder_can_give_up(const struct embedder *embedder, const struct command *command);
 
-/* embedder_step computes one chunk, and answers what is complete. The time that it took. */
-double embedder_step(struct embedder *embedder, const struct step_spare *spare);
+/* embedder_step computes one chunk that should not take longer (0: as long as it takes), and answers what is complete. The time that it took. */
+double embedder_step(struct embedder *embedder, double max_ms);
 
 /* embedder_rest frees the context when its time has come. The time until then, −1: there is none. */
 int embedder_rest(struct embedder *embedder);

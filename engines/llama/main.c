@@ -261,9 +261,9 @@ static bool has_work(const struct engine *engine) {
 }
 
 static void step(struct engine *engine) {
-    struct step_spare spare;
-    if (embedder_has_work(&engine->embedder) && step_can_spare(&engine->scheduler, &spare)) {
-        step_spent(&engine->scheduler, embedder_step(&engine->embedder, &spare));
+    double max_ms;
+    if (embedder_has_work(&engine->embedder) && step_can_spare(&engine->scheduler, &max_ms)) {
+        step_spent(&engine->scheduler, embedder_step(&engine->embedder, max_ms));
         return;
     }
     scheduler_step(&engine->scheduler);

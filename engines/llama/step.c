@@ -15,6 +15,8 @@
 
 /* Of the time of generations to what is none, while there are answers. */
 #define OTHER_SHARE_PARTS 3.0
+/* However little the budget leaves, a token is computed. */
+#define SPARE_MS_MIN 1.0
 
 static_assert(TUNER_COUNTS_MAX <= COST_LANES_MAX, "a number of threads is a lane of the cost model");
 static_assert(COMMAND_SLOTS_MAX <= POLICY_PROMPTS_MAX, "a prompt for each slot");
@@ -257,10 +259,9 @@ static void look(const struct scheduler *scheduler, struct choice *choice) {
     choice->view.lane_prefill = scheduler->tuners[STEP_PREFILL].at;
 }
 
-bool step_can_spare(const struct scheduler *scheduler, struct step_spare *out) {
-    const struct tuner *tuner = &scheduler->tuners[STEP_PREFILL];
+bool step_can_spare(const struct scheduler *scheduler, double *max_ms) {
     struct choice choice;
-    *out = (struct step_spare){ .n_threads = tuner->counts[tuner->at], .lane = tuner->at };
+    *max_ms = 0;
     if (!scheduler_has_answers(scheduler)) {
         return true;
     }
@@ -269,9 +270,10 @@ bool step_can_spare(const struct scheduler *scheduler, struct step_spare *out) {
     if (scheduler->owed_ms > 0 || (decoding.n_tokens > 0 && scheduler->policy.n_owed > 0)) {
         return false;
     }
-    out->ms = policy_budget(&scheduler->policy, &choice.view);
+    *max_ms = policy_budget(&scheduler->policy, &choice.view);
     if (decoding.n_tokens > 0) {
-        out->ms -= cost_predict(&scheduler->costs[STEP_DECODE], choice.view.lane_decode, decoding);
+        *max_ms -= cost_predict(&scheduler->costs[STEP_DECODE], choice.view.lane_decode, decoding);
+        *max_ms = *max_ms < SPARE_MS_MIN ? SPARE_MS_MIN : *max_ms;
     }
     return true;
 }

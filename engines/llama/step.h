@@ -17,16 +17,9 @@
 /* step_compute computes one step; of generations that end with it only `reason` is set. */
 void step_compute(struct scheduler *scheduler);
 
-/* What may be computed beside the generations, and how. */
-struct step_spare {
-    double ms; /* with a decode step no longer than the budget; 0: as long as it takes */
-    int n_threads;
-    int lane; /* of the cost model, with so many threads */
-};
-
-/* step_can_spare: something that is no generation may compute now. While answers are made that has a quarter of the time, and behind it come as many decode
- * steps as behind a chunk of a prompt. step_spent: it took so long. */
-bool step_can_spare(const struct scheduler *scheduler, struct step_spare *out);
+/* step_can_spare: something that is no generation may compute now, and how long: with a decode step no longer than the budget; 0: as long as it takes. While
+ * answers are made that has a quarter of the time, and behind it come as many decode steps as behind a chunk of a prompt. step_spent: it took so long. */
+bool step_can_spare(const struct scheduler *scheduler, double *max_ms);
 void step_spent(struct scheduler *scheduler, double ms);
 
 #endif
