@@ -59,6 +59,14 @@ def test_an_answer_in_a_form(chat_of):
     assert chat_of("kinds").with_structured_output(called, method="function_calling").invoke("How is it?").city == "Bern"
 
 
+def test_w100_vectors(server):
+    from langchain_openai import OpenAIEmbeddings
+
+    # Without this it cuts texts itself, into the tokens of another model.
+    vectors = OpenAIEmbeddings(base_url=f"{server.url}/v1", api_key="none", model="form", check_embedding_ctx_length=False)
+    assert [len(vector) for vector in vectors.embed_documents(["one two", "three"])] == [16, 16]
+
+
 def test_o5_who_goes_away_in_the_middle_frees_the_engine(server, chat_of):
     stream = chat_of("slow", store=False).stream("Hi")
     next(stream)

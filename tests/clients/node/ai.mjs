@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { APICallError, generateText, Output, streamText, tool } from "ai";
+import { APICallError, embedMany, generateText, Output, streamText, tool } from "ai";
 import { z } from "zod";
 import { check, QUESTION, server, takeOneByOne, TEXT, untilRunning, WHOLE } from "./client.mjs";
 
@@ -45,6 +45,12 @@ for (const [provider, kind] of [[runnel, "chat"], [openai, "responses"]]) {
     });
   });
 }
+
+await check("[W100] vectors", async () => {
+  const { embeddings, usage } = await embedMany({ model: runnel.textEmbeddingModel("plain"), values: ["one two", "three"] });
+  assert.deepEqual(embeddings.map((vector) => vector.length), [16, 16]);
+  assert.equal(usage.tokens, 3);
+});
 
 await check("[O9] thoughts are apart", async () => {
   assert.equal((await generateText({ model: runnel("kinds"), prompt: "Hi", tools })).reasoningText, "Hm, Bern.");

@@ -40,6 +40,11 @@ await check("[W85] a schema", async () => {
   assert.deepEqual(Weather.parse(JSON.parse(message.content)), WHOLE);
 });
 
+await check("[W101] vectors", async () => {
+  const { embeddings } = await client.embed({ model: "plain", input: ["one two", "three"] });
+  assert.deepEqual(embeddings.map((vector) => vector.length), [16, 16]);
+});
+
 await check("[O5] abort frees the engine", async () => {
   const parts = await client.chat({ model: "slow", messages, stream: true });
   await assert.rejects(async () => {

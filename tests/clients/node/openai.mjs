@@ -82,6 +82,12 @@ await check("[W78] a response in the background is taken up where it broke off",
   assert.equal(last.response.status, "cancelled");
 });
 
+await check("[W100] vectors, which the client asks for packed", async () => {
+  const { data } = await client.embeddings.create({ model: "plain", input: ["one two", "three"] });
+  assert.deepEqual(data.map((item) => item.embedding.length), [16, 16]);
+  assert.ok(Math.abs(Math.hypot(...data[0].embedding) - 1) < 1e-6);
+});
+
 await check("[O3] errors have their types", async () => {
   await assert.rejects(client.chat.completions.create({ model: "none", messages }), OpenAI.NotFoundError);
   await assert.rejects(client.chat.completions.create({ model: "plain", messages, temperature: 7 }), (error) => {
