@@ -73,6 +73,8 @@ static const struct option_row rows[] = {
     { "fault", KIND_LIST, AT(faults), "POINT", "fail there: NAME:N[+][:kill|abort|eio|stop], by ','" },
 #endif
     { "no-sandbox", KIND_BOOL, AT(no_sandbox), NULL, "let engines see all files and the network" },
+    { "no-titles", KIND_BOOL, AT(no_titles), NULL,
+      "no model makes titles in its idle time, whatever the settings say" },
     { "no-open", KIND_BOOL, AT(no_open), NULL, "do not open a browser" },
     { "json", KIND_BOOL, AT(json), NULL, "bench: the figures as JSON" },
     { "help", KIND_BOOL, AT(help), NULL, "print this" },

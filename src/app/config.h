@@ -45,6 +45,7 @@ struct config {
     char *allow_hosts[CONFIG_LIST_MAX + 1];
     char *allow_origins[CONFIG_LIST_MAX + 1];
     bool no_open;
+    bool no_titles;
     bool no_sandbox;
     bool json; /* of bench */
     bool help;

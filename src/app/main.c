@@ -163,6 +163,7 @@ static void open_chat(struct app *app) {
         .cache_dir = app->cache_dir,
         .attachments_dir = app->attachments_dir,
         .is_sandboxed = !app->config.no_sandbox,
+        .no_titles = app->config.no_titles,
         .context_size = app->config.context,
         .n_threads = app->config.threads,
         .step_ms = app->config.step_ms,

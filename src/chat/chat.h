@@ -72,6 +72,7 @@ struct chat_options {
     uint32_t memory_mb;      /* for all models together, in MiB; 0: by what the machine has */
     uint32_t n_models_max;   /* loaded at a time; 0: MODELS_LOADED_MAX */
     uint32_t unload_after_s; /* of which nobody uses one; 0: never */
+    bool no_titles;          /* --no-titles: whatever the setting says */
     uint32_t n_turns_max; /* replies that are made or wait; beyond it they are refused; 0: CHAT_TURNS_MAX */
 };
 

@@ -38,6 +38,7 @@ static void leave(struct turn *turn) {
     turn_remove(turn);
     conversation_notify(conversation);
     chat_on_turn_ended(chat, conversation, &turn->deletes);
+    titles_on_answer(chat, conversation, turn->answer);
     turn_free(turn);
     struct turn *next = conversation->turn;
     if (next && next->state == TURN_BEHIND && !chat->is_stopping) {

@@ -24,7 +24,7 @@
 #define FREE_PAGES_STEP "64"
 
 /* What store_row_read_own reads. */
-#define OWN_COLUMNS "title_by, pinned, archived, temporary, folder, settings, deleted_ms"
+#define OWN_COLUMNS "title_by, pinned, archived, temporary, folder, settings, deleted_ms, unread"
 /* Whether a conversation is in a view, ?3, and in a folder, ?4, unless it is NULL. */
 #define IN_VIEW                                                                                              \
     "(deleted_ms IS NOT NULL) = (?3 = 3) AND (?3 IN (1, 3) OR archived = (?3 = 2)) AND temporary = 0 AND "   \
@@ -249,7 +249,8 @@ static const char *const sql_texts[SQL_N] = {
     [SQL_MESSAGE_EXISTS] = "SELECT 1 FROM message WHERE id = ?1",
     [SQL_CONVERSATION_FIND_ORIGIN] = "SELECT key FROM conversation WHERE origin = ?1",
     [SQL_CONVERSATION_SET_ORIGIN] =
-        "UPDATE conversation SET origin = ?2, settings = ?3, updated_ms = max(created_ms, ?4) WHERE key = ?1",
+        "UPDATE conversation SET origin = ?2, updated_ms = max(created_ms, ?3), title_by = ?4, pinned = ?5, "
+        "archived = ?6 WHERE key = ?1",
 
     [SQL_MESSAGE_WORDS_INSERT] =
         "INSERT INTO message_words (rowid, content) SELECT key, content FROM message WHERE key = ?1",

@@ -36,8 +36,10 @@ static int insert_conversation(struct store_db *db, struct import_job *job, int6
     sqlite3_stmt *set = store_db_use(db, SQL_CONVERSATION_SET_ORIGIN);
     sqlite3_bind_int64(set, 1, *key);
     store_db_bind_text(set, 2, import->origin);
-    store_db_bind_text(set, 3, import->settings);
-    sqlite3_bind_int64(set, 4, import->updated_ms);
+    sqlite3_bind_int64(set, 3, import->updated_ms);
+    sqlite3_bind_int(set, 4, (int)own->title_by);
+    sqlite3_bind_int(set, 5, own->is_pinned);
+    sqlite3_bind_int(set, 6, own->is_archived);
     return store_db_run(set);
 }
 
