@@ -33,6 +33,7 @@ struct chat *chat_open(const struct chat_options *options) {
     list_init(&chat->drafts);
     titles_open(chat);
     leave_open(chat);
+    seen_open(chat);
     purge_open(chat);
     load_settings(chat);
     chat->models = models_open(chat, options);

@@ -147,6 +147,9 @@ typedef void (*chat_on_changed)(void *ctx, enum status status, const struct conv
 struct chat_call *chat_change(struct chat *chat, const struct store_change *change, chat_on_changed callback,
                               void *ctx);
 
+/* chat_see: somebody has seen what was unread of it, as whoever watches it has. As chat_change. */
+struct chat_call *chat_see(struct chat *chat, const char *name, chat_on_changed callback, void *ctx);
+
 /* chat_delete cancels what runs, waits or is about to begin, then puts it into the trash, where it is kept for CHAT_TRASH_DAYS, or deletes it for
  * ever. */
 #define CHAT_TRASH_DAYS 30

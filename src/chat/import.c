@@ -24,8 +24,9 @@ struct importing {
     enum status status;
     struct fault fault;
     bool is_end;
-    bool is_unreadable; /* the conversation at hand, not the file */
-    struct store_import *import;
+    bool is_unreadable;          /* the conversation at hand, not the file */
+    struct store_import *import; /* NULL: a file alone */
+    struct import_files files;   /* that come before it */
     char title[IMPORT_TITLE_BYTES];
     struct chat_imported result;
 };
@@ -72,6 +73,32 @@ static void look_through(void *ctx) {
     }
 }
 
+static enum status take_files(struct importing *importing, const struct import_file *file) {
+    const char *folder = importing->call.chat->options.attachments_dir;
+    if (folder == NULL) {
+        return STATUS_OK;
+    }
+    return file->name ? import_files_add(&importing->files, folder, file)
+                      : import_files_add_texts(&importing->files, folder, importing->import);
+}
+
+static enum status read_object(struct importing *importing, const char *text, size_t n_bytes) {
+    struct import_file file;
+    enum status status =
+        import_read_json(text, n_bytes, &importing->import, &file, importing->title, &importing->fault);
+    importing->is_unreadable = status != STATUS_OK;
+    status = status ? status : take_files(importing, &file);
+    import_file_deinit(&file);
+    return status;
+}
+
+static enum status read_text(struct importing *importing, const char *text, size_t n_bytes) {
+    enum status status =
+        import_read_text(text, n_bytes, &importing->import, importing->title, &importing->fault);
+    importing->is_unreadable = status != STATUS_OK;
+    return status;
+}
+
 static void read_next(void *ctx) {
     struct importing *importing = ctx;
     struct bytes piece;
@@ -81,11 +108,8 @@ static void read_next(void *ctx) {
     importing->status = import_split_next(&importing->split, &piece, &importing->is_end, &importing->fault);
     if (importing->status == STATUS_OK && !importing->is_end) {
         const char *text = piece.size ? piece.data : "";
-        importing->status =
-            importing->split.form == IMPORT_TEXT
-                ? import_read_text(text, piece.size, &importing->import, importing->title, &importing->fault)
-                : import_read_json(text, piece.size, &importing->import, importing->title, &importing->fault);
-        importing->is_unreadable = importing->status != STATUS_OK;
+        importing->status = importing->split.form == IMPORT_TEXT ? read_text(importing, text, piece.size)
+                                                                 : read_object(importing, text, piece.size);
     } else if (importing->status == STATUS_TOO_LARGE) {
         importing->is_unreadable = true;
     }

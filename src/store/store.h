@@ -109,6 +109,7 @@ struct store_own {
     bool is_pinned;
     bool is_archived;
     bool is_temporary;  /* in no list */
+    bool is_unread;     /* an answer has ended, and nobody has watched it since */
     int64_t deleted_ms; /* since when it is in the trash; 0: it is not */
     char *folder;       /* NULL: in none */
     char *settings;     /* JSON; NULL: none */
@@ -311,6 +312,7 @@ struct store_end {
     const char *error;   /* JSON or NULL */
     const char *usage;   /* JSON or NULL */
     const char *timings; /* JSON or NULL */
+    bool is_unread;      /* nobody sees it; of one that goes on, that of its last end counts */
     uint32_t n_prompt_tokens;
     uint32_t context_size;
     const char
@@ -439,6 +441,7 @@ enum store_change_what {
     STORE_CHANGE_SETTINGS = 16,
     STORE_CHANGE_TRASH = 32,
     STORE_CHANGE_CURRENT = 64,
+    STORE_CHANGE_UNREAD = 128,
 };
 
 struct store_change {
@@ -452,6 +455,7 @@ struct store_change {
     const char *settings; /* a JSON object that is merged into them (RFC 7396): null takes a member away */
     int64_t deleted_ms;   /* 0: out of the trash */
     const char *current;  /* a message */
+    bool is_unread;
 };
 
 /* `row` is what it is now, valid during the callback; NULL unless STATUS_OK. */

@@ -54,6 +54,7 @@ static const char *const sql_texts[SQL_N] = {
                                 "folder, settings, temporary) "
                                 "VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7)",
     [SQL_CONVERSATION_TOUCH] = "UPDATE conversation SET updated_ms = max(updated_ms, ?2) WHERE key = ?1",
+    [SQL_CONVERSATION_SET_UNREAD] = "UPDATE conversation SET unread = 1 WHERE key = ?1",
     [SQL_CONVERSATION_SET_CURRENT] = "UPDATE conversation SET current_key = ?2 WHERE key = ?1",
     [SQL_CONVERSATION_SET_RESHAPED] =
         "UPDATE conversation SET is_reshaped = 1, current_key = ?2 WHERE key = ?1",
@@ -63,7 +64,8 @@ static const char *const sql_texts[SQL_N] = {
         "pinned = iif(?2 & 2, ?5, pinned), archived = iif(?2 & 4, ?6, archived), "
         "folder = iif(?2 & 8, ?7, folder), "
         "settings = iif(?2 & 16, nullif(json_patch(coalesce(settings, '{}'), ?8), '{}'), settings), "
-        "deleted_ms = iif(?2 & 32, nullif(?9, 0), deleted_ms), current_key = iif(?2 & 64, ?10, current_key) "
+        "deleted_ms = iif(?2 & 32, nullif(?9, 0), deleted_ms), current_key = iif(?2 & 64, ?10, current_key), "
+        "unread = iif(?2 & 128, ?11, unread) "
         "WHERE key = ?1",
     [SQL_CONVERSATION_FORK] =
         "INSERT INTO conversation (name, title, created_ms, updated_ms, title_by, folder, settings) "
