@@ -356,7 +356,7 @@ static enum status open_all(struct app *app, struct fault *fault) {
         return status;
     }
     open_chat(app);
-    model_downloads_open(&app->downloads, net_loop(app->net), app->store, app->chat);
+    model_downloads_open(&app->downloads, net_loop(app->net), app->store, app->chat, app->config.hub_token);
     open_api(app);
     status = listen_to_clients(app, fault);
     if (status == STATUS_OK) {
