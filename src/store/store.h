@@ -223,7 +223,7 @@ struct store_attached {
 };
 
 struct store_send {
-    /* NULL: make one, named after wall_ms. The same client_msg_id and text again find the one that was made
+    /* NULL: make one, named after wall_ms. The same client_msg_id, text and files again find the one that was made
      * (P10). */
     const char *conversation;
     const char *title;        /* of a new conversation */
@@ -250,7 +250,7 @@ struct store_send {
 
 struct store_sent {
     /* STATUS_OK; STATUS_NOT_FOUND: no such conversation or parent, or it is deleted; STATUS_BUSY: a generation of it has not
-     * ended; STATUS_FULL: STORE_QUEUE_MAX of them have not (`queues`); STATUS_CONFLICT: client_msg_id with another text, or an id that exists; STATUS_IO: with
+     * ended; STATUS_FULL: STORE_QUEUE_MAX of them have not (`queues`); STATUS_CONFLICT: client_msg_id with another text or other files, or an id that exists; STATUS_IO: with
      * generation_key != 0 it is committed, only not safe on disk: the generation exists and, unless `duplicate` is set,
      * must be ended. Of what is attached: STATUS_UNAVAILABLE: one is not there; STATUS_INVALID: one has no text; STATUS_TOO_LARGE:
      * STORE_ATTACHED_TEXT_MAX. */

@@ -29,6 +29,10 @@
 #define IN_VIEW                                                                                              \
     "(deleted_ms IS NOT NULL) = (?3 = 3) AND (?3 IN (1, 3) OR archived = (?3 = 2)) AND temporary = 0 AND "   \
     "(?4 IS NULL OR folder = ?4)"
+/* The ids of what is attached to m, in order, as one text: "" of nothing. */
+#define ATTACHED_IDS                                                                                         \
+    "coalesce((SELECT group_concat(id) FROM (SELECT a.id FROM message_attachment t JOIN attachment a "       \
+    "ON a.key = t.attachment_key WHERE t.message_key = m.key ORDER BY t.position)), '')"
 /* A message and all below it of which deleted_ms is the same, ?2. Its key rises from the parent to the child. */
 #define BELOW                                                                                                \
     "WITH RECURSIVE below (key) AS (SELECT ?1 UNION ALL SELECT m.key FROM below b CROSS JOIN message m "     \
@@ -45,10 +49,10 @@ static const char *const sql_texts[SQL_N] = {
     [SQL_CONVERSATION_FIND] = "SELECT key FROM conversation WHERE name = ?1",
     [SQL_CONVERSATION_FIND_LIVING] = "SELECT key FROM conversation WHERE name = ?1 AND deleted_ms IS NULL",
     [SQL_CONVERSATION_FIND_STATE] = "SELECT key, deleted_ms, title_by FROM conversation WHERE name = ?1",
-    [SQL_CONVERSATION_FIND_MADE_BY] =
-        "SELECT c.key, c.name FROM conversation c JOIN message m ON "
-        "m.conversation_key = c.key AND m.client_msg_id = ?1 "
-        "WHERE c.made_by = ?1 AND m.content = ?2 AND c.deleted_ms IS NULL ORDER BY c.key DESC LIMIT 1",
+    [SQL_CONVERSATION_FIND_MADE_BY] = "SELECT c.key, c.name FROM conversation c JOIN message m ON "
+                                      "m.conversation_key = c.key AND m.client_msg_id = ?1 "
+                                      "WHERE c.made_by = ?1 AND m.content = ?2 AND " ATTACHED_IDS
+                                      " = ?3 AND c.deleted_ms IS NULL ORDER BY c.key DESC LIMIT 1",
     [SQL_CONVERSATION_CREATED_TAKEN] = "SELECT 1 FROM conversation WHERE created_ms = ?1",
     [SQL_CONVERSATION_INSERT] = "INSERT INTO conversation (name, title, created_ms, updated_ms, made_by, "
                                 "folder, settings, temporary) "
@@ -84,7 +88,8 @@ static const char *const sql_texts[SQL_N] = {
         "1))",
     /* The answer that was made with the message is its first child, and what was made then its first generation. */
     [SQL_MESSAGE_FIND_CLIENT] =
-        "SELECT m.content = ?3, m.id, coalesce(p.id, ''), a.id, g.id, g.key FROM message m "
+        "SELECT m.content = ?3 AND " ATTACHED_IDS
+        " = ?4, m.id, coalesce(p.id, ''), a.id, g.id, g.key FROM message m "
         "LEFT JOIN message p ON p.key = m.parent_key JOIN message a ON a.parent_key = m.key "
         "JOIN generation g ON g.message_key = a.key "
         "WHERE m.conversation_key = ?1 AND m.client_msg_id = ?2 ORDER BY a.key, g.key LIMIT 1",
