@@ -1,6 +1,7 @@
 #include "api/incoming.h"
 
 #include "api/request.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "chat/attachment_file.h"
@@ -69,16 +70,7 @@ static enum status on_bytes(void *ctx, const char *bytes, size_t n_bytes) {
     if (incoming->n_bytes > incoming->options->n_bytes_max) {
         return refuse(incoming, 413, incoming->options->too_large);
     }
-    while (n_bytes > 0) {
-        ssize_t n = write(incoming->fd, bytes, n_bytes);
-        if (n < 0 && errno != EINTR) {
-            return refuse_write(incoming);
-        }
-        size_t n_written = n < 0 ? 0 : (size_t)n;
-        bytes += n_written;
-        n_bytes -= n_written;
-    }
-    return STATUS_OK;
+    return file_write(incoming->fd, bytes, n_bytes) ? STATUS_OK : refuse_write(incoming);
 }
 
 static enum status on_piece(struct net_conn *net, const char *bytes, size_t n_bytes) {

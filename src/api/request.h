@@ -18,7 +18,7 @@
 #define REQUEST_GENERATION_FORM   "must be an id of a generation: 32 hexadecimal digits"
 
 /* A name of a folder. */
-#define REQUEST_FOLDER_BYTES 201
+#define REQUEST_FOLDER_BYTES (STORE_FOLDER_BYTES_MAX + 1)
 #define REQUEST_FOLDER_FORM  "must be a name of 1 to 200 bytes"
 
 /* request_body parses the body as a JSON object; NULL: it has been answered (400, 415). An empty body is {}. A new reference. */

@@ -1,7 +1,7 @@
 /* import.c - conversations of a file, one after the other.
  *
  *   chat_import → the whole file is looked through (aside): cut short or no list, and nothing of it is taken
- *     → read the next conversation (aside) → store_import → on_stored → read the next …
+ *     → read the next conversation, or file (aside) → its files: chat_attach → store_import → on_stored → read the next …
  *     → the end: what was stored is waited for (D2) → the callback
  *
  * One conversation is in memory at a time, and one import runs at a time.
@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "chat/chat_internal.h"
-#include "chat/import_read.h"
+#include "chat/import_files.h"
 #include "chat/import_split.h"
 
 #include <stdlib.h>
@@ -33,6 +33,8 @@ struct importing {
 
 static void answer(struct importing *importing, enum status status) {
     struct chat_imported *result = &importing->result;
+    import_files_clear(&importing->files);
+    store_import_free(importing->import);
     result->status = status;
     result->fault = status == STATUS_OK ? "" : importing->fault.text;
     LOG_INFO("import", "status=%s imported=%llu skipped=%llu failed=%llu", status_name(status),
@@ -165,18 +167,53 @@ static bool is_all_wrong(const struct importing *importing) {
     return result->n_failed == 1 && result->n_imported + result->n_skipped == 0;
 }
 
-static void on_read(void *ctx, enum status status) {
+static void attach_next(struct importing *importing);
+
+/* A file that cannot be kept is told, and what it belongs to is taken all the same: its text, at the least. */
+static void on_attached(void *ctx, enum status status, const char *fault,
+                        const struct store_attachment *attachment) {
     struct importing *importing = ctx;
-    struct store *store = importing->call.chat->store;
+    bool is_refused = status == STATUS_INVALID || status == STATUS_TOO_LARGE;
+    (void)attachment;
+    if (status && !is_refused) {
+        stop(importing, status);
+        return;
+    }
+    if (is_refused) {
+        note_failed(importing, fault);
+    }
+    attach_next(importing);
+}
+
+static void attach_next(struct importing *importing) {
+    struct import_files *files = &importing->files;
+    if (files->at < files->n) {
+        const struct import_incoming *file = &files->list[files->at++];
+        chat_attach(importing->call.chat, file->path, file->name, on_attached, importing);
+        return;
+    }
+    import_files_clear(files);
     struct store_import *import = importing->import;
     importing->import = NULL;
+    if (import == NULL && !importing->is_end) {
+        go_on(importing);
+        return;
+    }
+    enum status status =
+        store_import(importing->call.chat->store, import, importing->is_end ? on_safe : on_stored, importing);
+    if (status) {
+        stop(importing, status);
+    }
+}
+
+static void on_read(void *ctx, enum status status) {
+    struct importing *importing = ctx;
     if (status == STATUS_OK && importing->is_unreadable) {
         note_failed(importing, importing->fault.text);
         go_on(importing);
         return;
     }
     if (status || importing->status) {
-        store_import_free(import);
         stop(importing, status ? status : importing->status);
         return;
     }
@@ -184,10 +221,7 @@ static void on_read(void *ctx, enum status status) {
         finish(importing, STATUS_INVALID);
         return;
     }
-    status = store_import(store, import, importing->is_end ? on_safe : on_stored, importing);
-    if (status) {
-        stop(importing, status);
-    }
+    attach_next(importing);
 }
 
 static void go_on(struct importing *importing) {

@@ -1,8 +1,12 @@
 /* import_own.c - a conversation that this program exported [W62]. */
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "chat/attachment_file.h"
 #include "chat/import_read.h"
+#include "chat/settings.h"
 
+#include <sha2.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,6 +112,16 @@ static enum status take_answer(const json_t *object, const char *content, struct
 }
 
 /* ---- Files ---- */
+
+/* `text` has STORE_HASH_BYTES − 1 letters. */
+static bool has_hash(const struct bytes *data, const char *text) {
+    char id[SHA256_DIGEST_STRING_LENGTH];
+    SHA2_CTX sha256;
+    SHA256Init(&sha256);
+    SHA256Update(&sha256, (const uint8_t *)(data->size ? data->data : ""), data->size);
+    SHA256End(&sha256, id);
+    return strcmp(id, text) == 0;
+}
 
 static bool is_hash(const char *text) {
     return text && strlen(text) == STORE_HASH_BYTES - 1 &&
@@ -278,14 +292,28 @@ static enum status take_current(const json_t *object, const json_t *places, stru
     return status;
 }
 
+/* False: it is no base64, or more than `out` may be. */
+static bool read_bytes(const char *text, struct bytes *out) {
+    size_t n_text = strlen(text);
+    size_t n_pads = n_text < 4 ? 0 : (size_t)(text[n_text - 1] == '=') + (text[n_text - 2] == '=');
+    size_t n = n_text / 4 * 3 - n_pads;
+    char *room = bytes_reserve(out, n);
+    if (room == NULL || !base64_read(text, n_text, room, n)) {
+        return false;
+    }
+    room[n] = '\0';
+    out->size += n;
+    return true;
+}
+
 enum status import_read_own_file(const json_t *object, struct import_file *out, struct fault *fault) {
     const char *id = NULL, *name = NULL, *data = NULL;
     enum status status = json_take_string(object, "id", &id, fault);
     status = status ? status : json_take_string(object, "name", &name, fault);
     status = status ? status : json_take_string(object, "data", &data, fault);
     bytes_init(&out->data, ATTACHMENT_BYTES_MAX);
-    if (status == STATUS_OK && (!is_hash(id) || name == NULL || data == NULL ||
-                                base64_decode(data, strlen(data), &out->data) != STATUS_OK)) {
+    if (status == STATUS_OK &&
+        (!is_hash(id) || name == NULL || data == NULL || !read_bytes(data, &out->data))) {
         status =
             fault_set(fault, STATUS_INVALID,
                       "a file must have an id of 64 hexadecimal digits, a name, and its bytes in base64, "
@@ -316,11 +344,13 @@ enum status import_read_own(const json_t *object, struct store_import *out, stru
     status = status ? status : json_take_string(object, "title", &title, fault);
     status = status ? status : take_time(object, "created", &out->created_ms, fault);
     status = status ? status : take_time(object, "updated", &out->updated_ms, fault);
+    status = status ? status : take_own(object, &out->own, fault);
     out->title = mem_copy_string(title);
     json_t *places = json_object();
     for (size_t i = 0; i < json_array_size(messages) && status == STATUS_OK; i++) {
         status = take_message(json_array_get(messages, i), places, out, fault);
     }
+    status = status ? status : take_current(object, places, out, fault);
     json_decref(places);
     return status;
 }

@@ -490,7 +490,8 @@ struct store_folder {
     char *name;
     int64_t n_conversations; /* without those in the trash */
 };
-#define STORE_FOLDERS_MAX 1000
+#define STORE_FOLDERS_MAX      1000
+#define STORE_FOLDER_BYTES_MAX 200 /* of its name */
 typedef void (*store_on_folders)(void *ctx, enum status status, const struct store_folder *rows,
                                  size_t n_rows);
 MUST_CHECK enum status store_list_folders(struct store *store, store_on_folders callback, void *ctx);
@@ -565,8 +566,9 @@ struct store_import_message {
 
 struct store_import {
     char *title;
-    char *origin;   /* what tells it from others elsewhere; NULL: its first message's id does */
-    char *settings; /* JSON; NULL: none */
+    char *origin;         /* what tells it from others elsewhere; NULL: its first message's id does */
+    struct store_own own; /* of it counts what is no time and no reader's */
+    size_t current;       /* the index of the message down to which it is shown; SIZE_MAX: the newest */
     int64_t created_ms;
     int64_t updated_ms;
     struct store_import_message *messages;

@@ -236,7 +236,7 @@ static const char *const sql_texts[SQL_N] = {
         "text = coalesce(excluded.text, text), added_ms = excluded.added_ms",
     [SQL_ATTACHMENT_PUT_IMPORTED] =
         "INSERT INTO attachment (id, name, type, size, text, added_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6) "
-        "ON CONFLICT (id) DO UPDATE SET added_ms = excluded.added_ms",
+        "ON CONFLICT (id) DO UPDATE SET text = coalesce(text, excluded.text), added_ms = excluded.added_ms",
     [SQL_ATTACHMENT_SET_TEXT] =
         "UPDATE attachment SET text = ?2 WHERE id = ?1 AND added_ms >= 0 AND type <> 'text/plain'",
     [SQL_ATTACHMENT_FIND] =

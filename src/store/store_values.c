@@ -59,6 +59,6 @@ void store_import_free(struct store_import *import) {
     free(import->messages);
     free(import->title);
     free(import->origin);
-    free(import->settings);
+    store_own_deinit(&import->own);
     free(import);
 }

@@ -1,7 +1,10 @@
 """Conversations as files, and from files: ours and those of other programs. [W61] [W62] [W63]"""
 
+import base64
 import hashlib
 import json
+import uuid
+from random import Random
 
 import pytest
 
@@ -286,7 +289,7 @@ def test_w63_thoughts_calls_and_files_come_back(serve, script):
     user, answer = server.get(f"/api/conversation/{names(server)[0]}/export").json()["messages"]
     assert answer["generation"]["reasoning"] == "hm" and answer["generation"]["tool_calls"] == calls
     assert user["attachments"] == [{"id": "ab" * 32, "name": "a.txt", "type": "text/plain", "size": 3, "text_size": 3, "text": "abc"}]
-    missing = server.get(f"/api/attachments/{'ab' * 32}")
+    missing = server.get(f"/api/attachments/{'ab' * 32}")  # other bytes than this text had this id
     assert missing.status_code == 404 and "text is kept" in missing.json()["error"]
 
 
