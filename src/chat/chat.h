@@ -210,7 +210,8 @@ typedef void (*chat_on_imported)(void *ctx, const struct chat_imported *imported
 /* chat_import takes over a file that was opened for reading. One that was abandoned is imported all the same. (D2) */
 struct chat_call *chat_import(struct chat *chat, int fd, chat_on_imported callback, void *ctx);
 
-/* chat_backup makes a copy of the whole database (store_backup). One that was abandoned is made all the same. */
+#define CHAT_BACKUP_FILES ".attachments" /* behind the name of a copy: the folder of its files */
+/* chat_backup makes a copy of the whole database (store_backup), and of the files of its messages. One that was abandoned is made all the same. */
 struct chat_call *chat_backup(struct chat *chat, store_on_backed_up callback, void *ctx);
 
 /* ---- Questions to a model ---- */

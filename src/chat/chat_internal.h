@@ -27,7 +27,8 @@ struct chat {
     struct chat_listener listener;
     struct loop_timer *leave_timer;
     struct loop_timer *purge_timer;
-    size_t n_calls; /* store jobs whose answers are needed before chat_close */
+    size_t n_calls;   /* store jobs whose answers are needed before chat_close */
+    size_t n_backups; /* under way: no attachment is removed meanwhile */
     bool is_importing;
     bool is_stopping;
     bool is_advancing; /* inside turns_advance: a turn that ends there must not begin it again */
