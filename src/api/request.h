@@ -48,10 +48,6 @@ MUST_CHECK enum status request_missing(const char *key, struct fault *fault);
 MUST_CHECK enum status request_take_number(const struct net_conn *net, const char *name, uint64_t min,
                                            uint64_t max, uint64_t *out, struct fault *fault);
 
-/* request_safe_name: the last component of either kind of path; NULL: it has control characters, is no UTF-8, empty or too long. */
-#define REQUEST_NAME_BYTES_MAX 200
-const char *request_safe_name(const char *given);
-
 /* request_take_attachments reads [{"id","name"?}…]; the names are borrowed. */
 MUST_CHECK enum status request_take_attachments(const json_t *object, struct store_attached *out, size_t *n,
                                                 struct fault *fault);

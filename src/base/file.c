@@ -134,7 +134,7 @@ bool file_write(int fd, const void *bytes, size_t n_bytes) {
     return true;
 }
 
-const char *file_safe_name(const char *given) {
+const char *file_plain_name(const char *given) {
     const char *name = given;
     for (const char *at = given; *at; at++) {
         name = *at == '/' || *at == '\\' ? at + 1 : name;
@@ -143,9 +143,13 @@ const char *file_safe_name(const char *given) {
         }
     }
     size_t length = strlen(name);
-    return name[0] == '\0' || name[0] == '.' || length > FILE_NAME_BYTES_MAX || !utf8_is_valid(name, length)
-               ? NULL
-               : name;
+    bool is_good = length > 0 && length <= FILE_NAME_BYTES_MAX && utf8_is_valid(name, length);
+    return is_good ? name : NULL;
+}
+
+const char *file_safe_name(const char *given) {
+    const char *name = file_plain_name(given);
+    return name && name[0] != '.' ? name : NULL;
 }
 
 /* renameat2 refuses to replace where the file system can; elsewhere a look just before must do. */
