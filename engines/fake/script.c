@@ -83,14 +83,30 @@ static enum status read_token(const json_t *item, struct script_token *token, st
     return STATUS_OK;
 }
 
-static enum status read_tokens(struct script *script, struct fault *fault) {
-    const json_t *list = json_object_get(script->json, "tokens");
+static enum status read_tokens(const json_t *object, struct script_token **tokens, size_t *n_tokens,
+                               struct fault *fault) {
+    const json_t *list = json_object_get(object, "tokens");
     size_t n = json_array_size(list);
-    script->tokens = mem_alloc((n + 1) * sizeof *script->tokens);
-    script->n_tokens = n;
+    *tokens = mem_alloc((n + 1) * sizeof **tokens);
+    *n_tokens = n;
     enum status status = STATUS_OK;
     for (size_t i = 0; i < n && status == STATUS_OK; i++) {
-        status = read_token(json_array_get(list, i), &script->tokens[i], fault);
+        status = read_token(json_array_get(list, i), &(*tokens)[i], fault);
+    }
+    return status;
+}
+
+static enum status read_answers(struct script *script, struct fault *fault) {
+    const json_t *list = json_object_get(script->json, "answers");
+    size_t n = json_array_size(list);
+    script->answers = mem_alloc((n + 1) * sizeof *script->answers);
+    script->n_answers = n;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < n && status == STATUS_OK; i++) {
+        const json_t *item = json_array_get(list, i);
+        struct script_answer *answer = &script->answers[i];
+        answer->when = json_get_text(item, "when", "");
+        status = read_tokens(item, &answer->tokens, &answer->n_tokens, fault);
     }
     return status;
 }
@@ -206,8 +222,9 @@ static enum status read_fields(struct script *script, const struct load_options 
     script->start_gate = json_get_text(script->json, "start_gate", NULL);
     read_load_error(script);
     if (status == STATUS_OK) {
-        status = read_tokens(script, fault);
+        status = read_tokens(script->json, &script->tokens, &script->n_tokens, fault);
     }
+    status = status ? status : read_answers(script, fault);
     return status ? status : read_faults(script, fault);
 }
 
@@ -256,11 +273,19 @@ enum status script_read(const char *model, const struct load_options *options, s
     return status;
 }
 
-void script_deinit(struct script *script) {
-    for (size_t i = 0; i < script->n_tokens; i++) {
-        free(script->tokens[i].data);
+static void free_tokens(struct script_token *tokens, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        free(tokens[i].data);
     }
-    free(script->tokens);
+    free(tokens);
+}
+
+void script_deinit(struct script *script) {
+    free_tokens(script->tokens, script->n_tokens);
+    for (size_t i = 0; i < script->n_answers; i++) {
+        free_tokens(script->answers[i].tokens, script->answers[i].n_tokens);
+    }
+    free(script->answers);
     free(script->faults);
     json_decref(script->json);
     *script = (struct script){ 0 };

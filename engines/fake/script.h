@@ -54,6 +54,13 @@ struct script_token {
     struct step_item other;
 };
 
+/* What is said to a message that contains `when`, in the place of the script's tokens. */
+struct script_answer {
+    const char *when;
+    struct script_token *tokens;
+    size_t n_tokens;
+};
+
 struct script {
     json_t *json; /* owns all strings */
     const char *name;
@@ -66,6 +73,8 @@ struct script {
     const char *load_error_text;
     struct script_token *tokens;
     size_t n_tokens;
+    struct script_answer *answers;
+    size_t n_answers;
     bool hold_drafts;
     bool echo;
     int count;

@@ -11,7 +11,10 @@
 #include "common/piece.h"
 
 struct voice {
-    const struct script *script;
+    const struct script_token *tokens;
+    size_t n_tokens;
+    size_t n_max; /* said, unless it ignores the end */
+    bool echo;
     const char *rest; /* of the message, when echoing */
     bool ignores_end;
     int n_said; /* tokens of the whole answer: the prefix counts */

@@ -158,6 +158,7 @@ static void add_own(json_t *out, const struct store_own *own, json_t *settings) 
     json_object_set_new(out, "pinned", json_boolean(own->is_pinned));
     json_object_set_new(out, "folder", encode_text(own->folder));
     json_object_set_new(out, "archived", json_boolean(own->is_archived));
+    json_object_set_new(out, "unread", json_boolean(own->is_unread));
     json_object_set_new(out, "deleted", own->deleted_ms ? iso(own->deleted_ms) : json_null());
     json_object_set_new(out, "temporary", json_boolean(own->is_temporary));
     json_object_set_new(out, "model", shared(json_object_get(settings, "model")));

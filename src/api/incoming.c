@@ -1,6 +1,6 @@
 #include "api/incoming.h"
 
-#include "api/request.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "chat/attachment_file.h"
@@ -50,7 +50,7 @@ static enum status refuse_write(struct incoming *incoming) {
 }
 
 static enum status take_name(struct incoming *incoming, const char *given) {
-    const char *name = request_safe_name(given);
+    const char *name = file_plain_name(given);
     if (name == NULL && incoming->options->needs_name) {
         return refuse(incoming, 400,
                       "the file must have a name of 1 to 200 bytes, without control characters");
@@ -69,16 +69,7 @@ static enum status on_bytes(void *ctx, const char *bytes, size_t n_bytes) {
     if (incoming->n_bytes > incoming->options->n_bytes_max) {
         return refuse(incoming, 413, incoming->options->too_large);
     }
-    while (n_bytes > 0) {
-        ssize_t n = write(incoming->fd, bytes, n_bytes);
-        if (n < 0 && errno != EINTR) {
-            return refuse_write(incoming);
-        }
-        size_t n_written = n < 0 ? 0 : (size_t)n;
-        bytes += n_written;
-        n_bytes -= n_written;
-    }
-    return STATUS_OK;
+    return file_write(incoming->fd, bytes, n_bytes) ? STATUS_OK : refuse_write(incoming);
 }
 
 static enum status on_piece(struct net_conn *net, const char *bytes, size_t n_bytes) {
@@ -98,7 +89,7 @@ static bool read_head(struct incoming *incoming) {
     static const struct multipart_handlers handlers = { .on_file = on_file, .on_bytes = on_bytes };
     struct net_conn *net = incoming->call.conn.net;
     const char *type = net_conn_header(net, NET_HEADER_CONTENT_TYPE);
-    char name[NET_ADDRESS_BYTES + 4 * REQUEST_NAME_BYTES_MAX];
+    char name[NET_ADDRESS_BYTES + 4 * FILE_NAME_BYTES_MAX];
     incoming->is_multipart = doors_is_content_type(type, "multipart/form-data");
     if (incoming->is_multipart) {
         if (multipart_init(&incoming->multipart, type, &handlers, incoming) == STATUS_OK) {

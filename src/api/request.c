@@ -1,7 +1,7 @@
 #include "api/request.h"
 
 #include "api/api_internal.h"
-#include "base/utf8.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -84,19 +84,6 @@ enum status request_take_number(const struct net_conn *net, const char *name, ui
     return STATUS_OK;
 }
 
-const char *request_safe_name(const char *given) {
-    const char *name = given;
-    for (const char *at = given; *at; at++) {
-        name = *at == '/' || *at == '\\' ? at + 1 : name;
-        if ((unsigned char)*at < 0x20 || *at == 0x7F) {
-            return NULL;
-        }
-    }
-    size_t length = strlen(name);
-    bool is_good = length > 0 && length <= REQUEST_NAME_BYTES_MAX && utf8_is_valid(name, length);
-    return is_good ? name : NULL;
-}
-
 static enum status take_attachment(const json_t *object, struct store_attached *out, struct fault *fault) {
     const char *id = NULL;
     enum status status = request_need_string(object, "id", &id, fault);
@@ -109,10 +96,10 @@ static enum status take_attachment(const json_t *object, struct store_attached *
         return fault_set(fault, STATUS_INVALID,
                          "the \"id\" of an attachment must be as POST /api/attachments gave it");
     }
-    if (out->name && request_safe_name(out->name) != out->name) {
+    if (out->name && file_plain_name(out->name) != out->name) {
         return fault_set(fault, STATUS_INVALID,
                          "the \"name\" of an attachment must be that of a file: at most %d bytes, no path",
-                         REQUEST_NAME_BYTES_MAX);
+                         FILE_NAME_BYTES_MAX);
     }
     id_copy(out->id, sizeof out->id, id);
     return STATUS_OK;

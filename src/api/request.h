@@ -18,7 +18,7 @@
 #define REQUEST_GENERATION_FORM   "must be an id of a generation: 32 hexadecimal digits"
 
 /* A name of a folder. */
-#define REQUEST_FOLDER_BYTES 201
+#define REQUEST_FOLDER_BYTES (STORE_FOLDER_BYTES_MAX + 1)
 #define REQUEST_FOLDER_FORM  "must be a name of 1 to 200 bytes"
 
 /* request_body parses the body as a JSON object; NULL: it has been answered (400, 415). An empty body is {}. A new reference. */
@@ -47,10 +47,6 @@ MUST_CHECK enum status request_missing(const char *key, struct fault *fault);
 /* request_take_number reads an argument of the query, which leaves *out alone when it is absent. */
 MUST_CHECK enum status request_take_number(const struct net_conn *net, const char *name, uint64_t min,
                                            uint64_t max, uint64_t *out, struct fault *fault);
-
-/* request_safe_name: the last component of either kind of path; NULL: it has control characters, is no UTF-8, empty or too long. */
-#define REQUEST_NAME_BYTES_MAX 200
-const char *request_safe_name(const char *given);
 
 /* request_take_attachments reads [{"id","name"?}…]; the names are borrowed. */
 MUST_CHECK enum status request_take_attachments(const json_t *object, struct store_attached *out, size_t *n,

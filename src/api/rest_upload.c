@@ -117,16 +117,7 @@ static enum status on_bytes(void *ctx, const char *bytes, size_t n_bytes) {
         return refuse(upload, 400, "the file must be a model in the GGUF format");
     }
     upload->n_bytes += n_bytes;
-    while (n_bytes > 0) {
-        ssize_t n = write(upload->fd, bytes, n_bytes);
-        if (n < 0 && errno != EINTR) {
-            return refuse_write(upload);
-        }
-        size_t n_written = n < 0 ? 0 : (size_t)n;
-        bytes += n_written;
-        n_bytes -= n_written;
-    }
-    return STATUS_OK;
+    return file_write(upload->fd, bytes, n_bytes) ? STATUS_OK : refuse_write(upload);
 }
 
 static enum status on_piece(struct net_conn *net, const char *bytes, size_t n_bytes) {

@@ -79,6 +79,7 @@ static const struct {
     { "edit", native_on_edit, GATE_BEGINS_ANSWER },
     { "regenerate", native_on_regenerate, GATE_BEGINS_ANSWER },
     { "select", native_on_select, GATE_CHANGES },
+    { "seen", native_on_seen, GATE_READS },
     { "draft", native_on_draft, GATE_CHANGES },
     { "continue", native_on_continue, GATE_BEGINS_ANSWER },
     { "stop", native_on_stop, GATE_CHANGES },

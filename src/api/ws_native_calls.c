@@ -269,6 +269,35 @@ enum status native_on_select(struct native *native, const json_t *request, struc
     return STATUS_OK;
 }
 
+static void on_seen(void *ctx, enum status status, const struct conversation *conversation) {
+    struct native_call *call = ctx;
+    (void)conversation; /* all are told */
+    call->call = NULL;
+    if (status) {
+        native_fail(call->native, status,
+                    status == STATUS_NOT_FOUND ? CHAT_NO_CONVERSATION
+                                               : "it could not be stored: look at the disk and the log",
+                    &(struct native_about){ .type = "seen", .conversation = call->conversation });
+    }
+    remove_call(call);
+}
+
+/* [N41] */
+enum status native_on_seen(struct native *native, const json_t *request, struct fault *fault) {
+    char conversation[ID_CONVERSATION_BYTES];
+    enum status status = need_conversation(request, conversation, fault);
+    status = status ? status : check_room(native, false, fault);
+    if (status) {
+        return status;
+    }
+    struct native_call *call = add_call(native, conversation);
+    struct chat_call *pending = chat_see(native->conn.api->chat, conversation, on_seen, call);
+    if (pending) {
+        call->call = pending;
+    }
+    return STATUS_OK;
+}
+
 /* ---- Stopping ---- */
 
 static void on_stop_opened(void *ctx, enum status status, struct conversation *conversation) {

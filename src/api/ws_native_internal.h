@@ -32,6 +32,7 @@ MUST_CHECK enum status native_on_edit(struct native *native, const json_t *reque
 MUST_CHECK enum status native_on_regenerate(struct native *native, const json_t *request,
                                             struct fault *fault);
 MUST_CHECK enum status native_on_select(struct native *native, const json_t *request, struct fault *fault);
+MUST_CHECK enum status native_on_seen(struct native *native, const json_t *request, struct fault *fault);
 MUST_CHECK enum status native_on_draft(struct native *native, const json_t *request, struct fault *fault);
 MUST_CHECK enum status native_on_stop(struct native *native, const json_t *request, struct fault *fault);
 MUST_CHECK enum status native_on_continue(struct native *native, const json_t *request, struct fault *fault);

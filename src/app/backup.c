@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "chat/attachment_file.h"
+#include "chat/chat.h"
 #include "store/store_backup.h"
 #include "store/store_file.h"
 #include "store/store_lock.h"
@@ -20,7 +22,7 @@
 /* To another disk, under a name that is not the last one until it is whole. −1 and errno. */
 static int copy_file(const char *from_path, const char *to_path) {
     char *part_path = mem_format("%s.part", to_path);
-    int result = store_file_copy(from_path, part_path);
+    int result = file_copy(from_path, part_path);
     if (result == 0) {
         result = store_name_take(part_path, to_path);
         int error = errno;
@@ -31,6 +33,28 @@ static int copy_file(const char *from_path, const char *to_path) {
     }
     free(part_path);
     return result;
+}
+
+static char *files_of(const char *path) {
+    return mem_format("%s" CHAT_BACKUP_FILES, path);
+}
+
+/* The folder of a copy goes with it. */
+static enum status move_files(const char *from_path, const char *to_path) {
+    char *from = files_of(from_path);
+    char *to = files_of(to_path);
+    enum status status = STATUS_OK;
+    if (rename(from, to) != 0 && errno == EXDEV) {
+        status = attachment_file_copy_all(from, to);
+        if (status == STATUS_OK) {
+            attachment_file_remove_all(from);
+        }
+    } else if (access(from, F_OK) == 0) {
+        status = STATUS_IO;
+    }
+    free(from);
+    free(to);
+    return status;
 }
 
 static enum status move_to(const char *file, struct backup_made *made, struct fault *fault) {
@@ -45,6 +69,12 @@ static enum status move_to(const char *file, struct backup_made *made, struct fa
         return fault_set(fault, errno == EEXIST ? STATUS_CONFLICT : STATUS_IO,
                          "%s, or %s.part before it, cannot be made: %s; the backup is %s", file, file,
                          strerror(errno), made->path);
+    }
+    if (move_files(made->path, file) != STATUS_OK) {
+        return fault_set(fault, STATUS_IO,
+                         "%s is there, but the files of its messages are still %s" CHAT_BACKUP_FILES
+                         ": move them beside it",
+                         file, made->path);
     }
     free(made->path);
     made->path = mem_copy_string(file);
@@ -91,6 +121,19 @@ static enum status ask_server(const char *url, const char *token, const char *fi
 
 /* ---- By this process ---- */
 
+static enum status copy_files_here(const char *data, const struct backup_made *made, struct fault *fault) {
+    char *from = mem_format("%s/attachments", data);
+    char *to = files_of(made->path);
+    enum status status = attachment_file_copy_all(from, to);
+    if (status) {
+        unlink(made->path);
+        fault_set(fault, status, "%s cannot be made: %s", to, strerror(errno));
+    }
+    free(from);
+    free(to);
+    return status;
+}
+
 static enum status copy_here(const char *data, const char *file, struct backup_made *made,
                              struct fault *fault) {
     char *path = mem_format("%s/runnel.db", data);
@@ -99,7 +142,7 @@ static enum status copy_here(const char *data, const char *file, struct backup_m
         made->path ? store_backup_copy_file(path, made->path, &made->size_bytes, fault)
                    : fault_set(fault, STATUS_NOT_FOUND, "%s cannot be read: %s", path, strerror(errno));
     free(path);
-    return status;
+    return status == STATUS_OK ? copy_files_here(data, made, fault) : status;
 }
 
 enum status backup_make(const char *data, const char *token, const char *file, struct backup_made *made,
@@ -108,8 +151,12 @@ enum status backup_make(const char *data, const char *token, const char *file, s
     struct stat info;
     int lock = -1;
     enum status status;
-    if (file && lstat(file, &info) == 0) {
-        return fault_set(fault, STATUS_CONFLICT, "%s is there already; nothing was changed", file);
+    char *files = file ? files_of(file) : NULL;
+    bool is_taken = file && (lstat(file, &info) == 0 || lstat(files, &info) == 0);
+    free(files);
+    if (is_taken) {
+        return fault_set(fault, STATUS_CONFLICT,
+                         "%s, or %s" CHAT_BACKUP_FILES ", is there already; nothing was changed", file, file);
     }
     if (store_lock_find_owner(data, url)) {
         status = ask_server(url, token, file, made, fault);

@@ -4,6 +4,8 @@
 #include "app/backup.h"
 #include "app/bench.h"
 #include "base/mem.h"
+#include "chat/attachment_file.h"
+#include "chat/chat.h"
 #include "store/store_check.h"
 #include "store/store_copies.h"
 #include "store/store_lock.h"
@@ -77,16 +79,72 @@ static enum status borrow(const char *path, int *lock, struct fault *fault) {
 static void say_copies(const char *data) {
     if (store_copies_say(data, on_line, NULL)) {
         printf("to go back to one of them: stop the server, move %s/runnel.db and runnel.db-wal away, and "
-               "copy it to %s/runnel.db\n",
-               data, data);
+               "copy it to %s/runnel.db; the files of its messages, if it has any, go from beside it "
+               "(NAME" CHAT_BACKUP_FILES ") to %s/attachments\n",
+               data, data, data);
     } else {
         printf("there is no good copy under %s/backups, and none that a newer version has kept\n", data);
     }
 }
 
+/* The files of messages: beside the database of a data folder, or of a copy. */
+struct files_check {
+    char *folder;
+    size_t n_good;
+    size_t n_texts; /* of which the text alone is there */
+    size_t n_wrong;
+};
+
+static bool is_id(const char *id) {
+    return strlen(id) == STORE_HASH_BYTES - 1 && strspn(id, "0123456789abcdef") == STORE_HASH_BYTES - 1;
+}
+
+static void on_attachment(void *ctx, const char *id, bool has_text) {
+    struct files_check *files = ctx;
+    enum status status = is_id(id) ? attachment_file_verify(files->folder, id) : STATUS_CORRUPT;
+    if (status == STATUS_OK) {
+        files->n_good++;
+    } else if (status == STATUS_NOT_FOUND && has_text) {
+        files->n_texts++;
+    } else {
+        files->n_wrong++;
+        printf("the file %.64s of a message %s\n", id,
+               status == STATUS_NOT_FOUND ? "is missing" : "has other bytes than it had");
+    }
+}
+
+static char *files_folder(const char *path) {
+    char *copy = mem_copy_string(path);
+    const char *slash = strrchr(path, '/');
+    bool is_data = strcmp(slash ? slash + 1 : path, "runnel.db") == 0;
+    char *folder =
+        is_data ? mem_format("%s/attachments", dirname(copy)) : mem_format("%s" CHAT_BACKUP_FILES, path);
+    free(copy);
+    return folder;
+}
+
+static int say_good(const char *path, const struct store_check *check, const struct files_check *files) {
+    if (files->n_wrong > 0) {
+        printf("%s is good, but %zu files of its messages are not: put them back from %s of a copy\n", path,
+               files->n_wrong, "NAME" CHAT_BACKUP_FILES);
+        return EXIT_DAMAGED;
+    }
+    printf("%s is good: %lld conversations, %lld messages, %lld answers", path,
+           (long long)check->n_conversations, (long long)check->n_messages, (long long)check->n_generations);
+    if (files->n_good + files->n_texts > 0) {
+        printf(", %zu files", files->n_good + files->n_texts);
+    }
+    if (files->n_texts > 0) {
+        printf(" (of %zu the text alone)", files->n_texts);
+    }
+    printf("\n");
+    return EXIT_SUCCESS;
+}
+
 static int check(const char *path, const char *data) {
     struct fault fault;
-    struct store_check check = { .say = on_line };
+    struct files_check files = { .folder = files_folder(path) };
+    struct store_check check = { .say = on_line, .on_attachment = on_attachment, .ctx = &files };
     int lock = -1;
     enum status status = borrow(path, &lock, &fault);
     if (status == STATUS_OK) {
@@ -95,6 +153,7 @@ static int check(const char *path, const char *data) {
     if (lock >= 0) {
         close(lock);
     }
+    free(files.folder);
     if (status == STATUS_CORRUPT) {
         printf("%s is damaged: %zu things are wrong. \"runnel salvage --data %s\" makes a new database of "
                "all that can be read and keeps this one\n",
@@ -105,9 +164,7 @@ static int check(const char *path, const char *data) {
     if (status != STATUS_OK) {
         return fail(&fault, status);
     }
-    printf("%s is good: %lld conversations, %lld messages, %lld answers\n", path,
-           (long long)check.n_conversations, (long long)check.n_messages, (long long)check.n_generations);
-    return EXIT_SUCCESS;
+    return say_good(path, &check, &files);
 }
 
 static int salvage(const char *data) {
@@ -131,7 +188,13 @@ static int backup(const char *file, const struct config *config) {
     if (status != STATUS_OK) {
         return fail(&fault, status);
     }
-    printf("%s is a backup of %llu bytes\n", made.path, (unsigned long long)made.size_bytes);
+    char *files = mem_format("%s" CHAT_BACKUP_FILES, made.path);
+    printf("%s is a backup of %llu bytes", made.path, (unsigned long long)made.size_bytes);
+    if (access(files, F_OK) == 0) {
+        printf("; the files of its messages are in %s", files);
+    }
+    printf("\n");
+    free(files);
     free(made.path);
     return EXIT_SUCCESS;
 }

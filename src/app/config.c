@@ -55,6 +55,8 @@ static const struct option_row rows[] = {
       "unload a model that nobody uses (1800); 0: never" },
     { "queue", KIND_U32, AT(queue), "N", "answers that are made or wait at a time; more are refused (256)" },
     { "token", KIND_TEXT, AT(token), "TEXT", "a key for everything, besides those of \"runnel key\"" },
+    { "hub-token", KIND_TEXT, AT(hub_token), "TEXT",
+      "for the hub of models that the settings name (better in the environment than here)" },
     { "rate", KIND_TEXT, AT(rate_text), "N/UNIT",
       "answers that a key may begin, as in 60/min; s, min, h or d (no limit)" },
     { "concurrent", KIND_U32, AT(concurrent), "N", "answers that a key may have made at a time (no limit)" },
@@ -73,6 +75,8 @@ static const struct option_row rows[] = {
     { "fault", KIND_LIST, AT(faults), "POINT", "fail there: NAME:N[+][:kill|abort|eio|stop], by ','" },
 #endif
     { "no-sandbox", KIND_BOOL, AT(no_sandbox), NULL, "let engines see all files and the network" },
+    { "no-titles", KIND_BOOL, AT(no_titles), NULL,
+      "no model makes titles in its idle time, whatever the settings say" },
     { "no-open", KIND_BOOL, AT(no_open), NULL, "do not open a browser" },
     { "json", KIND_BOOL, AT(json), NULL, "bench: the figures as JSON" },
     { "help", KIND_BOOL, AT(help), NULL, "print this" },
@@ -336,6 +340,17 @@ static enum status check_limits(struct config *config, struct fault *fault) {
     return STATUS_OK;
 }
 
+/* It goes into a header as it is. */
+static bool is_token(const char *token) {
+    size_t n = strlen(token);
+    for (size_t i = 0; i < n; i++) {
+        if (token[i] <= ' ' || token[i] > '~') {
+            return false;
+        }
+    }
+    return n > 0 && n <= CONFIG_TOKEN_BYTES_MAX;
+}
+
 static enum status check(struct config *config, struct fault *fault) {
     enum log_level level;
     if (!log_parse_level(config->log, &level)) {
@@ -344,6 +359,11 @@ static enum status check(struct config *config, struct fault *fault) {
     }
     if (config->token && (config->token[0] == '\0' || strlen(config->token) > CONFIG_TOKEN_BYTES_MAX)) {
         return fault_set(fault, STATUS_INVALID, "--token must have 1 to %d bytes", CONFIG_TOKEN_BYTES_MAX);
+    }
+    if (config->hub_token && !is_token(config->hub_token)) {
+        return fault_set(fault, STATUS_INVALID,
+                         "--hub-token must be 1 to %d visible ASCII characters, without spaces",
+                         CONFIG_TOKEN_BYTES_MAX);
     }
     if ((config->tls_cert == NULL) != (config->tls_key == NULL)) {
         return fault_set(fault, STATUS_INVALID, "--tls-cert and --tls-key need each other: name both files");

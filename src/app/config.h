@@ -35,6 +35,7 @@ struct config {
     uint32_t unload_after_s; /* 0: never */
     uint32_t queue;          /* answers at a time */
     char *token;             /* NULL: none */
+    char *hub_token;         /* NULL: none */
     char *rate_text;         /* NULL: none was named */
     struct rate rate;        /* of a key that has none of its own */
     uint32_t concurrent;     /* likewise; 0: no limit */
@@ -45,6 +46,7 @@ struct config {
     char *allow_hosts[CONFIG_LIST_MAX + 1];
     char *allow_origins[CONFIG_LIST_MAX + 1];
     bool no_open;
+    bool no_titles;
     bool no_sandbox;
     bool json; /* of bench */
     bool help;

@@ -163,6 +163,7 @@ static void open_chat(struct app *app) {
         .cache_dir = app->cache_dir,
         .attachments_dir = app->attachments_dir,
         .is_sandboxed = !app->config.no_sandbox,
+        .no_titles = app->config.no_titles,
         .context_size = app->config.context,
         .n_threads = app->config.threads,
         .step_ms = app->config.step_ms,
@@ -355,7 +356,7 @@ static enum status open_all(struct app *app, struct fault *fault) {
         return status;
     }
     open_chat(app);
-    model_downloads_open(&app->downloads, net_loop(app->net), app->store, app->chat);
+    model_downloads_open(&app->downloads, net_loop(app->net), app->store, app->chat, app->config.hub_token);
     open_api(app);
     status = listen_to_clients(app, fault);
     if (status == STATUS_OK) {

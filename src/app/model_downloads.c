@@ -47,13 +47,14 @@ static enum status check(void *ctx, const char *path, downloads_on_checked on_ch
 }
 
 void model_downloads_open(struct model_downloads *self, const struct loop *loop, struct store *store,
-                          struct chat *chat) {
+                          struct chat *chat, const char *hub_token) {
     *self = (struct model_downloads){ .store = store, .chat = chat };
     char *saved = store_setting(store, SETTING);
     self->downloads = downloads_open(&(struct downloads_options){ .loop = loop,
                                                                   .folder = models_folder(chat_models(chat)),
                                                                   .suffix = models_suffix(chat_models(chat)),
                                                                   .saved = saved,
+                                                                  .hub_token = hub_token,
                                                                   .save = save,
                                                                   .check = check,
                                                                   .ctx = self });

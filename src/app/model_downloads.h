@@ -16,7 +16,8 @@ struct model_downloads {
 };
 
 /* model_downloads_open fills `self` in; what it names outlives downloads_stop. Downloads that the last life left go on at once. */
+/* hub_token: NULL: none. */
 void model_downloads_open(struct model_downloads *self, const struct loop *loop, struct store *store,
-                          struct chat *chat);
+                          struct chat *chat, const char *hub_token);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define FILE_PIECE_BYTES 4096
+#define COPY_BYTES       (64u << 10)
 #define NS_PER_S         1000000000
 
 enum status file_read(const char *path, struct bytes *out, struct fault *fault) {
@@ -91,7 +92,49 @@ enum status file_replace(const char *path, const char *bytes, size_t n_bytes, bo
 
 /* ---- Names ---- */
 
-const char *file_safe_name(const char *given) {
+static int copy_bytes(int from, int to) {
+    char *piece = mem_alloc(COPY_BYTES);
+    ssize_t n;
+    errno = ENOSPC; /* a write that is cut short says no more */
+    while ((n = read(from, piece, COPY_BYTES)) > 0 && write(to, piece, (size_t)n) == n) {
+    }
+    free(piece);
+    return n == 0 ? fsync(to) : -1;
+}
+
+int file_copy(const char *from_path, const char *to_path) {
+    int from = open(from_path, O_RDONLY | O_CLOEXEC);
+    int to = from < 0 ? -1 : open(to_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int result = to < 0 ? -1 : copy_bytes(from, to);
+    int error = errno;
+    if (from >= 0) {
+        close(from);
+    }
+    if (to >= 0) {
+        close(to);
+    }
+    if (to >= 0 && result != 0) {
+        unlink(to_path);
+    }
+    errno = error;
+    return result;
+}
+
+bool file_write(int fd, const void *bytes, size_t n_bytes) {
+    const char *at = bytes;
+    while (n_bytes > 0) {
+        ssize_t n = write(fd, at, n_bytes);
+        if (n < 0 && errno != EINTR) {
+            return false;
+        }
+        size_t n_written = n < 0 ? 0 : (size_t)n;
+        at += n_written;
+        n_bytes -= n_written;
+    }
+    return true;
+}
+
+const char *file_plain_name(const char *given) {
     const char *name = given;
     for (const char *at = given; *at; at++) {
         name = *at == '/' || *at == '\\' ? at + 1 : name;
@@ -100,9 +143,13 @@ const char *file_safe_name(const char *given) {
         }
     }
     size_t length = strlen(name);
-    return name[0] == '\0' || name[0] == '.' || length > FILE_NAME_BYTES_MAX || !utf8_is_valid(name, length)
-               ? NULL
-               : name;
+    bool is_good = length > 0 && length <= FILE_NAME_BYTES_MAX && utf8_is_valid(name, length);
+    return is_good ? name : NULL;
+}
+
+const char *file_safe_name(const char *given) {
+    const char *name = file_plain_name(given);
+    return name && name[0] != '.' ? name : NULL;
 }
 
 /* renameat2 refuses to replace where the file system can; elsewhere a look just before must do. */

@@ -23,9 +23,16 @@ MUST_CHECK enum status file_replace(const char *path, const char *bytes, size_t 
 /* file_sync_folder makes the names of the folder last in which `path` lies. −1 and errno. */
 MUST_CHECK int file_sync_folder(const char *path);
 
-/* file_safe_name is the last component of a path of either kind, borrowed; NULL: it is nothing that a file of ours may be called (empty, begins with a
- * point, control characters, no UTF-8, longer than FILE_NAME_BYTES_MAX). */
+/* file_copy copies the bytes of any file into a new one, and syncs it. −1 and errno; then there is no new one. */
+MUST_CHECK int file_copy(const char *from_path, const char *to_path);
+
+/* file_write writes all of it; false and errno: some of it. */
+bool file_write(int fd, const void *bytes, size_t n_bytes);
+
+/* file_plain_name is the last component of a path of either kind, borrowed; NULL: it is empty, longer than FILE_NAME_BYTES_MAX, no UTF-8, or has
+ * control characters. file_safe_name: nor does it begin with a point, so that a file of ours may be called so. */
 #define FILE_NAME_BYTES_MAX 200
+const char *file_plain_name(const char *given);
 const char *file_safe_name(const char *given);
 
 /* file_take_name renames and replaces nothing. False and errno: EEXIST, or what the system says. */

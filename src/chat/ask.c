@@ -154,6 +154,7 @@ struct chat_call *chat_ask(struct chat *chat, const char *model_path, const char
     id_make_hex(ask->id);
     id_copy(ask->model_path, sizeof ask->model_path, model_path);
     list_append(&chat->asks, &ask->node);
+    titles_give_way(chat);
     char id[ID_HEX_BYTES];
     id_copy(id, sizeof id, ask->id);
     /* What happens to engines meanwhile must not advance it again. */

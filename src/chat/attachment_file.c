@@ -147,3 +147,97 @@ int attachment_file_open(const char *folder, const char *id) {
     free(path);
     return fd;
 }
+
+enum status attachment_file_verify(const char *folder, const char *id) {
+    char is[STORE_HASH_BYTES];
+    struct bytes file;
+    struct fault fault;
+    char *path = path_of(folder, id);
+    bytes_init(&file, ATTACHMENT_BYTES_MAX + 1);
+    enum status status = file_read(path, &file, &fault);
+    if (status == STATUS_OK) {
+        hash(&file, is);
+        status = strcmp(is, id) == 0 ? STATUS_OK : STATUS_CORRUPT;
+    }
+    bytes_deinit(&file);
+    free(path);
+    return status;
+}
+
+/* ---- All of them ---- */
+
+static bool is_shelf(const char *name) {
+    return strlen(name) == 2 && strspn(name, "0123456789abcdef") == 2;
+}
+
+static bool is_id(const char *name) {
+    return strlen(name) == STORE_HASH_BYTES - 1 && strspn(name, "0123456789abcdef") == STORE_HASH_BYTES - 1;
+}
+
+/* Each name in a folder that `is_wanted`, as a path; false: one was refused, or the folder cannot be read. */
+static bool each_in(const char *folder, bool (*is_wanted)(const char *name),
+                    bool (*on_path)(const char *path, const char *name, const char *to), const char *to) {
+    DIR *directory = opendir(folder);
+    bool is_good = directory != NULL;
+    for (const struct dirent *entry; is_good && (entry = readdir(directory));) {
+        if (is_wanted(entry->d_name)) {
+            char *path = mem_format("%s/%s", folder, entry->d_name);
+            is_good = on_path(path, entry->d_name, to);
+            free(path);
+        }
+    }
+    if (directory) {
+        closedir(directory);
+    }
+    return is_good;
+}
+
+static bool copy_one(const char *path, const char *name, const char *to) {
+    char *target = mem_format("%s/%s", to, name);
+    bool is_there = link(path, target) == 0 || file_copy(path, target) == 0;
+    free(target);
+    return is_there;
+}
+
+static bool copy_shelf(const char *path, const char *name, const char *to) {
+    char *shelf = mem_format("%s/%s", to, name);
+    char *inside = mem_format("%s/.", shelf);
+    bool is_copied =
+        mkdir(shelf, 0700) == 0 && each_in(path, is_id, copy_one, shelf) && file_sync_folder(inside) == 0;
+    free(inside);
+    free(shelf);
+    return is_copied;
+}
+
+static bool remove_one(const char *path, const char *name, const char *to) {
+    (void)name;
+    (void)to;
+    return unlink(path) == 0;
+}
+
+static bool remove_shelf(const char *path, const char *name, const char *to) {
+    (void)name;
+    return each_in(path, is_id, remove_one, to) && rmdir(path) == 0;
+}
+
+void attachment_file_remove_all(const char *folder) {
+    each_in(folder, is_shelf, remove_shelf, NULL);
+    rmdir(folder);
+}
+
+enum status attachment_file_copy_all(const char *folder, const char *to) {
+    if (access(folder, F_OK) != 0) {
+        return STATUS_OK;
+    }
+    if (mkdir(to, 0700) != 0) {
+        return errno == EEXIST ? STATUS_CONFLICT : STATUS_IO;
+    }
+    char *inside = mem_format("%s/.", to);
+    bool is_copied = each_in(folder, is_shelf, copy_shelf, to) && file_sync_folder(inside) == 0 &&
+                     file_sync_folder(to) == 0;
+    free(inside);
+    if (!is_copied) {
+        attachment_file_remove_all(to);
+    }
+    return is_copied ? STATUS_OK : STATUS_IO;
+}

@@ -33,4 +33,13 @@ void attachment_file_remove(const char *folder, const char *id);
 /* attachment_file_open: −1: it is not there. */
 int attachment_file_open(const char *folder, const char *id);
 
+/* attachment_file_verify reads one: STATUS_OK; STATUS_NOT_FOUND; STATUS_CORRUPT: it has other bytes than its id says; STATUS_IO. */
+MUST_CHECK enum status attachment_file_verify(const char *folder, const char *id);
+
+/* attachment_file_copy_all makes the folder `to` with all that is kept in `folder`, by second names of the files where the file system can, on the
+ * disk when it returns. Where there is none, none is made. STATUS_CONFLICT: `to` is there; STATUS_IO: nothing of it is left. While it is at it
+ * none may be removed from there. attachment_file_remove_all removes such a copy. */
+MUST_CHECK enum status attachment_file_copy_all(const char *folder, const char *to);
+void attachment_file_remove_all(const char *folder);
+
 #endif

@@ -231,7 +231,8 @@ static void on_swept(void *ctx, enum status status, const struct store_swept *sw
 }
 
 void chat_sweep_attachments(struct chat *chat) {
-    if (chat->options.attachments_dir == NULL || chat->store == NULL || chat->is_stopping) {
+    bool is_copied = chat->n_backups > 0;
+    if (chat->options.attachments_dir == NULL || chat->store == NULL || chat->is_stopping || is_copied) {
         return;
     }
     struct sweeping *sweeping = call_new(sizeof *sweeping, chat, NULL);

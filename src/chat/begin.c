@@ -41,6 +41,7 @@ void begin_refuse(struct begin *begin, enum status status, const char *fault) {
 }
 
 void begin_posted(struct begin *begin) {
+    titles_give_way(begin->call.chat);
     begin->call.chat->n_begins++;
     list_append(&begin->call.chat->begins, &begin->node);
 }

@@ -31,7 +31,9 @@ struct chat *chat_open(const struct chat_options *options) {
     list_init(&chat->asks);
     list_init(&chat->loads);
     list_init(&chat->drafts);
+    titles_open(chat);
     leave_open(chat);
+    seen_open(chat);
     purge_open(chat);
     load_settings(chat);
     chat->models = models_open(chat, options);
@@ -47,6 +49,7 @@ void chat_close(struct chat *chat) {
         turn_drop(turn_of_node(chat->turns.next));
     }
     assert(chat_is_idle(chat));
+    titles_close(chat);
     leave_close(chat);
     purge_close(chat);
     forget_close(chat);
@@ -61,6 +64,7 @@ void chat_listen(struct chat *chat, const struct chat_listener *listener) {
 
 void chat_stop(struct chat *chat) {
     chat->is_stopping = true;
+    titles_stop(chat);
     LIST_EACH(node, &chat->turns) {
         turn_stop(turn_of_node(node));
     }

@@ -72,6 +72,7 @@ struct chat_options {
     uint32_t memory_mb;      /* for all models together, in MiB; 0: by what the machine has */
     uint32_t n_models_max;   /* loaded at a time; 0: MODELS_LOADED_MAX */
     uint32_t unload_after_s; /* of which nobody uses one; 0: never */
+    bool no_titles;          /* --no-titles: whatever the setting says */
     uint32_t n_turns_max; /* replies that are made or wait; beyond it they are refused; 0: CHAT_TURNS_MAX */
 };
 
@@ -146,6 +147,9 @@ typedef void (*chat_on_changed)(void *ctx, enum status status, const struct conv
 struct chat_call *chat_change(struct chat *chat, const struct store_change *change, chat_on_changed callback,
                               void *ctx);
 
+/* chat_see: somebody has seen what was unread of it, as whoever watches it has. As chat_change. */
+struct chat_call *chat_see(struct chat *chat, const char *name, chat_on_changed callback, void *ctx);
+
 /* chat_delete cancels what runs, waits or is about to begin, then puts it into the trash, where it is kept for CHAT_TRASH_DAYS, or deletes it for
  * ever. */
 #define CHAT_TRASH_DAYS 30
@@ -206,7 +210,8 @@ typedef void (*chat_on_imported)(void *ctx, const struct chat_imported *imported
 /* chat_import takes over a file that was opened for reading. One that was abandoned is imported all the same. (D2) */
 struct chat_call *chat_import(struct chat *chat, int fd, chat_on_imported callback, void *ctx);
 
-/* chat_backup makes a copy of the whole database (store_backup). One that was abandoned is made all the same. */
+#define CHAT_BACKUP_FILES ".attachments" /* behind the name of a copy: the folder of its files */
+/* chat_backup makes a copy of the whole database (store_backup), and of the files of its messages. One that was abandoned is made all the same. */
 struct chat_call *chat_backup(struct chat *chat, store_on_backed_up callback, void *ctx);
 
 /* ---- Questions to a model ---- */

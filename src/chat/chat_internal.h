@@ -18,6 +18,8 @@ struct chat {
     struct list_node loads; /* conversations that the store is reading (open.c) */
     struct models *models;
     struct list_node drafts;
+    struct list_node titles; /* struct title (title.c), in the order they were wanted */
+    struct loop_timer *title_timer;
     json_t *forgets; /* deleted conversations of which the disk may have something; NULL: none */
     struct engine_forgetting *forgetting; /* NULL: no process is at it */
     struct figures figures;
@@ -25,7 +27,8 @@ struct chat {
     struct chat_listener listener;
     struct loop_timer *leave_timer;
     struct loop_timer *purge_timer;
-    size_t n_calls; /* store jobs whose answers are needed before chat_close */
+    size_t n_calls;   /* store jobs whose answers are needed before chat_close */
+    size_t n_backups; /* under way: no attachment is removed meanwhile */
     bool is_importing;
     bool is_stopping;
     bool is_advancing; /* inside turns_advance: a turn that ends there must not begin it again */
@@ -170,6 +173,23 @@ void models_cancel_draft(struct models *models, const char *id);
 /* draft.c: an answer of this conversation has ended: what is typed there meanwhile can be given to the engine. */
 void drafts_on_turn_ended(struct chat *chat, const struct conversation *conversation);
 
+/* ---- title.c ---- titles_on_answer: an answer has ended, and its conversation may want a title. titles_give_way: something is asked that
+ * comes first. titles_on_piece, titles_on_end: of an engine; other ids are ignored. titles_count_asked: what engine_running counts and
+ * nobody is to see. */
+void titles_open(struct chat *chat);
+void titles_stop(struct chat *chat);
+void titles_close(struct chat *chat);
+void titles_on_answer(struct chat *chat, struct conversation *conversation, const struct message *answer);
+void titles_give_way(struct chat *chat);
+void titles_on_piece(struct chat *chat, const struct engine_piece *piece);
+void titles_on_end(struct chat *chat, const char *id, const struct engine_end *end);
+size_t titles_count_asked(const struct chat *chat, const struct engine *engine);
+
+/* ---- seen.c ---- seen_is_missed: nobody sees this end; seen_on_missed: it is stored. */
+void seen_open(struct chat *chat);
+bool seen_is_missed(const struct conversation *conversation, const char *reason);
+void seen_on_missed(struct chat *chat, struct conversation *conversation);
+
 /* forget.c: what engines keep of a deleted conversation, in memory and on the disk. forget_advance: an engine is gone. */
 void forget_conversation(struct chat *chat, const char *name);
 void forget_advance(struct chat *chat);
@@ -204,6 +224,8 @@ void chat_on_turn_ended(struct chat *chat, struct conversation *conversation, st
 /* prompt.c: what the model is given: the path from the root to `last`, a new reference. prompt_for: what comes before this answer. */
 json_t *prompt_messages(const struct conversation *conversation, const struct message *last);
 json_t *prompt_for(const struct conversation *conversation, const struct message *answer);
+/* prompt_is_kept: this answer was asked for by a program (chat_keep). */
+bool prompt_is_kept(const struct message *answer);
 /* prompt_title makes a title of the first line. New memory. */
 char *prompt_title(const char *text);
 

@@ -351,26 +351,6 @@ void store_drain(struct store *store) {
     (void)store;
 }
 
-void store_conversation_free(struct store_conversation *conversation) {
-    if (conversation == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < conversation->n_messages; i++) {
-        struct store_message *message = &conversation->messages[i];
-        for (size_t j = 0; j < message->n_generations; j++) {
-            free(message->generations[j].reason);
-            free(message->generations[j].model);
-            free(message->generations[j].text_ends);
-        }
-        free(message->generations);
-        free(message->content);
-    }
-    free(conversation->messages);
-    free(conversation->title);
-    store_own_deinit(&conversation->own);
-    free(conversation);
-}
-
 /* ---- The store: answers ---- */
 
 static struct job *find_job(enum job_kind kind) {

@@ -90,6 +90,7 @@ static void give(struct draft *draft, const struct conversation *conversation) {
         return;
     }
     take_back(draft);
+    titles_give_way(draft->chat);
     json_t *messages = make_messages(draft, conversation);
     id_make_hex(draft->id);
     struct engine_job job = { .id = draft->id,

@@ -13,6 +13,8 @@ struct conversation;
 
 struct hub {
     struct list_node conversations;
+    /* Somebody begins to watch one of them. NULL: nobody asks. */
+    void (*on_watched)(void *ctx, struct conversation *conversation);
     /* The last watcher of one of them left. It must not end anything from inside. NULL: nobody asks. */
     void (*on_unwatched)(void *ctx, struct conversation *conversation);
     void *ctx;

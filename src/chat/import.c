@@ -1,7 +1,7 @@
 /* import.c - conversations of a file, one after the other.
  *
  *   chat_import → the whole file is looked through (aside): cut short or no list, and nothing of it is taken
- *     → read the next conversation (aside) → store_import → on_stored → read the next …
+ *     → read the next conversation, or file (aside) → its files: chat_attach → store_import → on_stored → read the next …
  *     → the end: what was stored is waited for (D2) → the callback
  *
  * One conversation is in memory at a time, and one import runs at a time.
@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "chat/chat_internal.h"
-#include "chat/import_read.h"
+#include "chat/import_files.h"
 #include "chat/import_split.h"
 
 #include <stdlib.h>
@@ -24,14 +24,17 @@ struct importing {
     enum status status;
     struct fault fault;
     bool is_end;
-    bool is_unreadable; /* the conversation at hand, not the file */
-    struct store_import *import;
+    bool is_unreadable;          /* the conversation at hand, not the file */
+    struct store_import *import; /* NULL: a file alone */
+    struct import_files files;   /* that come before it */
     char title[IMPORT_TITLE_BYTES];
     struct chat_imported result;
 };
 
 static void answer(struct importing *importing, enum status status) {
     struct chat_imported *result = &importing->result;
+    import_files_clear(&importing->files);
+    store_import_free(importing->import);
     result->status = status;
     result->fault = status == STATUS_OK ? "" : importing->fault.text;
     LOG_INFO("import", "status=%s imported=%llu skipped=%llu failed=%llu", status_name(status),
@@ -72,6 +75,32 @@ static void look_through(void *ctx) {
     }
 }
 
+static enum status take_files(struct importing *importing, const struct import_file *file) {
+    const char *folder = importing->call.chat->options.attachments_dir;
+    if (folder == NULL) {
+        return STATUS_OK;
+    }
+    return file->name ? import_files_add(&importing->files, folder, file)
+                      : import_files_add_texts(&importing->files, folder, importing->import);
+}
+
+static enum status read_object(struct importing *importing, const char *text, size_t n_bytes) {
+    struct import_file file;
+    enum status status =
+        import_read_json(text, n_bytes, &importing->import, &file, importing->title, &importing->fault);
+    importing->is_unreadable = status != STATUS_OK;
+    status = status ? status : take_files(importing, &file);
+    import_file_deinit(&file);
+    return status;
+}
+
+static enum status read_text(struct importing *importing, const char *text, size_t n_bytes) {
+    enum status status =
+        import_read_text(text, n_bytes, &importing->import, importing->title, &importing->fault);
+    importing->is_unreadable = status != STATUS_OK;
+    return status;
+}
+
 static void read_next(void *ctx) {
     struct importing *importing = ctx;
     struct bytes piece;
@@ -81,11 +110,8 @@ static void read_next(void *ctx) {
     importing->status = import_split_next(&importing->split, &piece, &importing->is_end, &importing->fault);
     if (importing->status == STATUS_OK && !importing->is_end) {
         const char *text = piece.size ? piece.data : "";
-        importing->status =
-            importing->split.form == IMPORT_TEXT
-                ? import_read_text(text, piece.size, &importing->import, importing->title, &importing->fault)
-                : import_read_json(text, piece.size, &importing->import, importing->title, &importing->fault);
-        importing->is_unreadable = importing->status != STATUS_OK;
+        importing->status = importing->split.form == IMPORT_TEXT ? read_text(importing, text, piece.size)
+                                                                 : read_object(importing, text, piece.size);
     } else if (importing->status == STATUS_TOO_LARGE) {
         importing->is_unreadable = true;
     }
@@ -141,18 +167,53 @@ static bool is_all_wrong(const struct importing *importing) {
     return result->n_failed == 1 && result->n_imported + result->n_skipped == 0;
 }
 
-static void on_read(void *ctx, enum status status) {
+static void attach_next(struct importing *importing);
+
+/* A file that cannot be kept is told, and what it belongs to is taken all the same: its text, at the least. */
+static void on_attached(void *ctx, enum status status, const char *fault,
+                        const struct store_attachment *attachment) {
     struct importing *importing = ctx;
-    struct store *store = importing->call.chat->store;
+    bool is_refused = status == STATUS_INVALID || status == STATUS_TOO_LARGE;
+    (void)attachment;
+    if (status && !is_refused) {
+        stop(importing, status);
+        return;
+    }
+    if (is_refused) {
+        note_failed(importing, fault);
+    }
+    attach_next(importing);
+}
+
+static void attach_next(struct importing *importing) {
+    struct import_files *files = &importing->files;
+    if (files->at < files->n) {
+        const struct import_incoming *file = &files->list[files->at++];
+        chat_attach(importing->call.chat, file->path, file->name, on_attached, importing);
+        return;
+    }
+    import_files_clear(files);
     struct store_import *import = importing->import;
     importing->import = NULL;
+    if (import == NULL && !importing->is_end) {
+        go_on(importing);
+        return;
+    }
+    enum status status =
+        store_import(importing->call.chat->store, import, importing->is_end ? on_safe : on_stored, importing);
+    if (status) {
+        stop(importing, status);
+    }
+}
+
+static void on_read(void *ctx, enum status status) {
+    struct importing *importing = ctx;
     if (status == STATUS_OK && importing->is_unreadable) {
         note_failed(importing, importing->fault.text);
         go_on(importing);
         return;
     }
     if (status || importing->status) {
-        store_import_free(import);
         stop(importing, status ? status : importing->status);
         return;
     }
@@ -160,10 +221,7 @@ static void on_read(void *ctx, enum status status) {
         finish(importing, STATUS_INVALID);
         return;
     }
-    status = store_import(store, import, importing->is_end ? on_safe : on_stored, importing);
-    if (status) {
-        stop(importing, status);
-    }
+    attach_next(importing);
 }
 
 static void go_on(struct importing *importing) {

@@ -1,8 +1,12 @@
 /* import_own.c - a conversation that this program exported [W62]. */
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "chat/attachment_file.h"
 #include "chat/import_read.h"
+#include "chat/settings.h"
 
+#include <sha2.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +113,16 @@ static enum status take_answer(const json_t *object, const char *content, struct
 
 /* ---- Files ---- */
 
+/* `text` has STORE_HASH_BYTES − 1 letters. */
+static bool has_hash(const struct bytes *data, const char *text) {
+    char id[SHA256_DIGEST_STRING_LENGTH];
+    SHA2_CTX sha256;
+    SHA256Init(&sha256);
+    SHA256Update(&sha256, (const uint8_t *)(data->size ? data->data : ""), data->size);
+    SHA256End(&sha256, id);
+    return strcmp(id, text) == 0;
+}
+
 static bool is_hash(const char *text) {
     return text && strlen(text) == STORE_HASH_BYTES - 1 &&
            strspn(text, "0123456789abcdef") == STORE_HASH_BYTES - 1;
@@ -196,6 +210,128 @@ static enum status take_message(const json_t *object, json_t *places, struct sto
     return take_attachments(object, message, fault);
 }
 
+/* ---- What a conversation has of its own ---- */
+
+/* Of the settings what this program knows: another version may have others. */
+static json_t *known_settings(const json_t *given) {
+    json_t *known = json_object();
+    const char *name;
+    json_t *value;
+    struct settings scratch;
+    settings_init(&scratch);
+    json_object_foreach((json_t *)(uintptr_t)given, name, value) {
+        json_t *one = json_pack("{s:O}", name, value);
+        if (settings_merge(&scratch, one, SETTINGS_OWN, NULL) == STATUS_OK) {
+            json_object_set(known, name, value);
+        }
+        json_decref(one);
+    }
+    settings_deinit(&scratch);
+    return known;
+}
+
+static enum status take_settings(const json_t *object, struct store_own *own, struct fault *fault) {
+    const char *model = NULL;
+    int64_t detach = INT64_MIN;
+    enum status status = json_take_string(object, "model", &model, fault);
+    status = status
+                 ? status
+                 : json_take_int(object, "detach_seconds", -1, SETTINGS_DETACH_SECONDS_MAX, &detach, fault);
+    json_t *out = json_object();
+    json_t *settings = known_settings(json_object_get(object, "settings"));
+    if (status == STATUS_OK && model && model[0]) {
+        json_object_set_new(out, "model", json_string(model));
+    }
+    if (status == STATUS_OK && detach != INT64_MIN) {
+        json_object_set_new(out, "detach_seconds", json_integer(detach));
+    }
+    if (json_object_size(settings) > 0) {
+        json_object_set(out, "settings", settings);
+    }
+    own->settings = status == STATUS_OK && json_object_size(out) > 0 ? json_text(out) : NULL;
+    json_decref(settings);
+    json_decref(out);
+    return status;
+}
+
+static enum status take_title_by(const json_t *object, struct store_own *own, struct fault *fault) {
+    static const char *const names[] = {
+        [STORE_TITLE_TEXT] = "text", [STORE_TITLE_MODEL] = "model", [STORE_TITLE_PERSON] = "person"
+    };
+    const char *name = names[STORE_TITLE_TEXT];
+    enum status status = json_take_string(object, "title_by", &name, fault);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (status == STATUS_OK && strcmp(name, names[i]) == 0) {
+            own->title_by = (enum store_title_by)i;
+            return STATUS_OK;
+        }
+    }
+    return status ? status : fault_set(fault, STATUS_INVALID, "\"title_by\" must be text, model or person");
+}
+
+static enum status take_own(const json_t *object, struct store_own *own, struct fault *fault) {
+    const char *folder = "";
+    enum status status = take_title_by(object, own, fault);
+    status = status ? status : json_take_bool(object, "pinned", &own->is_pinned, fault);
+    status = status ? status : json_take_bool(object, "archived", &own->is_archived, fault);
+    status = status ? status : json_take_string(object, "folder", &folder, fault);
+    if (status == STATUS_OK && strlen(folder) > STORE_FOLDER_BYTES_MAX) {
+        status =
+            fault_set(fault, STATUS_INVALID, "\"folder\" must have at most %d bytes", STORE_FOLDER_BYTES_MAX);
+    }
+    own->folder = status == STATUS_OK && folder[0] ? mem_copy_string(folder) : NULL;
+    return status ? status : take_settings(object, own, fault);
+}
+
+static enum status take_current(const json_t *object, const json_t *places, struct store_import *out,
+                                struct fault *fault) {
+    char id[ID_HEX_BYTES];
+    enum status status = take_id(object, "current", id, fault);
+    const json_t *place = json_object_get(places, id);
+    out->current = place ? (size_t)json_integer_value(place) : SIZE_MAX;
+    return status;
+}
+
+/* False: it is no base64, or more than `out` may be. */
+static bool read_bytes(const char *text, struct bytes *out) {
+    size_t n_text = strlen(text);
+    size_t n_pads = n_text < 4 ? 0 : (size_t)(text[n_text - 1] == '=') + (text[n_text - 2] == '=');
+    size_t n = n_text / 4 * 3 - n_pads;
+    char *room = bytes_reserve(out, n);
+    if (room == NULL || !base64_read(text, n_text, room, n)) {
+        return false;
+    }
+    room[n] = '\0';
+    out->size += n;
+    return true;
+}
+
+enum status import_read_own_file(const json_t *object, struct import_file *out, struct fault *fault) {
+    const char *id = NULL, *name = NULL, *data = NULL;
+    enum status status = json_take_string(object, "id", &id, fault);
+    status = status ? status : json_take_string(object, "name", &name, fault);
+    status = status ? status : json_take_string(object, "data", &data, fault);
+    bytes_init(&out->data, ATTACHMENT_BYTES_MAX);
+    if (status == STATUS_OK &&
+        (!is_hash(id) || name == NULL || data == NULL || !read_bytes(data, &out->data))) {
+        status =
+            fault_set(fault, STATUS_INVALID,
+                      "a file must have an id of 64 hexadecimal digits, a name, and its bytes in base64, "
+                      "%u MiB of them at most",
+                      ATTACHMENT_BYTES_MAX >> 20);
+    }
+    if (status == STATUS_OK && !has_hash(&out->data, id)) {
+        status = fault_set(fault, STATUS_INVALID, "the bytes of this file are not those that its id says");
+    }
+    if (status) {
+        import_file_deinit(out);
+        return status;
+    }
+    id_copy(out->id, sizeof out->id, id);
+    out->name = mem_copy_string(name);
+    return STATUS_OK;
+}
+
 enum status import_read_own(const json_t *object, struct store_import *out, struct fault *fault) {
     const json_t *messages = json_object_get(object, "messages");
     const char *title = NULL;
@@ -208,11 +344,13 @@ enum status import_read_own(const json_t *object, struct store_import *out, stru
     status = status ? status : json_take_string(object, "title", &title, fault);
     status = status ? status : take_time(object, "created", &out->created_ms, fault);
     status = status ? status : take_time(object, "updated", &out->updated_ms, fault);
+    status = status ? status : take_own(object, &out->own, fault);
     out->title = mem_copy_string(title);
     json_t *places = json_object();
     for (size_t i = 0; i < json_array_size(messages) && status == STATUS_OK; i++) {
         status = take_message(json_array_get(messages, i), places, out, fault);
     }
+    status = status ? status : take_current(object, places, out, fault);
     json_decref(places);
     return status;
 }

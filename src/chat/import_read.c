@@ -14,6 +14,18 @@
 #define TIME_MS_MAX     253402300799999 /* the end of 9999 */
 #define SECONDS_MAX     100000000000.0  /* what is larger counts milliseconds */
 
+struct store_import *import_new(void) {
+    struct store_import *import = mem_alloc(sizeof *import);
+    import->current = SIZE_MAX;
+    return import;
+}
+
+void import_file_deinit(struct import_file *file) {
+    free(file->name);
+    bytes_deinit(&file->data);
+    *file = (struct import_file){ 0 };
+}
+
 struct store_import_message *import_add_message(struct store_import *import, enum store_role role,
                                                 size_t parent, int64_t created_ms) {
     if (import->n_messages == IMPORT_MESSAGES_MAX) {
@@ -132,28 +144,38 @@ static enum status read_object(const json_t *object, struct store_import *import
     return fault_set(fault, STATUS_INVALID, "it is in no form that is known: see docs/protocol.md [W63]");
 }
 
-enum status import_read_json(const char *text, size_t n_bytes, struct store_import **out,
-                             char title[IMPORT_TITLE_BYTES], struct fault *fault) {
-    json_t *object = NULL;
-    *out = NULL;
-    title[0] = '\0';
-    enum status status = json_parse_object(text, n_bytes, &object, fault);
-    if (status) {
-        return status;
-    }
-    const char *given = json_get_text(object, "title", "");
-    snprintf(title, IMPORT_TITLE_BYTES, "%.*s",
-             (int)utf8_whole_length(given, strnlen(given, TITLE_BYTES_MAX)), given);
-    struct store_import *import = mem_alloc(sizeof *import);
-    status = read_object(object, import, fault);
+static enum status read_conversation(const json_t *object, const char *text, size_t n_bytes,
+                                     struct store_import **out, char title[IMPORT_TITLE_BYTES],
+                                     struct fault *fault) {
+    struct store_import *import = import_new();
+    enum status status = read_object(object, import, fault);
     status = status ? status : finish(import, text, n_bytes, title, fault);
-    json_decref(object);
     if (status) {
         store_import_free(import);
         return status;
     }
     *out = import;
     return STATUS_OK;
+}
+
+enum status import_read_json(const char *text, size_t n_bytes, struct store_import **out,
+                             struct import_file *file, char title[IMPORT_TITLE_BYTES], struct fault *fault) {
+    json_t *object = NULL;
+    *out = NULL;
+    *file = (struct import_file){ 0 };
+    title[0] = '\0';
+    enum status status = json_parse_object(text, n_bytes, &object, fault);
+    if (status) {
+        return status;
+    }
+    bool is_file = strcmp(json_get_text(object, "format", ""), IMPORT_FILE_FORMAT) == 0;
+    const char *given = json_get_text(object, is_file ? "name" : "title", "");
+    snprintf(title, IMPORT_TITLE_BYTES, "%.*s",
+             (int)utf8_whole_length(given, strnlen(given, TITLE_BYTES_MAX)), given);
+    status = is_file ? import_read_own_file(object, file, fault)
+                     : read_conversation(object, text, n_bytes, out, title, fault);
+    json_decref(object);
+    return status;
 }
 
 /* ---- The plain text of [W18] ---- */
@@ -231,7 +253,7 @@ enum status import_read_text(const char *text, size_t n_bytes, struct store_impo
     if (memchr(text, '\0', n_bytes) || !utf8_is_valid(text, n_bytes)) {
         return fault_set(fault, STATUS_INVALID, "it is neither JSON nor text in UTF-8");
     }
-    struct store_import *import = mem_alloc(sizeof *import);
+    struct store_import *import = import_new();
     enum status status = read_lines(text, n_bytes, import, fault);
     status = status ? status : finish(import, text, n_bytes, title, fault);
     if (status) {

@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-#define IMPORT_PIECE_BYTES_MAX (32u << 20)
+#define IMPORT_PIECE_BYTES_MAX (48u << 20) /* an attachment of 32 MiB in base64 */
 #define IMPORT_BUFFER_BYTES    (64u << 10)
 
 enum import_form { IMPORT_ARRAY, IMPORT_OBJECT, IMPORT_TEXT };

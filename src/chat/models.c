@@ -192,8 +192,9 @@ static json_t *list_loaded(const struct models *models) {
         json_t *item =
             json_pack("{s:s, s:s, s:f, s:f, s:o, s:I, s:b}", "model_path", path, "state", state_text(engine),
                       "progress", engine_load_progress(engine), "memory_usage_mb", memory_mb(engine),
-                      "last_used", last_used(engine), "running", (json_int_t)engine_running(engine), "pinned",
-                      models_is_pinned(models, path));
+                      "last_used", last_used(engine), "running",
+                      (json_int_t)(engine_running(engine) - titles_count_asked(models->chat, engine)),
+                      "pinned", models_is_pinned(models, path));
         if (item) { /* a path that is no UTF-8 cannot be said in JSON */
             json_array_append_new(list, item);
         }

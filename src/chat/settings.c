@@ -28,6 +28,7 @@ static const char *const overflow_names[] = { "stop", "drop_oldest", NULL };
 static const char *const kv_type_names[] = { "auto", "f16", "q8_0", NULL };
 static const char *const flash_attention_names[] = { "auto", "on", "off", NULL };
 static const char *const draft_prefill_names[] = { "on", "off", NULL };
+static const char *const auto_title_names[] = { "on", "off", NULL };
 
 /* The table of docs/protocol.md part 5. */
 static const struct field fields[] = {
@@ -55,6 +56,8 @@ static const struct field fields[] = {
     { "kv_disk_mb", KIND_INT, SETTINGS_ALL, offsetof(struct settings, kv_disk_mb), -1, 100000000, NULL },
     { "draft_prefill", KIND_CHOICE, SETTINGS_ALL, offsetof(struct settings, draft_prefill), 0, 0,
       draft_prefill_names },
+    { "auto_title", KIND_CHOICE, SETTINGS_ALL, offsetof(struct settings, auto_title), 0, 0,
+      auto_title_names },
     { "model_path", KIND_PATH, SETTINGS_ALL, offsetof(struct settings, model_path), 0, 4095, NULL },
     { "hub_url", KIND_TEXT, SETTINGS_ALL, offsetof(struct settings, hub_url), 0, SETTINGS_HUB_URL_BYTES_MAX,
       NULL },
@@ -345,6 +348,7 @@ json_t *settings_json(const struct settings *settings) {
     json_object_set_new(object, "flash_attention", json_string(settings_flash_attention(settings)));
     json_object_set_new(object, "kv_disk_mb", json_integer(settings->kv_disk_mb));
     json_object_set_new(object, "draft_prefill", json_string(draft_prefill_names[settings->draft_prefill]));
+    json_object_set_new(object, "auto_title", json_string(auto_title_names[settings->auto_title]));
     json_object_set_new(object, "model_path", text_or_null(settings->model_path));
     json_object_set_new(object, "hub_url", text_or_null(settings->hub_url));
     json_object_set_new(object, "after_crash", json_string(after_crash_names[settings->after_crash]));

@@ -38,6 +38,7 @@ enum overflow { OVERFLOW_STOP, OVERFLOW_DROP_OLDEST };
 enum kv_type { KV_TYPE_AUTO, KV_TYPE_F16, KV_TYPE_Q8_0 };
 enum flash_attention { FLASH_ATTENTION_AUTO, FLASH_ATTENTION_ON, FLASH_ATTENTION_OFF };
 enum draft_prefill { DRAFT_PREFILL_ON, DRAFT_PREFILL_OFF };
+enum auto_title { AUTO_TITLE_ON, AUTO_TITLE_OFF };
 
 /* What happens to a message that comes while an answer of its conversation is being made. */
 enum when_busy { WHEN_BUSY_REFUSE, WHEN_BUSY_QUEUE };
@@ -66,6 +67,7 @@ struct settings {
     enum flash_attention flash_attention;
     int64_t kv_disk_mb; /* KV states on the disk; −1: the engine chooses, 0: none */
     enum draft_prefill draft_prefill;
+    enum auto_title auto_title;
     char *model_path; /* NULL: the first model found */
     char *hub_url;    /* below which repositories of models are [W71]; NULL: none */
     enum after_crash after_crash;

@@ -57,6 +57,7 @@ static void test_a_bad_value_changes_nothing_and_is_named(void **state) {
         { "{\"top_k\":5,\"flash_attention\":true}", "flash_attention" },
         { "{\"top_k\":5,\"kv_disk_mb\":-2}", "kv_disk_mb" },
         { "{\"top_k\":5,\"draft_prefill\":\"maybe\"}", "draft_prefill" },
+        { "{\"top_k\":5,\"auto_title\":1}", "auto_title" },
         { "{\"top_k\":5,\"detach_seconds\":-2}", "detach_seconds" },
         { "{\"top_k\":5,\"colour\":1}", "colour" },
     };

@@ -77,6 +77,7 @@ static struct turn *make(struct chat *chat, const struct turn_order *order) {
     turn->clock.begun_ns = clock_now_ns();
     turn->unwatched_min_ms = clock_now_ms();
     list_init(&turn->deletes);
+    titles_give_way(chat);
     turn_add(turn);
     conversation_notify(turn->conversation);
     leave_check(chat);

@@ -16,6 +16,7 @@ struct ending {
     struct turn *turn;
     uint64_t seq; /* of the event `end` */
     char *reason;
+    bool is_missed; /* nobody saw it when it was given to the store */
     json_t *error;
     json_t *usage;
     json_t *timings;
@@ -38,6 +39,7 @@ static void leave(struct turn *turn) {
     turn_remove(turn);
     conversation_notify(conversation);
     chat_on_turn_ended(chat, conversation, &turn->deletes);
+    titles_on_answer(chat, conversation, turn->answer);
     turn_free(turn);
     struct turn *next = conversation->turn;
     if (next && next->state == TURN_BEHIND && !chat->is_stopping) {
@@ -85,6 +87,9 @@ static void finish(struct ending *ending) {
     if (goes_on) {
         add_continuation(turn, ending->continuation_id, ending->continuation_key);
     }
+    if (ending->is_missed && ending->continuation_key == 0) {
+        seen_on_missed(chat, turn->conversation);
+    }
     if (ending->timer) {
         chat->options.loop->timer_free(ending->timer);
     }
@@ -116,6 +121,7 @@ static void retry_later(struct ending *ending);
 static void store_ending(struct ending *ending) {
     struct turn *turn = ending->turn;
     const struct stream *stream = turn->answer->stream;
+    ending->is_missed = seen_is_missed(turn->conversation, ending->reason);
     char *error_text = ending->error ? json_text(ending->error) : NULL;
     char *usage_text = ending->usage ? json_text(ending->usage) : NULL;
     char *timings_text = ending->timings ? json_text(ending->timings) : NULL;
@@ -126,6 +132,7 @@ static void store_ending(struct ending *ending) {
         .error = error_text,
         .usage = usage_text,
         .timings = timings_text,
+        .is_unread = ending->is_missed,
         .n_prompt_tokens = stream->n_prompt_tokens,
         .context_size = stream->context_size,
         .continuation_id = ending->continuation_id[0] ? ending->continuation_id : NULL,

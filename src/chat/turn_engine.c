@@ -186,6 +186,9 @@ static struct step *collect(struct chat *chat, const struct engine_piece *pieces
     step->text = (char *)(step->pieces + n_pieces);
     for (size_t i = 0; i < n_pieces; i++) {
         struct turn *turn = turn_find(chat, pieces[i].id);
+        if (turn == NULL) {
+            titles_on_piece(chat, &pieces[i]);
+        }
         bool is_wanted = turn && turn->state == TURN_RUNNING && !turn->store_failed && !turn->is_full;
         if (is_wanted && has_room(turn, pieces[i].text_size)) {
             add_piece(step, turn, &pieces[i]);
@@ -239,7 +242,9 @@ static void on_answer(void *ctx, const char *id, const json_t *answer) {
 static void on_end(void *ctx, const char *id, const struct engine_end *end) {
     struct turn *turn = turn_find(ctx, id);
     if (turn == NULL) {
+        titles_on_end(ctx, id, end);
         ask_fail(ctx, id, end->error_code, end->error_text);
+        turns_advance(ctx); /* its engine may be the room that one waits for */
     }
     if (turn == NULL || turn->state != TURN_RUNNING) {
         return;

@@ -20,6 +20,10 @@ void watcher_init(struct watcher *watcher, struct conversation *conversation, vo
         watcher->index = n_shown;
     }
     list_append(&conversation->watchers, &watcher->node);
+    const struct hub *hub = conversation->hub;
+    if (hub && hub->on_watched) {
+        hub->on_watched(hub->ctx, conversation);
+    }
 }
 
 void watcher_deinit(struct watcher *watcher) {

@@ -110,6 +110,9 @@ static bool order(struct download *download, enum fetch_order kind) {
     job->number = download->number;
     job->needs_magic = strcmp(downloads->options.suffix, ".gguf") == 0;
     job->is_hub = download->is_hub;
+    if (download->is_hub && downloads->options.hub_token) {
+        snprintf(job->token, sizeof job->token, "%s", downloads->options.hub_token);
+    }
     job->safe = download->safe;
     job->total = download->total;
     memcpy(job->validator, download->validator, sizeof job->validator);

@@ -31,9 +31,10 @@ typedef void (*downloads_on_checked)(void *ctx, enum status status, const char *
 
 struct downloads_options {
     const struct loop *loop;
-    const char *folder; /* of models; borrowed */
-    const char *suffix; /* ".gguf"; borrowed */
-    const char *saved;  /* what `save` was given the last time; NULL: nothing */
+    const char *folder;    /* of models; borrowed */
+    const char *suffix;    /* ".gguf"; borrowed */
+    const char *hub_token; /* for what the hub gives not to everybody; borrowed; NULL: none */
+    const char *saved;     /* what `save` was given the last time; NULL: nothing */
     void (*save)(void *ctx, const char *json);
     /* Reads the head of a file and answers once, at the latest when the engines are closed. Not STATUS_OK: it will not answer. */
     enum status (*check)(void *ctx, const char *path, downloads_on_checked on_checked, void *checked_ctx);

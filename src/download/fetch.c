@@ -217,6 +217,7 @@ static enum transfer_end transfer_once(struct work *work, char *text) {
         return TRANSFER_STOPPED;
     }
     return work->fetch->library->run(&(struct transfer_request){ .url = work->job->url,
+                                                                 .token = work->job->token,
                                                                  .offset = work->done,
                                                                  .validator = work->validator,
                                                                  .stall_s = FETCH_STALL_S,

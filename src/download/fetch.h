@@ -26,6 +26,7 @@
 #define FETCH_RESERVE_BYTES (64ull << 20)
 #define FETCH_SYNC_BYTES    (16ull << 20)
 #define FETCH_URL_BYTES     4096
+#define FETCH_TOKEN_BYTES   512
 
 enum fetch_order {
     FETCH_BEGIN,   /* download, and compare the hash */
@@ -43,6 +44,7 @@ struct fetch_job {
     uint64_t total;   /* 0: not known yet */
     char validator[TRANSFER_VALIDATOR_BYTES];
     char sha256[TRANSFER_HASH_BYTES]; /* what it must be; "": anything */
+    char token[FETCH_TOKEN_BYTES];    /* for the host of the address alone; "": none */
     char url[FETCH_URL_BYTES];
     char path[PATH_MAX]; /* where it will be */
     char part[PATH_MAX];

@@ -152,8 +152,9 @@ static enum transfer_end judge_status(struct transfer *transfer, char *text) {
         return TRANSFER_STALE;
     }
     const char *what = status == 404 || status == 410   ? "there is no such file: look at the address"
-                       : status == 401 || status == 403 ? "it does not give this file to everybody: get it "
-                                                          "by other means, and put it into the model folder"
+                       : status == 401 || status == 403 ? "it does not give this file to everybody: "
+                                                          "give RUNNEL_HUB_TOKEN to this server if it is "
+                                                          "the hub, else get the file by other means"
                        : status == 429                  ? "it is asked too often"
                                                         : "it cannot give the file";
     snprintf(text, TRANSFER_TEXT_BYTES, "the other server answered %ld: %s", status, what);
@@ -227,6 +228,14 @@ static void set_options(struct transfer *transfer, char *why) {
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, transfer);
 }
 
+/* Of libcurl's own: it takes it away where a redirect leads to another host, port or protocol. */
+static void set_token(struct transfer *transfer) {
+    if (transfer->request->token[0]) {
+        curl_easy_setopt(transfer->curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
+        curl_easy_setopt(transfer->curl, CURLOPT_XOAUTH2_BEARER, transfer->request->token);
+    }
+}
+
 static struct curl_slist *set_range(struct transfer *transfer) {
     char text[TRANSFER_VALIDATOR_BYTES + 32];
     const struct transfer_request *request = transfer->request;
@@ -254,6 +263,7 @@ static enum transfer_end run(const struct transfer_request *request, char text[T
     }
     begin_answer(&transfer);
     set_options(&transfer, why);
+    set_token(&transfer);
     struct curl_slist *headers = set_range(&transfer);
     enum transfer_end end = judge(&transfer, curl_easy_perform(transfer.curl), why, text);
     curl_easy_cleanup(transfer.curl);

@@ -30,6 +30,8 @@ struct transfer_head {
 
 struct transfer_request {
     const char *url;
+    const char
+        *token; /* Authorization: Bearer, for the host of `url` and no other that it leads to; "": none */
     uint64_t offset;       /* so much is there already; only with a validator */
     const char *validator; /* as an earlier head said it */
     uint32_t stall_s;      /* without a byte: the end */

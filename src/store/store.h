@@ -109,6 +109,7 @@ struct store_own {
     bool is_pinned;
     bool is_archived;
     bool is_temporary;  /* in no list */
+    bool is_unread;     /* an answer has ended, and nobody has watched it since */
     int64_t deleted_ms; /* since when it is in the trash; 0: it is not */
     char *folder;       /* NULL: in none */
     char *settings;     /* JSON; NULL: none */
@@ -222,7 +223,7 @@ struct store_attached {
 };
 
 struct store_send {
-    /* NULL: make one, named after wall_ms. The same client_msg_id and text again find the one that was made
+    /* NULL: make one, named after wall_ms. The same client_msg_id, text and files again find the one that was made
      * (P10). */
     const char *conversation;
     const char *title;        /* of a new conversation */
@@ -249,7 +250,7 @@ struct store_send {
 
 struct store_sent {
     /* STATUS_OK; STATUS_NOT_FOUND: no such conversation or parent, or it is deleted; STATUS_BUSY: a generation of it has not
-     * ended; STATUS_FULL: STORE_QUEUE_MAX of them have not (`queues`); STATUS_CONFLICT: client_msg_id with another text, or an id that exists; STATUS_IO: with
+     * ended; STATUS_FULL: STORE_QUEUE_MAX of them have not (`queues`); STATUS_CONFLICT: client_msg_id with another text or other files, or an id that exists; STATUS_IO: with
      * generation_key != 0 it is committed, only not safe on disk: the generation exists and, unless `duplicate` is set,
      * must be ended. Of what is attached: STATUS_UNAVAILABLE: one is not there; STATUS_INVALID: one has no text; STATUS_TOO_LARGE:
      * STORE_ATTACHED_TEXT_MAX. */
@@ -311,6 +312,7 @@ struct store_end {
     const char *error;   /* JSON or NULL */
     const char *usage;   /* JSON or NULL */
     const char *timings; /* JSON or NULL */
+    bool is_unread;      /* nobody sees it; of one that goes on, that of its last end counts */
     uint32_t n_prompt_tokens;
     uint32_t context_size;
     const char
@@ -439,6 +441,7 @@ enum store_change_what {
     STORE_CHANGE_SETTINGS = 16,
     STORE_CHANGE_TRASH = 32,
     STORE_CHANGE_CURRENT = 64,
+    STORE_CHANGE_UNREAD = 128,
 };
 
 struct store_change {
@@ -452,6 +455,7 @@ struct store_change {
     const char *settings; /* a JSON object that is merged into them (RFC 7396): null takes a member away */
     int64_t deleted_ms;   /* 0: out of the trash */
     const char *current;  /* a message */
+    bool is_unread;
 };
 
 /* `row` is what it is now, valid during the callback; NULL unless STATUS_OK. */
@@ -486,7 +490,8 @@ struct store_folder {
     char *name;
     int64_t n_conversations; /* without those in the trash */
 };
-#define STORE_FOLDERS_MAX 1000
+#define STORE_FOLDERS_MAX      1000
+#define STORE_FOLDER_BYTES_MAX 200 /* of its name */
 typedef void (*store_on_folders)(void *ctx, enum status status, const struct store_folder *rows,
                                  size_t n_rows);
 MUST_CHECK enum status store_list_folders(struct store *store, store_on_folders callback, void *ctx);
@@ -561,8 +566,9 @@ struct store_import_message {
 
 struct store_import {
     char *title;
-    char *origin;   /* what tells it from others elsewhere; NULL: its first message's id does */
-    char *settings; /* JSON; NULL: none */
+    char *origin;         /* what tells it from others elsewhere; NULL: its first message's id does */
+    struct store_own own; /* of it counts what is no time and no reader's */
+    size_t current;       /* the index of the message down to which it is shown; SIZE_MAX: the newest */
     int64_t created_ms;
     int64_t updated_ms;
     struct store_import_message *messages;

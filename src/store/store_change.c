@@ -81,6 +81,7 @@ static int write_change(struct store_db *db, struct change_job *job) {
     store_db_bind_text(update, 8, change->settings);
     sqlite3_bind_int64(update, 9, change->deleted_ms);
     sqlite3_bind_int64(update, 10, job->current_key);
+    sqlite3_bind_int(update, 11, change->is_unread);
     return store_db_run(update);
 }
 

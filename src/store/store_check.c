@@ -180,12 +180,26 @@ static int64_t count(sqlite3 *sqlite, const char *sql) {
     return n;
 }
 
+static void tell_attachments(sqlite3 *sqlite, const struct store_check *check) {
+    static const char sql[] = "SELECT id, text IS NOT NULL FROM attachment WHERE n_refs > 0 ORDER BY id";
+    sqlite3_stmt *rows = NULL;
+    int result = sqlite3_prepare_v2(sqlite, sql, -1, &rows, NULL);
+    while (result == SQLITE_OK && sqlite3_step(rows) == SQLITE_ROW) {
+        const char *id = (const char *)sqlite3_column_text(rows, 0);
+        check->on_attachment(check->ctx, id ? id : "", sqlite3_column_int(rows, 1) != 0);
+    }
+    sqlite3_finalize(rows);
+}
+
 static void check_all(sqlite3 *sqlite, struct store_check *check) {
     run_query(sqlite, check, "PRAGMA integrity_check(20)", "ok");
     for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
         run_query(sqlite, check, queries[i], NULL);
     }
     check_texts(sqlite, check);
+    if (check->on_attachment) {
+        tell_attachments(sqlite, check);
+    }
     check->n_conversations = count(sqlite, "SELECT count(*) FROM conversation");
     check->n_messages = count(sqlite, "SELECT count(*) FROM message");
     check->n_generations = count(sqlite, "SELECT count(*) FROM generation");

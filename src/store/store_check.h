@@ -12,6 +12,7 @@
 #include "base/status.h"
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,8 @@
 struct store_check {
     /* One line for each thing that is wrong, STORE_CHECK_LINES_MAX at most. NULL: nobody wants to know. */
     void (*say)(void *ctx, const char *line);
+    /* Each file that a message has. has_text: its text is in the database. NULL: nobody wants to know. */
+    void (*on_attachment)(void *ctx, const char *id, bool has_text);
     void *ctx;
     /* What was found: */
     size_t n_wrong;

@@ -24,11 +24,15 @@
 #define FREE_PAGES_STEP "64"
 
 /* What store_row_read_own reads. */
-#define OWN_COLUMNS "title_by, pinned, archived, temporary, folder, settings, deleted_ms"
+#define OWN_COLUMNS "title_by, pinned, archived, temporary, folder, settings, deleted_ms, unread"
 /* Whether a conversation is in a view, ?3, and in a folder, ?4, unless it is NULL. */
 #define IN_VIEW                                                                                              \
     "(deleted_ms IS NOT NULL) = (?3 = 3) AND (?3 IN (1, 3) OR archived = (?3 = 2)) AND temporary = 0 AND "   \
     "(?4 IS NULL OR folder = ?4)"
+/* The ids of what is attached to m, in order, as one text: "" of nothing. */
+#define ATTACHED_IDS                                                                                         \
+    "coalesce((SELECT group_concat(id) FROM (SELECT a.id FROM message_attachment t JOIN attachment a "       \
+    "ON a.key = t.attachment_key WHERE t.message_key = m.key ORDER BY t.position)), '')"
 /* A message and all below it of which deleted_ms is the same, ?2. Its key rises from the parent to the child. */
 #define BELOW                                                                                                \
     "WITH RECURSIVE below (key) AS (SELECT ?1 UNION ALL SELECT m.key FROM below b CROSS JOIN message m "     \
@@ -45,15 +49,16 @@ static const char *const sql_texts[SQL_N] = {
     [SQL_CONVERSATION_FIND] = "SELECT key FROM conversation WHERE name = ?1",
     [SQL_CONVERSATION_FIND_LIVING] = "SELECT key FROM conversation WHERE name = ?1 AND deleted_ms IS NULL",
     [SQL_CONVERSATION_FIND_STATE] = "SELECT key, deleted_ms, title_by FROM conversation WHERE name = ?1",
-    [SQL_CONVERSATION_FIND_MADE_BY] =
-        "SELECT c.key, c.name FROM conversation c JOIN message m ON "
-        "m.conversation_key = c.key AND m.client_msg_id = ?1 "
-        "WHERE c.made_by = ?1 AND m.content = ?2 AND c.deleted_ms IS NULL ORDER BY c.key DESC LIMIT 1",
+    [SQL_CONVERSATION_FIND_MADE_BY] = "SELECT c.key, c.name FROM conversation c JOIN message m ON "
+                                      "m.conversation_key = c.key AND m.client_msg_id = ?1 "
+                                      "WHERE c.made_by = ?1 AND m.content = ?2 AND " ATTACHED_IDS
+                                      " = ?3 AND c.deleted_ms IS NULL ORDER BY c.key DESC LIMIT 1",
     [SQL_CONVERSATION_CREATED_TAKEN] = "SELECT 1 FROM conversation WHERE created_ms = ?1",
     [SQL_CONVERSATION_INSERT] = "INSERT INTO conversation (name, title, created_ms, updated_ms, made_by, "
                                 "folder, settings, temporary) "
                                 "VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7)",
     [SQL_CONVERSATION_TOUCH] = "UPDATE conversation SET updated_ms = max(updated_ms, ?2) WHERE key = ?1",
+    [SQL_CONVERSATION_SET_UNREAD] = "UPDATE conversation SET unread = 1 WHERE key = ?1",
     [SQL_CONVERSATION_SET_CURRENT] = "UPDATE conversation SET current_key = ?2 WHERE key = ?1",
     [SQL_CONVERSATION_SET_RESHAPED] =
         "UPDATE conversation SET is_reshaped = 1, current_key = ?2 WHERE key = ?1",
@@ -63,7 +68,8 @@ static const char *const sql_texts[SQL_N] = {
         "pinned = iif(?2 & 2, ?5, pinned), archived = iif(?2 & 4, ?6, archived), "
         "folder = iif(?2 & 8, ?7, folder), "
         "settings = iif(?2 & 16, nullif(json_patch(coalesce(settings, '{}'), ?8), '{}'), settings), "
-        "deleted_ms = iif(?2 & 32, nullif(?9, 0), deleted_ms), current_key = iif(?2 & 64, ?10, current_key) "
+        "deleted_ms = iif(?2 & 32, nullif(?9, 0), deleted_ms), current_key = iif(?2 & 64, ?10, current_key), "
+        "unread = iif(?2 & 128, ?11, unread) "
         "WHERE key = ?1",
     [SQL_CONVERSATION_FORK] =
         "INSERT INTO conversation (name, title, created_ms, updated_ms, title_by, folder, settings) "
@@ -82,7 +88,8 @@ static const char *const sql_texts[SQL_N] = {
         "1))",
     /* The answer that was made with the message is its first child, and what was made then its first generation. */
     [SQL_MESSAGE_FIND_CLIENT] =
-        "SELECT m.content = ?3, m.id, coalesce(p.id, ''), a.id, g.id, g.key FROM message m "
+        "SELECT m.content = ?3 AND " ATTACHED_IDS
+        " = ?4, m.id, coalesce(p.id, ''), a.id, g.id, g.key FROM message m "
         "LEFT JOIN message p ON p.key = m.parent_key JOIN message a ON a.parent_key = m.key "
         "JOIN generation g ON g.message_key = a.key "
         "WHERE m.conversation_key = ?1 AND m.client_msg_id = ?2 ORDER BY a.key, g.key LIMIT 1",
@@ -229,7 +236,7 @@ static const char *const sql_texts[SQL_N] = {
         "text = coalesce(excluded.text, text), added_ms = excluded.added_ms",
     [SQL_ATTACHMENT_PUT_IMPORTED] =
         "INSERT INTO attachment (id, name, type, size, text, added_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6) "
-        "ON CONFLICT (id) DO UPDATE SET added_ms = excluded.added_ms",
+        "ON CONFLICT (id) DO UPDATE SET text = coalesce(text, excluded.text), added_ms = excluded.added_ms",
     [SQL_ATTACHMENT_SET_TEXT] =
         "UPDATE attachment SET text = ?2 WHERE id = ?1 AND added_ms >= 0 AND type <> 'text/plain'",
     [SQL_ATTACHMENT_FIND] =
@@ -249,7 +256,8 @@ static const char *const sql_texts[SQL_N] = {
     [SQL_MESSAGE_EXISTS] = "SELECT 1 FROM message WHERE id = ?1",
     [SQL_CONVERSATION_FIND_ORIGIN] = "SELECT key FROM conversation WHERE origin = ?1",
     [SQL_CONVERSATION_SET_ORIGIN] =
-        "UPDATE conversation SET origin = ?2, settings = ?3, updated_ms = max(created_ms, ?4) WHERE key = ?1",
+        "UPDATE conversation SET origin = ?2, updated_ms = max(created_ms, ?3), title_by = ?4, pinned = ?5, "
+        "archived = ?6 WHERE key = ?1",
 
     [SQL_MESSAGE_WORDS_INSERT] =
         "INSERT INTO message_words (rowid, content) SELECT key, content FROM message WHERE key = ?1",

@@ -142,6 +142,10 @@ int store_end_apply(struct store_db *db, const struct store_end *end, struct sto
         result = ended->is_detached ? run_with_key(db, SQL_GENERATION_DELETE, end->generation_key)
                                     : end_attached(db, end, &row);
     }
+    bool is_unread = end->is_unread && !ended->is_detached && ended->continuation_key == 0;
+    if (result == SQLITE_OK && is_unread) {
+        result = run_with_key(db, SQL_CONVERSATION_SET_UNREAD, row.conversation_key);
+    }
     if (result == SQLITE_OK) {
         result = run_with_key(db, SQL_EVENT_DELETE_ALL, end->generation_key);
     }

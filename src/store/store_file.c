@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #define URI_BYTES_MAX 20000
-#define COPY_BYTES    65536
 
 static bool has_log(const char *path) {
     struct stat info;
@@ -125,32 +124,4 @@ enum status store_file_open(const char *path, sqlite3 **out, struct fault *fault
 
 void store_file_close(sqlite3 *sqlite) {
     sqlite3_close(sqlite);
-}
-
-static int copy_bytes(int from, int to) {
-    char *piece = mem_alloc(COPY_BYTES);
-    ssize_t n;
-    errno = ENOSPC; /* a write that is cut short says no more */
-    while ((n = read(from, piece, COPY_BYTES)) > 0 && write(to, piece, (size_t)n) == n) {
-    }
-    free(piece);
-    return n == 0 ? fsync(to) : -1;
-}
-
-int store_file_copy(const char *from_path, const char *to_path) {
-    int from = open(from_path, O_RDONLY | O_CLOEXEC);
-    int to = from < 0 ? -1 : open(to_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    int result = to < 0 ? -1 : copy_bytes(from, to);
-    int error = errno;
-    if (from >= 0) {
-        close(from);
-    }
-    if (to >= 0) {
-        close(to);
-    }
-    if (to >= 0 && result != 0) {
-        unlink(to_path);
-    }
-    errno = error;
-    return result;
 }

@@ -20,7 +20,4 @@ MUST_CHECK enum status store_file_check_log(const char *path, struct fault *faul
 MUST_CHECK enum status store_file_open(const char *path, sqlite3 **out, struct fault *fault);
 void store_file_close(sqlite3 *sqlite);
 
-/* store_file_copy copies the bytes of any file into a new one, and syncs it. −1 and errno; then there is no new one. */
-MUST_CHECK int store_file_copy(const char *from_path, const char *to_path);
-
 #endif

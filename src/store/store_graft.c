@@ -1,5 +1,6 @@
 #include "store/store_graft.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "store/store_db.h"
 #include "store/store_file.h"
@@ -103,8 +104,7 @@ static enum status copy_pages(const char *fresh, const char *out, const struct l
 static enum status copy_both(const char *path, const char *out, struct fault *fault) {
     char *log_path = mem_format("%s-wal", path);
     char *out_log = mem_format("%s-wal", out);
-    bool is_fine =
-        store_file_copy(path, out) == 0 && (store_file_copy(log_path, out_log) == 0 || errno == ENOENT);
+    bool is_fine = file_copy(path, out) == 0 && (file_copy(log_path, out_log) == 0 || errno == ENOENT);
     free(log_path);
     free(out_log);
     return is_fine ? STATUS_OK

@@ -28,7 +28,11 @@ static int find_known(struct store_db *db, const struct store_import *import, bo
 
 static int insert_conversation(struct store_db *db, struct import_job *job, int64_t *key) {
     const struct store_import *import = job->import;
-    struct store_new_conversation row = { .title = import->title, .wall_ms = import->created_ms };
+    const struct store_own *own = &import->own;
+    struct store_new_conversation row = { .title = import->title,
+                                          .folder = own->folder,
+                                          .settings = own->settings,
+                                          .wall_ms = import->created_ms };
     int result = store_write_insert_conversation(db, &row, job->imported.name, key);
     if (result != SQLITE_OK) {
         return result;
@@ -36,8 +40,10 @@ static int insert_conversation(struct store_db *db, struct import_job *job, int6
     sqlite3_stmt *set = store_db_use(db, SQL_CONVERSATION_SET_ORIGIN);
     sqlite3_bind_int64(set, 1, *key);
     store_db_bind_text(set, 2, import->origin);
-    store_db_bind_text(set, 3, import->settings);
-    sqlite3_bind_int64(set, 4, import->updated_ms);
+    sqlite3_bind_int64(set, 3, import->updated_ms);
+    sqlite3_bind_int(set, 4, (int)own->title_by);
+    sqlite3_bind_int(set, 5, own->is_pinned);
+    sqlite3_bind_int(set, 6, own->is_archived);
     return store_db_run(set);
 }
 
@@ -160,6 +166,12 @@ static int insert_all(struct store_db *db, struct import_job *job) {
     int result = insert_conversation(db, job, &key);
     for (size_t i = 0; i < job->import->n_messages && result == SQLITE_OK; i++) {
         result = insert_message(db, job->import, i, key, keys);
+    }
+    if (result == SQLITE_OK && job->import->current < job->import->n_messages) {
+        sqlite3_stmt *current = store_db_use(db, SQL_CONVERSATION_SET_CURRENT);
+        sqlite3_bind_int64(current, 1, key);
+        sqlite3_bind_int64(current, 2, keys[job->import->current]);
+        result = store_db_run(current);
     }
     free(keys);
     return result;

@@ -124,7 +124,7 @@ static void expect_migrated(struct driver *driver) {
     assert_int_equal(driver_append(driver, made.generation_key, 2, " on"), STATUS_OK);
     assert_int_equal(driver_end(driver, made.generation_key, 3), STATUS_OK);
     driver_close(driver);
-    assert_int_equal(driver_number(driver, "PRAGMA user_version"), 6);
+    assert_int_equal(driver_number(driver, "PRAGMA user_version"), 7);
     assert_int_equal(driver_number(driver, "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%001%'"), 0);
     assert_int_equal(driver_number(driver, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
     assert_int_equal(
@@ -265,7 +265,7 @@ static void test_a_kill_at_any_write_leaves_the_old_schema_or_the_new(void **sta
             driver, "SELECT count(*) FROM pragma_table_info('conversation') WHERE name = 'current_key'");
         int64_t has_attachments =
             driver_number(driver, "SELECT count(*) FROM sqlite_schema WHERE name = 'attachment'");
-        assert_in_range(version, 1, 6);
+        assert_in_range(version, 1, 7);
         assert_int_equal(has_tokens, version > 1);
         assert_int_equal(has_prefix, version > 2);
         assert_int_equal(has_kinds, version > 3);

@@ -32,7 +32,7 @@ static void test_an_empty_directory_becomes_a_database(void **state) {
     assert_int_equal(stat(driver->path, &info), 0);
     assert_int_equal(info.st_mode & 0777, 0600);
     driver_close(driver);
-    assert_int_equal(driver_number(driver, "PRAGMA user_version"), 6);
+    assert_int_equal(driver_number(driver, "PRAGMA user_version"), 7);
     assert_int_equal(
         driver_number(driver, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
 }

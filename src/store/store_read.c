@@ -11,42 +11,6 @@
 #define STORE_MESSAGES_MAX    1000000
 #define STORE_GENERATIONS_MAX 100000 /* of one message */
 
-static void free_generation(struct store_generation *generation) {
-    free(generation->reason);
-    free(generation->error);
-    free(generation->usage);
-    free(generation->timings);
-    free(generation->model);
-    free(generation->settings);
-    free(generation->text_ends);
-    free(generation->tokens);
-    free(generation->kinds);
-    free(generation->other_ends);
-    free(generation->other);
-}
-
-static void free_message(struct store_message *message) {
-    for (size_t i = 0; i < message->n_generations; i++) {
-        free_generation(&message->generations[i]);
-    }
-    free(message->generations);
-    free(message->content);
-    store_attachments_free(message->attachments, message->n_attachments);
-}
-
-void store_conversation_free(struct store_conversation *conversation) {
-    if (conversation == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < conversation->n_messages; i++) {
-        free_message(&conversation->messages[i]);
-    }
-    free(conversation->messages);
-    free(conversation->title);
-    store_own_deinit(&conversation->own);
-    free(conversation);
-}
-
 /* ---- A generation ---- */
 
 static char *copy_column(sqlite3_stmt *row, int column) {

@@ -17,6 +17,7 @@ void store_row_read_own(sqlite3_stmt *row, int first, struct store_own *out) {
     out->folder = copy_column(row, first + 4);
     out->settings = copy_column(row, first + 5);
     out->deleted_ms = sqlite3_column_int64(row, first + 6);
+    out->is_unread = sqlite3_column_int(row, first + 7) != 0;
 }
 
 void store_row_read(sqlite3_stmt *row, struct store_listed *out) {

@@ -18,6 +18,18 @@ struct send_job {
     int64_t attached_keys[STORE_ATTACHED_MAX];
 };
 
+#define IDS_BYTES (STORE_ATTACHED_MAX * STORE_HASH_BYTES)
+
+/* As the statements write those of a message. */
+static const char *attached_ids(const struct store_send *send, char ids[IDS_BYTES]) {
+    char *at = ids;
+    for (size_t i = 0; i < send->n_attached; i++) {
+        at = stpcpy(stpcpy(at, i ? "," : ""), send->attached[i].id);
+    }
+    *at = '\0';
+    return ids;
+}
+
 /* The conversation that the send names, or the one that this very send made before: a client that lost the
  * answer to its first message does not know the name (P10). */
 static int find_conversation(struct store_db *db, struct send_job *job) {
@@ -36,7 +48,9 @@ static int find_conversation(struct store_db *db, struct send_job *job) {
     }
     find = store_db_use(db, SQL_CONVERSATION_FIND_MADE_BY);
     store_db_bind_text(find, 1, send->client_msg_id);
+    char ids[IDS_BYTES];
     store_db_bind_text(find, 2, send->text);
+    store_db_bind_text(find, 3, attached_ids(send, ids));
     int result = sqlite3_step(find);
     if (result == SQLITE_ROW) {
         job->conversation_key = sqlite3_column_int64(find, 0);
@@ -55,7 +69,11 @@ static int find_duplicate(struct store_db *db, struct send_job *job) {
     sqlite3_stmt *find = store_db_use(db, is_answer ? SQL_MESSAGE_FIND_ANSWER : SQL_MESSAGE_FIND_CLIENT);
     sqlite3_bind_int64(find, 1, job->conversation_key);
     store_db_bind_text(find, 2, job->send.client_msg_id);
+    char ids[IDS_BYTES];
     store_db_bind_text(find, 3, is_answer ? job->send.parent : job->send.text);
+    if (!is_answer) {
+        store_db_bind_text(find, 4, attached_ids(&job->send, ids));
+    }
     int result = sqlite3_step(find);
     if (result == SQLITE_ROW && sqlite3_column_int(find, 0) == 0) {
         sent->status = STATUS_CONFLICT;

@@ -25,7 +25,45 @@ struct store_attachment *store_attachments_copy(const struct store_attachment *a
     return copy;
 }
 
-static void free_generation(struct store_import_generation *generation) {
+static void free_generation(struct store_generation *generation) {
+    free(generation->reason);
+    free(generation->error);
+    free(generation->usage);
+    free(generation->timings);
+    free(generation->model);
+    free(generation->settings);
+    free(generation->text_ends);
+    free(generation->tokens);
+    free(generation->kinds);
+    free(generation->other_ends);
+    free(generation->other);
+}
+
+static void free_message(struct store_message *message) {
+    for (size_t i = 0; i < message->n_generations; i++) {
+        free_generation(&message->generations[i]);
+    }
+    free(message->generations);
+    free(message->content);
+    store_attachments_free(message->attachments, message->n_attachments);
+}
+
+void store_conversation_free(struct store_conversation *conversation) {
+    if (conversation == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < conversation->n_messages; i++) {
+        free_message(&conversation->messages[i]);
+    }
+    free(conversation->messages);
+    free(conversation->title);
+    store_own_deinit(&conversation->own);
+    free(conversation);
+}
+
+/* ---- What is imported ---- */
+
+static void free_import_generation(struct store_import_generation *generation) {
     for (size_t i = 0; i < generation->n_others; i++) {
         free(generation->others[i]);
     }
@@ -40,9 +78,9 @@ static void free_generation(struct store_import_generation *generation) {
     free(generation->settings);
 }
 
-static void free_message(struct store_import_message *message) {
+static void free_import_message(struct store_import_message *message) {
     for (size_t i = 0; i < message->n_generations; i++) {
-        free_generation(&message->generations[i]);
+        free_import_generation(&message->generations[i]);
     }
     free(message->generations);
     free(message->text);
@@ -54,11 +92,11 @@ void store_import_free(struct store_import *import) {
         return;
     }
     for (size_t i = 0; i < import->n_messages; i++) {
-        free_message(&import->messages[i]);
+        free_import_message(&import->messages[i]);
     }
     free(import->messages);
     free(import->title);
     free(import->origin);
-    free(import->settings);
+    store_own_deinit(&import->own);
     free(import);
 }

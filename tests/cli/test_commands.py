@@ -173,6 +173,52 @@ def test_a_file_that_may_be_somebodys_is_not_written_over_by_a_copy(serve, scrip
     assert part.read_text() == "mine" and not (tmp_path / "kept.db").exists()
 
 
+def put(server, name, content):
+    return server.http("POST", "/api/attachments", files={"file": (name, content)}).json()["id"]
+
+
+def test_w29_a_backup_has_the_files_of_messages_and_goes_back_with_them(serve, new_server, script, tmp_path):
+    """By the server, by the command while it runs and while it does not, and to another disk."""
+    server = serve(script())
+    content = {"a.txt": b"one", "b.pdf": b"%PDF-1.4" + bytes(range(256)) * 999}
+    ids = {name: put(server, name, text) for name, text in content.items()}
+    server.post(f"/api/attachments/{ids['b.pdf']}/text", {"text": "said"})
+    with Native(server) as client:
+        client.begin("Read", attachments=[{"id": id} for id in ids.values()])
+        client.until("end")
+    shm = f"/dev/shm/runnel-test-{os.getpid()}-files.db"
+    copies = [server.post("/api/backup").json()["path"], tmp_path / "running.db", shm, tmp_path / "own.db"]
+    try:
+        for file in copies[1:3]:
+            assert run("backup", file, "--data", server.data).returncode == 0
+        server.stop()
+        done = run("backup", copies[3], "--data", server.data)
+        assert done.returncode == 0 and "own.db.attachments" in done.stdout
+        assert "2 files" in run("check", "--data", server.data).stdout
+        for n, file in enumerate(copies):
+            checked = run("check", file)
+            assert checked.returncode == 0 and "2 files" in checked.stdout, checked
+            restored = new_server(script(), data=f"restored{n}")
+            restored.data.mkdir()
+            shutil.copy(file, restored.data / "runnel.db")
+            shutil.copytree(f"{file}.attachments", restored.data / "attachments")
+            restored.start()
+            assert {name: restored.get(f"/api/attachments/{id}").content for name, id in ids.items()} == content
+            restored.stop()
+    finally:
+        subprocess.run(["rm", "-rf", shm, f"{shm}.attachments"], check=True)
+    taken = run("backup", tmp_path / "running.db", "--data", server.data)
+    assert taken.returncode == 2 and "there already" in taken.stderr
+    place = tmp_path / "own.db.attachments"
+    (place / ids["a.txt"][:2] / ids["a.txt"]).unlink()
+    assert "of 1 the text alone" in run("check", tmp_path / "own.db").stdout
+    damaged = place / ids["b.pdf"][:2] / ids["b.pdf"]
+    damaged.unlink()
+    damaged.write_bytes(b"%PDF-1.4 other")
+    done = run("check", tmp_path / "own.db")
+    assert done.returncode == 1 and ids["b.pdf"] in done.stdout and "other bytes" in done.stdout
+
+
 def test_a_backup_to_another_disk_is_copied(serve, script, tmp_path):
     server = serve(script())
     answered(server)

@@ -30,9 +30,9 @@ def default_model():
 
 class Server:
     """`flags` are added to the command line, `prefix` stands before it (prlimit, strace), `env` is added to the environment;
-    `certificate`: it speaks TLS; `expects_crash`: an engine is killed, and its sanitizer may say so."""
+    `certificate`: it speaks TLS; `titles`: models make them; `expects_crash`: an engine is killed, and its sanitizer may say so."""
 
-    def __init__(self, data, models, model=None, flags=(), log="info", engine="fake", prefix=(), env=None, certificate=None):
+    def __init__(self, data, models, model=None, flags=(), log="info", engine="fake", prefix=(), env=None, certificate=None, titles=False):
         self.data = Path(data)
         self.models = Path(models)
         self.model = model
@@ -42,6 +42,7 @@ class Server:
         self.prefix = list(prefix)
         self.env = dict(env or {})
         self.certificate = certificate
+        self.titles = titles
         self.process = None
         self.port = None
         self.stderr_path = self.data.parent / f"{self.data.name}.stderr"
@@ -54,6 +55,8 @@ class Server:
         command += ["--port", str(self.port or 0), "--no-open", "--log", self.log, *self.flags]
         if self.model:
             command += ["--model", self.model]
+        if not self.titles:
+            command += ["--no-titles"]
         if self.certificate:
             command += self.certificate.flags
         return [str(part) for part in self.prefix + command]

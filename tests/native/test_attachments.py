@@ -155,6 +155,59 @@ def test_n30_files_that_cannot_be_sent(serve, script):
     assert server.get("/api/conversations").json()["conversations"] == []
 
 
+def test_n6_other_files_are_another_message(serve, script):
+    """A retry is told apart by its files as it is by its text: a conflict in a conversation, another one without."""
+    server = serve(script(["ok"]))
+    first, second = keep(server, "a.md", b"one"), keep(server, "b.md", b"two")
+    with Native(server) as client:
+
+        def send(files, **fields):
+            client.send(type="send", client_msg_id="u1", text="Read", attachments=[ref(one) for one in files], **fields)
+            return client.until("ack", "error")
+
+        ack = send([first, second])
+        client.until("end")
+        again = send([first, second])
+        assert again["duplicate"] and again["generation"] == ack["generation"]
+        for files in ([first], [second, first], []):
+            name = send(files)["conversation"]
+            assert name != ack["conversation"]
+            client.until("end", conversation=name)
+            assert send(files, conversation=name)["duplicate"]
+            refused = send([first, second], conversation=name)
+            assert (refused["type"], refused["code"]) == ("error", "conflict")
+        assert len(server.conversation(ack["conversation"])["messages"]) == 2
+
+
+def test_n21_w52_an_edit_and_a_fork_have_the_files_too(serve, script):
+    server = serve(script(tokens=[], echo=True))
+    first, second = keep(server, "a.md", b"one"), keep(server, "b.md", b"two")
+    read = "{}:\n```\n{}\n```\n\n"
+    with Native(server) as client:
+        ack = client.begin("Read", attachments=[ref(first)])
+        name, message = ack["conversation"], ack["message"]
+        client.until("end")
+        client.send(type="edit", client_msg_id="e1", conversation=name, message=message, text="Better", attachments=[ref(first, "c.md"), ref(second)])
+        edited = client.until("ack")
+        client.until("end")
+        assert server.answer_of(name)["content"] == read.format("c.md", "one") + read.format("b.md", "two") + "Better"
+        client.send(type="edit", client_msg_id="e2", conversation=name, message=message, text="Plain")
+        client.until("ack")
+        client.until("end")
+        assert server.answer_of(name)["content"] == "Plain"
+        copy = server.post(f"/api/conversation/{name}/fork", {"message": edited["message"]}).json()["conversation_id"]
+    assert server.http("DELETE", f"/api/conversations/{name}?purge=1").status_code == 200
+    [forked] = server.conversation(copy)["messages"]
+    assert [(one["id"], one["name"]) for one in forked["attachments"]] == [(first["id"], "c.md"), (second["id"], "b.md")]
+    assert is_there(server, first) and is_there(server, second)
+    with Native(server) as client:
+        client.send(type="regenerate", client_msg_id="r1", conversation=copy, message=forked["id"])
+        client.until("ack")
+        client.watch(copy)
+        wait_until(lambda: len(server.conversation(copy)["messages"]) == 2 and server.answer_of(copy)["generation"]["ended"])
+    assert server.answer_of(copy)["content"] == read.format("c.md", "one") + read.format("b.md", "two") + "Better"
+
+
 def test_w65_the_text_of_a_pdf_is_given_by_whoever_can_read_it(serve, script):
     server = serve(script(tokens=[], echo=True))
     pdf = keep(server, "a.pdf", b"%PDF-1.7 and so on")

@@ -333,3 +333,30 @@ def test_a_real_model_must_begin_as_one(model, new_server, file_server):
     whole = file_server(model.read_bytes())
     wait_state(server, begin(server, whole.url + "/whole.gguf", sha256=whole.sha256), "done")
     assert [entry["name"] for entry in server.get("/api/models").json()["models"]] == ["whole"]
+
+
+def test_w71_the_token_of_the_hub_goes_to_the_hub_alone(new_server, file_server):
+    secret = "hf_" + "s3cret" * 4
+    files = file_server(model_bytes())
+    hub = file_server(model_bytes("own"), plan=["moved " + files.url + "/blob"])
+    server = new_server(env={**NO_PROXY, "RUNNEL_HUB_TOKEN": secret}, log="trace").start()
+    server.post("/api/config", {"hub_url": hub.url})
+    elsewhere = server.post("/api/downloads", {"repo": "a/b", "file": "m.json"}).json()["id"]
+    wait_state(server, elsewhere, "done")
+    wait_state(server, begin(server, files.url + "/other.json"), "done")
+    assert len(files.asked) == 2 and not any("authorization" in headers for headers in files.asked)
+    hub.plan = ["moved " + hub.url + "/blob", "send"]
+    within = server.post("/api/downloads", {"repo": "a/b", "file": "own.json"}).json()["id"]
+    wait_state(server, within, "done")
+    assert [headers.get("authorization") for headers in hub.asked] == [f"Bearer {secret}"] * 3
+    said = server.stderr() + server.get("/api/config").text + server.get("/api/downloads").text + server.get("/api/logs").text
+    assert secret not in said
+    assert not any(secret.encode() in path.read_bytes() for path in server.data.rglob("*") if path.is_file())
+
+
+def test_w71_a_hub_that_knows_nobody_says_what_to_do(fetching, file_server):
+    hub = file_server(b"", plan=[401])
+    fetching.post("/api/config", {"hub_url": hub.url})
+    download = fetching.post("/api/downloads", {"repo": "a/b", "file": "m.json"}).json()["id"]
+    assert "RUNNEL_HUB_TOKEN" in wait_state(fetching, download, "failed")["error"]
+    assert "authorization" not in hub.asked[0]

@@ -1,7 +1,10 @@
 """Conversations as files, and from files: ours and those of other programs. [W61] [W62] [W63]"""
 
+import base64
 import hashlib
 import json
+import uuid
+from random import Random
 
 import pytest
 
@@ -90,6 +93,104 @@ def test_w62_w63_all_go_out_and_come_back_the_same(serve, script, new_server):
         client.watch(first)
         ask(client, "Three", first)
     assert len(said(other, first)) == 6
+
+
+def put_file(server, name, content):
+    return server.http("POST", "/api/attachments", files={"file": (name, content)}).json()
+
+
+def asked(client, **frame):
+    client.send(client_msg_id=uuid.uuid4().hex, **frame)
+    ack = client.until("ack")
+    client.until("end", generation=ack["generation"])
+    return ack
+
+
+def grow(server, random):
+    """A conversation by chance: branches, files, a system prompt, what it has of its own."""
+    files = [put_file(server, "a.md", b"# one\n"), put_file(server, "b\u00fc.txt", b"\xef\xbb\xbfwith a mark")]
+    pdf = put_file(server, "c.pdf", b"%PDF-1.7 " + random.randbytes(3000))
+    server.post(f"/api/attachments/{pdf['id']}/text", {"text": "said in the PDF"})
+    files.append(pdf)
+    with Native(server) as client:
+        name = ask(client, "Root", attachments=[{"id": pdf["id"], "name": "d.pdf"}])["conversation"]
+        for _ in range(8):
+            messages = server.conversation(name)["messages"]
+            user = random.choice([m for m in messages if m["role"] == "user"])
+            answer = random.choice([m for m in messages if m["role"] == "assistant"])
+            some = [{"id": f["id"], "name": f["name"]} for f in random.sample(files, random.randrange(3))]
+            frame = random.choice(
+                [
+                    {"type": "send", "parent": answer["id"], "text": "On", "attachments": some},
+                    {"type": "send", "parent": None, "text": "Another root"},
+                    {"type": "edit", "message": user["id"], "text": "Else", "attachments": some},
+                    {"type": "regenerate", "message": answer["id"]},
+                ]
+            )
+            asked(client, conversation=name, **frame)
+    messages = server.conversation(name)["messages"]
+    changes = {
+        "pinned": random.random() < 0.5,
+        "archived": random.random() < 0.5,
+        "folder": random.choice([None, "Rivers", "M\u00fchlen"]),
+        "settings": random.choice([None, {"temperature": 0.1, "system_prompt": "Be brief."}]),
+        "detach_seconds": random.choice([None, 0, 60]),
+        "title": random.choice(["Mine", "Unsere \u6cb3"]),
+        "current": random.choice(messages)["id"],
+    }
+    assert server.post(f"/api/conversation/{name}", changes).status_code == 200
+    return name
+
+
+def test_w61_w63_whatever_a_conversation_has_comes_back(serve, script, new_server, seed):
+    random = Random(seed)
+    tale = script(["Well", ",", " a", " river"])
+    server = serve(tale)
+    made = [grow(server, random) for _ in range(3)]
+    export = server.get("/api/export").json()
+    files = [entry for entry in export if entry["format"] == "runnel-attachment"]
+    assert len(files) == len({entry["id"] for entry in files}) >= 3, "each file is there once"
+    assert sum(entry["format"] == "runnel-conversation" for entry in export) == 3
+    other = new_server(tale, data="other").start()
+    assert imported(other, export) == (3, 0, []) and imported(other, export) == (0, 3, [])
+    again = other.get("/api/export").json()
+    conversations = lambda list_: without_events([one for one in list_ if "messages" in one])  # noqa: E731
+    assert conversations(again) == conversations(export)
+    assert sorted(one["data"] for one in again if "data" in one) == sorted(one["data"] for one in files)
+    for name in made:
+        before, after = server.conversation(name), other.conversation(name)
+        assert {key: after[key] for key in OWN} == {key: before[key] for key in OWN}
+        for file in [file for message in before["messages"] for file in message.get("attachments", [])]:
+            path = f"/api/attachments/{file['id']}"
+            assert other.get(path).content == server.get(path).content
+    # One alone is a list when it has such files, and the transcript is of the branch that was shown.
+    one = server.get(f"/api/conversation/{made[0]}/export").json()
+    assert [entry["format"] for entry in one][-1] == "runnel-conversation"
+    texts = [server.get(f"/api/conversation/{made[0]}/export?format=text").text for server in (server, other)]
+    assert texts[0] == texts[1]
+
+
+OWN = ("title", "title_by", "pinned", "archived", "folder", "model", "settings", "detach_seconds", "current")
+
+
+def test_w63_files_that_are_not_what_they_say_are_told(serve, script):
+    server = serve(script(["ok"]))
+    file = {"format": "runnel-attachment", "version": 1, "name": "a.pdf", "type": "application/pdf"}
+    content = b"%PDF-1.4 x"
+    good = {**file, "id": hashlib.sha256(content).hexdigest(), "data": base64.b64encode(content).decode()}
+    wrong = [
+        {**good, "name": "other bytes", "data": base64.b64encode(b"%PDF-1.4 y").decode()},
+        {**good, "name": "no base64", "data": good["data"] + "!"},
+        {**good, "name": "no path", "id": "../../../../etc/passwd"},
+        {**good, "name": "picture", "id": hashlib.sha256(b"GIF89a").hexdigest(), "data": base64.b64encode(b"GIF89a").decode()},
+    ]
+    whole = own(folder="F" * 201)
+    n, skipped, failed = imported(server, [good, *wrong, whole, own()])
+    assert (n, skipped) == (1, 0)
+    assert [row["title"] for row in failed] == ["other bytes", "no base64", "no path", "picture", "T"]
+    assert server.get(f"/api/attachments/{good['id']}").content == content
+    assert take(server, wrong[0]).status_code == 400
+    assert [path.name for path in (server.data / "attachments").rglob("*") if path.is_file()] == [good["id"]]
 
 
 def test_w63_multipart_as_a_page_sends_it(serve, script):
@@ -188,7 +289,7 @@ def test_w63_thoughts_calls_and_files_come_back(serve, script):
     user, answer = server.get(f"/api/conversation/{names(server)[0]}/export").json()["messages"]
     assert answer["generation"]["reasoning"] == "hm" and answer["generation"]["tool_calls"] == calls
     assert user["attachments"] == [{"id": "ab" * 32, "name": "a.txt", "type": "text/plain", "size": 3, "text_size": 3, "text": "abc"}]
-    missing = server.get(f"/api/attachments/{'ab' * 32}")
+    missing = server.get(f"/api/attachments/{'ab' * 32}")  # other bytes than this text had this id
     assert missing.status_code == 404 and "text is kept" in missing.json()["error"]
 
 

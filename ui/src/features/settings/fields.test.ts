@@ -68,6 +68,7 @@ describe("settings", () => {
             when_busy: "refuse",
             overflow: "stop",
             draft_prefill: "on",
+            auto_title: "on",
         });
         const after = {
             ...before,
@@ -77,6 +78,7 @@ describe("settings", () => {
                 when_busy: "queue",
                 overflow: "drop_oldest",
                 draft_prefill: "on",
+                auto_title: "on",
             },
         };
         expect(changesOf(before, after)).toEqual({

@@ -59,6 +59,15 @@ export const CHOICE_FIELDS: readonly ChoiceField[] = [
             { value: "off", label: "The model waits for Send" },
         ],
     },
+    {
+        name: "auto_title",
+        label: "The title of a new conversation",
+        help: "Made after its first answer, when nothing else is asked. A title of your own is never replaced.",
+        choices: [
+            { value: "on", label: "The model makes one" },
+            { value: "off", label: "Stays its first line" },
+        ],
+    },
 ];
 
 export interface NumberField {
