@@ -234,7 +234,10 @@ void openai_chat_handle(struct api *api, struct net_conn *net);    /* [O2] … *
 void llama_tokenize_handle(struct api *api, struct net_conn *net); /* [W90] */
 void llama_detokenize_handle(struct api *api, struct net_conn *net);
 void llama_template_handle(struct api *api, struct net_conn *net);
-void llama_props_handle(struct api *api, struct net_conn *net); /* [W91] */
+void llama_completion_handle(struct api *api, struct net_conn *net); /* [W105] */
+void llama_infill_handle(struct api *api, struct net_conn *net);     /* [W106] */
+void llama_props_handle(struct api *api, struct net_conn *net);      /* [W91] */
+void llama_adapters_handle(struct api *api, struct net_conn *net);
 void llama_slots_handle(struct api *api, struct net_conn *net);
 void ollama_chat_handle(struct api *api,
                         struct net_conn *net); /* [W85]: of rest_chat_handle, on its own port */

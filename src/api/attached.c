@@ -1,5 +1,6 @@
 #include "api/attached.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <string.h>
@@ -22,6 +23,51 @@ static bool has_failed(const struct stream *stream) {
     return stream->is_ended && reply_is_failure(stream);
 }
 
+/* ---- How far it is ---- */
+
+/* The walk may come too late for some of this. */
+static void note_pace(struct attached *self) {
+    struct attached_pace *pace = &self->pace;
+    const struct phase *phase = &self->events.watcher.conversation->phase;
+    const struct stream *first = self->events.message->first;
+    if (pace->first_ns == 0 && phase->kind == PHASE_PREFILL) {
+        pace->begun_ns = pace->begun_ns ? pace->begun_ns : clock_now_ns();
+        pace->n_prompt = phase->total;
+        pace->n_cached = pace->is_any_told ? pace->n_cached : phase->cached;
+        pace->n_done = phase->done;
+    }
+    if (pace->first_ns == 0 && stream_last_token_seq(first) > 1) {
+        pace->first_ns = clock_now_ns();
+    }
+}
+
+static void tell_progress(struct attached *self, struct bytes *frame, uint32_t n_done) {
+    struct attached_pace *pace = &self->pace;
+    pace->n_told = n_done;
+    pace->is_any_told = true;
+    self->encoder->add_progress(
+        self, frame,
+        &(struct attached_progress){ .total = pace->n_prompt,
+                                     .cached = pace->n_cached,
+                                     .processed = n_done,
+                                     .time_ms = (clock_now_ns() - pace->begun_ns) / 1000000 });
+}
+
+/* The first that is told is where it begins, the last the whole prompt. */
+static void add_progress(struct attached *self, struct bytes *frame) {
+    struct attached_pace *pace = &self->pace;
+    if (!self->wants_progress || pace->begun_ns == 0) {
+        return;
+    }
+    if (!pace->is_any_told) {
+        tell_progress(self, frame, pace->n_cached);
+    }
+    uint32_t n_done = pace->first_ns ? pace->n_prompt : pace->n_done;
+    if (n_done > pace->n_told) {
+        tell_progress(self, frame, n_done);
+    }
+}
+
 /* ---- Streaming ---- */
 
 static void add_end(struct attached *self, struct bytes *frame) {
@@ -39,7 +85,10 @@ static void add_item(struct event_stream *events, struct bytes *frame, const str
     struct attached *self = (struct attached *)events;
     if (item->kind == WATCH_START && item->stream == item->message->first) {
         self->encoder->add_begin(self, frame);
+    } else if (item->kind == WATCH_PHASE) {
+        add_progress(self, frame);
     } else if (item->kind == WATCH_TOKENS) {
+        add_progress(self, frame);
         self->encoder->add_token(self, frame, item);
     } else if (item->kind == WATCH_END) {
         add_end(self, frame);
@@ -69,12 +118,13 @@ static void decide(struct attached *self) {
     const struct stream *stream = message->stream;
     const struct phase *phase = &self->events.watcher.conversation->phase;
     bool has_text = stream != message->first || stream->last_seq > 1;
+    bool has_progress = phase->done > 0 || self->wants_progress;
     bool is_silent_failure = has_failed(stream) && message_said_size(message) == 0;
     if (!self->is_stream || is_silent_failure) {
         if (stream->is_ended) {
             reply_now(self);
         }
-    } else if (has_text || (phase->kind == PHASE_PREFILL && phase->done > 0)) {
+    } else if (has_text || (phase->kind == PHASE_PREFILL && has_progress)) {
         begin_stream(self);
     }
 }
@@ -88,6 +138,7 @@ static void on_time(void *ctx) {
 
 static void on_change(void *ctx) {
     struct attached *self = ctx;
+    note_pace(self);
     if (self->is_streaming) {
         event_stream_on_change(&self->events);
     } else if (!self->events.is_complete) {
@@ -114,6 +165,7 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
         self->events.is_complete = true;
         return;
     }
+    note_pace(self);
     if (self->is_stream) {
         const struct loop *loop = net_loop(call->conn.api->net);
         self->timer = loop->timer_new(loop->self, on_time, self);

@@ -27,6 +27,25 @@ struct attached_failure {
     const char *text;
 };
 
+/* How far the prompt is, in tokens [W107]. */
+struct attached_progress {
+    uint32_t total;
+    uint32_t cached;
+    uint32_t processed; /* those of the cache too */
+    uint64_t time_ms;   /* since it was begun */
+};
+
+/* When what was seen here; the engine's own times come with the end. */
+struct attached_pace {
+    uint64_t begun_ns; /* the prompt was; 0: not yet */
+    uint64_t first_ns; /* the first token came; 0: not yet */
+    uint32_t n_prompt;
+    uint32_t n_cached;
+    uint32_t n_done;
+    uint32_t n_told; /* by add_progress */
+    bool is_any_told;
+};
+
 struct attached_encoder {
     const char *content_type; /* of a stream, and its signs of life: as in event_stream.h */
     const char *ping;
@@ -39,6 +58,9 @@ struct attached_encoder {
     void (*add_begin)(struct attached *self, struct bytes *frame);
     void (*add_token)(struct attached *self, struct bytes *frame, const struct watch_item *item);
     void (*add_end)(struct attached *self, struct bytes *frame);
+    /* NULL unless wants_progress may be set. */
+    void (*add_progress)(struct attached *self, struct bytes *frame,
+                         const struct attached_progress *progress);
     void (*add_failure)(struct attached *self, struct bytes *frame, const struct attached_failure *failure);
     void (*deinit)(struct attached *self); /* what the API has of its own */
 };
@@ -47,9 +69,11 @@ struct attached {
     struct event_stream events;
     const struct attached_encoder *encoder;
     bool is_stream;
-    bool is_streaming;        /* the head is out */
-    bool is_kept;             /* in a conversation: it goes on when its client leaves */
-    bool is_in_background;    /* and nobody waits for it */
+    bool is_streaming;     /* the head is out */
+    bool is_kept;          /* in a conversation: it goes on when its client leaves */
+    bool is_in_background; /* and nobody waits for it */
+    bool wants_progress;   /* of the prompt, in the stream */
+    struct attached_pace pace;
     struct loop_timer *timer; /* NULL: none is needed */
 };
 

@@ -1,5 +1,7 @@
 #include "api/openai_call.h"
 
+#include "api/llama_timings.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -38,6 +40,8 @@ void *openai_call_begin(size_t n_bytes, const struct attached_encoder *encoder, 
                         struct net_conn *net, const struct openai_request *request, const char *path) {
     struct openai_call *self = attached_begin(n_bytes, encoder, api, net);
     self->includes_usage = request->include_usage;
+    self->timings_per_token = request->timings_per_token;
+    self->attached.wants_progress = request->return_progress && encoder->add_progress;
     self->messages_param = "messages";
     self->constrained_by = request->has_tools ? "tools" : request->has_format ? "response_format" : NULL;
     self->created_s = clock_wall_ms() / 1000;
@@ -45,6 +49,16 @@ void *openai_call_begin(size_t n_bytes, const struct attached_encoder *encoder, 
     LOG_DEBUG("[OPENAI]", "request conn=%llu stream=%d", (unsigned long long)net_conn_number(net),
               request->stream);
     return self;
+}
+
+void *openai_call_find(size_t n_bytes, const struct attached_encoder *encoder, struct api *api,
+                       struct net_conn *net, const struct openai_request *request, char path[PATH_MAX]) {
+    struct openai_error error;
+    if (!openai_call_resolve(api, request->model, path, &error)) {
+        openai_error_reply(net, &error);
+        return NULL;
+    }
+    return openai_call_begin(n_bytes, encoder, api, net, request, path);
 }
 
 /* [W93] False: it is not to be kept. `conversation` is "" for a new one. */
@@ -108,13 +122,41 @@ void openai_call_add_head(struct openai_call *self, struct bytes *frame, const c
     bytes_add_text(frame, self->head);
 }
 
+static void add_member(struct bytes *frame, const char *name, json_t *value) {
+    char *text = json_text(value);
+    bytes_add_format(frame, ",\"%s\":%s", name, text);
+    free(text);
+    json_decref(value);
+}
+
+void openai_call_add_begin_tail(const struct openai_call *self, struct bytes *frame) {
+    bytes_add_text(frame, self->includes_usage ? "],\"usage\":null}\n\n" : "]}\n\n");
+}
+
+void openai_call_add_tail(const struct openai_call *self, struct bytes *frame,
+                          const struct watch_item *item) {
+    bytes_add_text(frame, self->includes_usage ? "],\"usage\":null" : "]");
+    if (item && self->timings_per_token) {
+        add_member(frame, "timings", llama_timings_now(&self->attached, item));
+    } else if (item == NULL && !self->includes_usage) {
+        add_member(frame, "timings", llama_timings_whole(&self->attached));
+    }
+    bytes_add_text(frame, "}\n\n");
+}
+
+void openai_call_add_progress_tail(const struct openai_call *self, struct bytes *frame,
+                                   const struct attached_progress *progress) {
+    bytes_add_text(frame, self->includes_usage ? "],\"usage\":null" : "]");
+    add_member(frame, "prompt_progress", llama_timings_progress(progress));
+    bytes_add_text(frame, "}\n\n");
+}
+
 void openai_call_add_last(const struct openai_call *self, struct bytes *frame) {
     if (self->includes_usage) {
-        json_t *usage = openai_call_usage(self);
-        char *text = json_text(usage);
-        bytes_add_format(frame, "%s],\"usage\":%s}\n\n", self->head, text);
-        free(text);
-        json_decref(usage);
+        bytes_add_format(frame, "%s]", self->head);
+        add_member(frame, "usage", openai_call_usage(self));
+        add_member(frame, "timings", llama_timings_whole(&self->attached));
+        bytes_add_text(frame, "}\n\n");
     }
     bytes_add_text(frame, "data: [DONE]\n\n");
 }
@@ -123,9 +165,10 @@ json_t *openai_call_whole(const struct openai_call *self, const char *id_prefix,
                           json_t *choice) {
     char *id = mem_format("%s%s", id_prefix, attached_id(&self->attached));
     char *fingerprint = mem_format("runnel-%s", version_of(self));
-    json_t *whole = json_pack("{s:s, s:s, s:I, s:s, s:s, s:[o], s:o}", "id", id, "object", object, "created",
-                              (json_int_t)self->created_s, "model", self->model, "system_fingerprint",
-                              fingerprint, "choices", choice, "usage", openai_call_usage(self));
+    json_t *whole = json_pack("{s:s, s:s, s:I, s:s, s:s, s:[o], s:o, s:o}", "id", id, "object", object,
+                              "created", (json_int_t)self->created_s, "model", self->model,
+                              "system_fingerprint", fingerprint, "choices", choice, "usage",
+                              openai_call_usage(self), "timings", llama_timings_whole(&self->attached));
     free(id);
     free(fingerprint);
     return whole;
@@ -160,7 +203,7 @@ void openai_call_reply_failure(struct attached *attached, const struct attached_
 void openai_call_add_failure(struct attached *attached, struct bytes *frame,
                              const struct attached_failure *failure) {
     struct openai_error error = openai_call_error((struct openai_call *)attached, failure);
-    json_t *object = openai_error_json(&error);
+    json_t *object = openai_error_body(net_conn_path(attached->events.call.conn.net), &error);
     char *text = json_text(object);
     bytes_add_format(frame, "data: %s\n\n", text);
     free(text);

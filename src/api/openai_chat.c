@@ -54,14 +54,22 @@ static void add_chunk_end(const struct chat_call_of *self, struct bytes *frame, 
     } else {
         bytes_add_text(frame, "null");
     }
-    bytes_add_text(frame, "}]");
-    bytes_add_text(frame, self->call.includes_usage ? ",\"usage\":null}\n\n" : "}\n\n");
+    bytes_add_char(frame, '}');
 }
 
 static void add_begin(struct attached *attached, struct bytes *frame) {
     add_head(attached, frame);
     bytes_add_text(frame, "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}");
     add_chunk_end(call_of(attached), frame, NULL, NULL);
+    openai_call_add_begin_tail(&call_of(attached)->call, frame);
+}
+
+static void add_progress(struct attached *attached, struct bytes *frame,
+                         const struct attached_progress *progress) {
+    add_head(attached, frame);
+    bytes_add_text(frame, "{\"index\":0,\"delta\":{}");
+    add_chunk_end(call_of(attached), frame, NULL, NULL);
+    openai_call_add_progress_tail(&call_of(attached)->call, frame, progress);
 }
 
 static void add_token(struct attached *attached, struct bytes *frame, const struct watch_item *item) {
@@ -73,6 +81,7 @@ static void add_token(struct attached *attached, struct bytes *frame, const stru
     openai_answer_add_delta(frame, item);
     bytes_add_char(frame, '}');
     add_chunk_end(call_of(attached), frame, NULL, item);
+    openai_call_add_tail(&call_of(attached)->call, frame, item);
     LOG_DEBUG("[OPENAI]", "token #%llu sent conn=%llu seq=%llu t_ns=%llu", (unsigned long long)item->seq - 1,
               (unsigned long long)net_conn_number(net_of(attached)), (unsigned long long)item->seq,
               (unsigned long long)clock_now_ns());
@@ -83,6 +92,7 @@ static void add_end(struct attached *attached, struct bytes *frame) {
     bytes_add_text(frame, "{\"index\":0,\"delta\":{}");
     json_t *calls = message_tool_calls(attached->events.message);
     add_chunk_end(call_of(attached), frame, finish_reason(attached, calls != NULL), NULL);
+    openai_call_add_tail(&call_of(attached)->call, frame, NULL);
     json_decref(calls);
     openai_call_add_last(&call_of(attached)->call, frame);
 }
@@ -125,15 +135,18 @@ static const struct attached_encoder encoder = {
     .add_begin = add_begin,
     .add_token = add_token,
     .add_end = add_end,
+    .add_progress = add_progress,
     .add_failure = openai_call_add_failure,
     .deinit = openai_call_deinit,
 };
 
-static void begin(struct api *api, struct net_conn *net, const struct openai_request *request,
-                  const char *path) {
-    struct chat_call_of *self = openai_call_begin(sizeof *self, &encoder, api, net, request, path);
-    self->has_logprobs = request->logprobs;
-    openai_call_ask(&self->call, request, path);
+static void begin(struct api *api, struct net_conn *net, const struct openai_request *request) {
+    char path[PATH_MAX];
+    struct chat_call_of *self = openai_call_find(sizeof *self, &encoder, api, net, request, path);
+    if (self) {
+        self->has_logprobs = request->logprobs;
+        openai_call_ask(&self->call, request, path);
+    }
 }
 
 void openai_chat_handle(struct api *api, struct net_conn *net) {
@@ -143,16 +156,11 @@ void openai_chat_handle(struct api *api, struct net_conn *net) {
     }
     struct openai_request request;
     struct openai_error error;
-    char path[PATH_MAX];
     if (!fields_check(&fields_chat, net, body, &error) ||
         !openai_request_parse(&request, body, chat_settings(api->chat), &error)) {
         openai_error_reply(net, &error);
     } else {
-        if (openai_call_resolve(api, request.model, path, &error)) {
-            begin(api, net, &request, path);
-        } else {
-            openai_error_reply(net, &error);
-        }
+        begin(api, net, &request);
         openai_request_deinit(&request);
     }
     json_decref(body);
