@@ -147,6 +147,7 @@ struct turn *turn_find_answer(const struct chat *chat, const char *generation_id
 const char *turn_generation_id(const struct turn *turn);
 struct conversation *turn_conversation(const struct turn *turn);
 bool turn_is_open(const struct turn *turn); /* nothing has ended it */
+bool turn_is_kept(const struct turn *turn); /* it goes on whoever watches */
 /* turn_miss_nobody: so much longer nobody has to watch it (leave.c). */
 void turn_miss_nobody(struct turn *turn, uint64_t for_ms);
 uint64_t turn_unwatched_min_ms(const struct turn *turn);
@@ -204,6 +205,8 @@ void chat_on_turn_ended(struct chat *chat, struct conversation *conversation, st
 /* prompt.c: what the model is given: the path from the root to `last`, a new reference. prompt_for: what comes before this answer. */
 json_t *prompt_messages(const struct conversation *conversation, const struct message *last);
 json_t *prompt_for(const struct conversation *conversation, const struct message *answer);
+/* prompt_is_kept: the answer was asked for by a chat_keep. */
+bool prompt_is_kept(const struct message *answer);
 /* prompt_title makes a title of the first line. New memory. */
 char *prompt_title(const char *text);
 

@@ -128,7 +128,7 @@ static void add_to_prompt(json_t *messages, size_t *n_given, json_t **instructio
     json_decref(kept);
 }
 
-static bool is_kept(const struct message *message) {
+bool prompt_is_kept(const struct message *message) {
     json_t *kept = kept_of(message);
     json_decref(kept);
     return kept != NULL;
@@ -171,7 +171,7 @@ static json_t *path_json(const struct conversation *conversation, const struct m
     for (size_t i = n; i-- > 0;) {
         add_to_prompt(messages, &n_given, &instructions, path[i], is_asked_for && i == 0);
     }
-    json_t *own = is_asked_for && is_kept(last) ? NULL : own_system(conversation);
+    json_t *own = is_asked_for && prompt_is_kept(last) ? NULL : own_system(conversation);
     if (json_is_string(own) && has_instructions) {
         set_system(messages, own);
     } else if (instructions && has_instructions) {
