@@ -8,6 +8,11 @@
 
 #define MADE_BYTES_MAX ((8u << 20) + 64) /* not more than the line that it was in */
 
+/* A text, without a U+0000 that would end it. */
+static bool is_text(const json_t *item) {
+    return json_is_string(item) && strlen(json_string_value(item)) == json_string_length(item);
+}
+
 static bool is_token(const json_t *item) {
     json_int_t token = json_integer_value(item);
     return json_is_integer(item) && token >= 0 && token <= INT32_MAX;
@@ -40,7 +45,7 @@ static enum status take_parts(const json_t *parts, struct generate *generate, st
                          COMMAND_PARTS_MAX);
     }
     json_array_foreach(parts, index, part) {
-        if (!json_is_string(part) && !is_token(part)) {
+        if (!is_text(part) && !is_token(part)) {
             return fault_set(fault, STATUS_INVALID, "prompt[%zu] must be a text or a token id", index);
         }
     }
@@ -57,7 +62,7 @@ static enum status check_extra(const json_t *extra, struct fault *fault) {
     }
     json_array_foreach(extra, index, file) {
         const json_t *name = json_object_get(file, "filename");
-        if (!json_is_string(json_object_get(file, "text")) || (name && !json_is_string(name))) {
+        if (!is_text(json_object_get(file, "text")) || (name && !is_text(name))) {
             return fault_set(fault, STATUS_INVALID,
                              "infill.extra[%zu] must be {\"text\":…,\"filename\"?:…}, both texts", index);
         }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BIAS_MAX 100
 
@@ -57,7 +58,8 @@ static enum status decode_list(json_t *biases, struct sampling *sampling, struct
         const json_t *token = json_array_get(pair, 0);
         json_int_t number = json_integer_value(token);
         bool is_id = json_is_integer(token) && number >= 0 && number <= INT32_MAX;
-        if (json_array_size(pair) != 2 || (!is_id && !json_is_string(token))) {
+        bool is_text = json_is_string(token) && strlen(json_string_value(token)) == json_string_length(token);
+        if (json_array_size(pair) != 2 || (!is_id && !is_text)) {
             return fault_set(fault, STATUS_INVALID,
                              "logit_bias[%zu] must be a token id or a text, and a number or false", index);
         }
