@@ -109,7 +109,8 @@ static void add_gap(struct tokens *tokens, const struct model *model, const json
     size_t n_quarter = n_around / 4;
     size_t n_before = at_most(before.n, 3 * n_quarter);
     size_t n_behind = at_most(behind.n, n_quarter > 2 + begun.n ? n_quarter - 2 - begun.n : 0);
-    size_t n_files = at_most(files.n, n_room - n_around);
+    size_t n_gap = n_before + n_behind + begun.n;
+    size_t n_files = at_most(files.n, n_gap < n_room ? n_room - n_gap : 0);
     if (llama_vocab_get_add_bos(model->vocab)) {
         add_token(tokens, llama_vocab_bos(model->vocab));
     }

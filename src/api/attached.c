@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* A stream that waits longer than this (a model is being loaded) begins with signs of life (P11). */
-#define BEGIN_MS 5000
+#define BEGIN_MS           5000
+#define ATTACHED_TAPE_PING ": ping\n\n"
 
 /* The newest generation: how the answer ends. */
 static const struct stream *newest(const struct attached *self) {
@@ -43,6 +44,7 @@ static void note_pace(struct attached *self) {
 
 static void tell_progress(struct attached *self, struct bytes *frame, uint32_t n_done) {
     struct attached_pace *pace = &self->pace;
+    size_t from = frame->size;
     pace->n_told = n_done;
     pace->is_any_told = true;
     self->encoder->add_progress(
@@ -51,12 +53,13 @@ static void tell_progress(struct attached *self, struct bytes *frame, uint32_t n
                                      .cached = pace->n_cached,
                                      .processed = n_done,
                                      .time_ms = (clock_now_ns() - pace->begun_ns) / 1000000 });
+    tape_wrote(&self->tape, frame, from, true);
 }
 
 /* The first that is told is where it begins, the last the whole prompt. */
 static void add_progress(struct attached *self, struct bytes *frame) {
     struct attached_pace *pace = &self->pace;
-    if (!self->wants_progress || pace->begun_ns == 0) {
+    if (!self->wants_progress || pace->begun_ns == 0 || !tape_may_add(&self->tape)) {
         return;
     }
     if (!pace->is_any_told) {
@@ -81,17 +84,45 @@ static void add_end(struct attached *self, struct bytes *frame) {
 }
 
 /* Over a seam as if nothing had been [O7]. */
-static void add_item(struct event_stream *events, struct bytes *frame, const struct watch_item *item) {
-    struct attached *self = (struct attached *)events;
+static void encode(struct attached *self, struct bytes *frame, const struct watch_item *item) {
     if (item->kind == WATCH_START && item->stream == item->message->first) {
         self->encoder->add_begin(self, frame);
-    } else if (item->kind == WATCH_PHASE) {
-        add_progress(self, frame);
     } else if (item->kind == WATCH_TOKENS) {
-        add_progress(self, frame);
         self->encoder->add_token(self, frame, item);
     } else if (item->kind == WATCH_END) {
         add_end(self, frame);
+    }
+}
+
+static void add_item(struct event_stream *events, struct bytes *frame, const struct watch_item *item) {
+    struct attached *self = (struct attached *)events;
+    tape_follow(&self->tape, frame);
+    if (item->kind == WATCH_PHASE || item->kind == WATCH_TOKENS) {
+        add_progress(self, frame);
+    }
+    size_t from = frame->size;
+    encode(self, frame, item);
+    tape_wrote(&self->tape, frame, from, false);
+}
+
+/* A sign of life stands in the stream too, where the client may come back with an offset into it. */
+static void on_silence(struct api_conn *conn) {
+    struct attached *self = (struct attached *)conn;
+    struct bytes *frame = &conn->api->frame;
+    if (self->tape.tape == NULL) {
+        event_stream_on_silence(conn);
+        return;
+    }
+    if (watcher_has_more(&self->events.watcher)) {
+        return;
+    }
+    bytes_clear(frame);
+    if (!tape_follow(&self->tape, frame) && tape_may_add(&self->tape)) {
+        bytes_add_text(frame, ATTACHED_TAPE_PING);
+        tape_wrote(&self->tape, frame, 0, true);
+    }
+    if (frame->size) {
+        net_conn_send(conn->net, frame->data, frame->size);
     }
 }
 
@@ -148,6 +179,18 @@ static void on_change(void *ctx) {
 
 /* ---- From the request to the generation ---- */
 
+/* The entry may be gone, or be another one's by now. */
+static void note_name(struct attached *self, const struct chat_sent *sent) {
+    const struct api_conn *conn = &self->events.call.conn;
+    LIST_EACH(node, &conn->api->streams.all) {
+        struct llama_stream *stream = CONTAINER_OF(node, struct llama_stream, node);
+        if (self->tape.tape && stream->tape == self->tape.tape) {
+            id_copy(stream->conversation, sizeof stream->conversation, sent->conversation->name);
+            id_copy(stream->generation, sizeof stream->generation, sent->generation_id);
+        }
+    }
+}
+
 static void on_sent(void *ctx, const struct chat_sent *sent) {
     struct attached *self = ctx;
     struct api_call *call = &self->events.call;
@@ -160,6 +203,7 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
         return;
     }
     event_stream_read(&self->events, sent->conversation, sent->answer_index, on_change);
+    note_name(self, sent);
     if (self->is_in_background && !self->is_stream) {
         self->encoder->reply_begun(self);
         self->events.is_complete = true;
@@ -234,13 +278,14 @@ static void on_close(struct api_conn *conn) {
         net_loop(conn->api->net)->timer_free(self->timer);
     }
     self->encoder->deinit(self);
+    tape_unref(self->tape.tape);
     event_stream_on_close(conn);
 }
 
 void *attached_begin(size_t n_bytes, const struct attached_encoder *encoder, struct api *api,
                      struct net_conn *net) {
     static const struct api_conn_ops ops = { .on_writable = event_stream_on_writable,
-                                             .on_silence = event_stream_on_silence,
+                                             .on_silence = on_silence,
                                              .on_close = on_close };
     static const struct event_encoder events = { .add_item = add_item };
     struct attached *self = api_call_begin(n_bytes, api, net);

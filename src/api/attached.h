@@ -16,6 +16,7 @@
 #define RUNNEL_API_ATTACHED_H
 
 #include "api/event_stream.h"
+#include "api/tape.h"
 
 struct attached;
 
@@ -74,6 +75,7 @@ struct attached {
     bool is_in_background; /* and nobody waits for it */
     bool wants_progress;   /* of the prompt, in the stream */
     struct attached_pace pace;
+    struct tape_reader tape;  /* of no tape, unless the client may come back with an offset */
     struct loop_timer *timer; /* NULL: none is needed */
 };
 

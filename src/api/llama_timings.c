@@ -43,6 +43,26 @@ json_t *llama_timings_now(const struct attached *attached, const struct watch_it
                 ms_between(pace->first_ns, clock_now_ns()));
 }
 
+/* JSON allows white space before a number. */
+void llama_timings_add_now(struct bytes *frame, const struct attached *attached,
+                           const struct watch_item *item) {
+    json_t *timings = llama_timings_now(attached, item);
+    const char *key;
+    json_t *value;
+    const char *separator = "{";
+    json_object_foreach(timings, key, value) {
+        bytes_add_format(frame, "%s\"%s\":", separator, key);
+        if (json_is_integer(value)) {
+            bytes_add_format(frame, "%9lld", (long long)json_integer_value(value));
+        } else {
+            bytes_add_format(frame, "%13.3f", json_real_value(value));
+        }
+        separator = ",";
+    }
+    bytes_add_char(frame, '}');
+    json_decref(timings);
+}
+
 json_t *llama_timings_progress(const struct attached_progress *progress) {
     return json_pack("{s:I, s:I, s:I, s:I}", "total", (json_int_t)progress->total, "cache",
                      (json_int_t)progress->cached, "processed", (json_int_t)progress->processed, "time_ms",

@@ -11,8 +11,11 @@
 
 /* llama_timings_whole is of an answer that has ended: the engine's times. */
 json_t *llama_timings_whole(const struct attached *attached);
-/* llama_timings_now is up to a token of it, as it was seen here. */
+/* llama_timings_now is up to a token of it, as it was seen here; llama_timings_add_now appends the same as text, with as many bytes for every
+ * reader, whatever the times are. */
 json_t *llama_timings_now(const struct attached *attached, const struct watch_item *item);
+void llama_timings_add_now(struct bytes *frame, const struct attached *attached,
+                           const struct watch_item *item);
 /* llama_timings_progress is prompt_progress. */
 json_t *llama_timings_progress(const struct attached_progress *progress);
 

@@ -71,9 +71,43 @@ static bool wants_keep(const struct net_conn *net, const struct openai_request *
     return has_messages && (is_named || request->store || strcmp(header, "new") == 0);
 }
 
+/* [W109] What the client calls the stream, where that is no id of a conversation; "": nothing. */
+static const char *name_of(const struct net_conn *net, const struct openai_request *request) {
+    const char *header = net_conn_header(net, NET_HEADER_X_CONVERSATION_ID);
+    bool is_named = request->stream && strcmp(header, "new") != 0 && llama_streams_is_id(header);
+    return is_named && json_array_size(request->messages) > 0 ? header : "";
+}
+
+struct llama_stream *openai_call_open_stream(struct openai_call *self, const struct openai_request *request) {
+    struct api *api = self->attached.events.call.conn.api;
+    uint64_t asker = gate_asker(api, net_of(self)).number;
+    const char *name = name_of(net_of(self), request);
+    char conversation[ID_CONVERSATION_BYTES];
+    if (name[0] == '\0' || id_parse_conversation(name, conversation)) {
+        return NULL;
+    }
+    const struct llama_stream *before = llama_streams_find(&api->streams, asker, name);
+    if (before && before->generation[0]) {
+        chat_cancel_generation(api->chat, before->generation);
+    }
+    struct llama_stream *stream = llama_streams_open(&api->streams, asker, name);
+    stream->created_s = self->created_s;
+    stream->model = mem_copy_string(self->model);
+    stream->includes_usage = self->includes_usage;
+    stream->timings_per_token = self->timings_per_token;
+    stream->has_logprobs = request->logprobs;
+    self->attached.tape.tape = tape_ref(stream->tape);
+    return stream;
+}
+
 void openai_call_ask(struct openai_call *self, const struct openai_request *request, const char *path) {
     char conversation[ID_CONVERSATION_BYTES];
     bool is_kept = wants_keep(net_of(self), request, conversation);
+    const struct llama_stream *stream = self->stream;
+    if (stream) {
+        is_kept = true;
+        id_copy(conversation, sizeof conversation, stream->conversation);
+    }
     struct attached_keep keep = { .conversation = conversation[0] ? conversation : NULL, .is_whole = true };
     attached_ask(&self->attached, &(struct attached_request){ .messages = request->messages,
                                                               .model_path = path,
@@ -137,7 +171,8 @@ void openai_call_add_tail(const struct openai_call *self, struct bytes *frame,
                           const struct watch_item *item) {
     bytes_add_text(frame, self->includes_usage ? "],\"usage\":null" : "]");
     if (item && self->timings_per_token) {
-        add_member(frame, "timings", llama_timings_now(&self->attached, item));
+        bytes_add_text(frame, ",\"timings\":");
+        llama_timings_add_now(frame, &self->attached, item);
     } else if (item == NULL && !self->includes_usage) {
         add_member(frame, "timings", llama_timings_whole(&self->attached));
     }

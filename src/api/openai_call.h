@@ -18,7 +18,8 @@ struct openai_call {
     const char *constrained_by; /* the parameter that an engine may refuse; NULL: none */
     int64_t created_s;
     char *model;
-    char *head; /* of every chunk, up to "choices"; NULL: the stream has not begun */
+    const struct llama_stream *stream; /* its name, until it is asked for; NULL: none */
+    char *head;                        /* of every chunk, up to "choices"; NULL: the stream has not begun */
 };
 
 /* openai_call_begin makes one of n_bytes, which begins with struct openai_call, for an understood request and the path of its model. */
@@ -27,6 +28,8 @@ void *openai_call_begin(size_t n_bytes, const struct attached_encoder *encoder, 
 /* openai_call_find does so too, and finds the path by the model's name. NULL: there is none such, and it has been answered. */
 void *openai_call_find(size_t n_bytes, const struct attached_encoder *encoder, struct api *api,
                        struct net_conn *net, const struct openai_request *request, char path[PATH_MAX]);
+/* openai_call_open_stream: the entry of a stream that its client names [W109], which ends an answer that had this name; NULL: it names none. */
+struct llama_stream *openai_call_open_stream(struct openai_call *self, const struct openai_request *request);
 /* openai_call_ask: an answer that is to be kept, by `store` or the header of [W93], is: the request has the whole conversation. */
 void openai_call_ask(struct openai_call *self, const struct openai_request *request, const char *path);
 void openai_call_deinit(struct attached *attached);

@@ -1,4 +1,6 @@
 /* openai_chat.c - [O2] to [O7]: POST /v1/chat/completions, as an attached call (attached.h): how its request is taken, and how its answers look. */
+#include "api/openai_chat.h"
+
 #include "api/fields.h"
 #include "api/openai_answer.h"
 #include "api/openai_call.h"
@@ -15,6 +17,7 @@
 struct chat_call_of {
     struct openai_call call;
     bool has_logprobs;
+    char generation[ID_HEX_BYTES]; /* that is taken up again; "": none */
 };
 
 static struct chat_call_of *call_of(struct attached *attached) {
@@ -145,6 +148,7 @@ static void begin(struct api *api, struct net_conn *net, const struct openai_req
     struct chat_call_of *self = openai_call_find(sizeof *self, &encoder, api, net, request, path);
     if (self) {
         self->has_logprobs = request->logprobs;
+        self->call.stream = openai_call_open_stream(&self->call, request);
         openai_call_ask(&self->call, request, path);
     }
 }
@@ -164,4 +168,35 @@ void openai_chat_handle(struct api *api, struct net_conn *net) {
         openai_request_deinit(&request);
     }
     json_decref(body);
+}
+
+/* ---- Taken up again [W109] ---- */
+
+static void on_opened(void *ctx, enum status status, struct conversation *conversation) {
+    struct chat_call_of *self = ctx;
+    struct attached *attached = &self->call.attached;
+    size_t index;
+    attached->events.call.call = NULL;
+    if (status || conversation_find_generation(conversation, self->generation, &index) == NULL) {
+        attached->events.is_complete = true;
+        reply_error(net_of(attached), status && status != STATUS_NOT_FOUND ? reply_http_status(status) : 404,
+                    "there is no such stream: its conversation was deleted. Send the request again");
+        return;
+    }
+    attached_read(attached, conversation, index);
+}
+
+void openai_chat_resume(struct api *api, struct net_conn *net, const struct llama_stream *stream,
+                        uint64_t from) {
+    struct chat_call_of *self = attached_begin(sizeof *self, &encoder, api, net);
+    self->call.created_s = stream->created_s;
+    self->call.model = mem_copy_string(stream->model);
+    self->call.messages_param = "messages";
+    self->call.includes_usage = stream->includes_usage;
+    self->call.timings_per_token = stream->timings_per_token;
+    self->has_logprobs = stream->has_logprobs;
+    self->call.attached.tape = (struct tape_reader){ .tape = tape_ref(stream->tape), .skip_to = from };
+    id_copy(self->generation, sizeof self->generation, stream->generation);
+    self->call.attached.events.call.call =
+        chat_open_generation(api->chat, stream->generation, on_opened, self);
 }

@@ -82,6 +82,8 @@ static const struct route routes[] = {
     { "/apply-template", POST, llama_template_handle, .changes = SCOPE_CHAT },
     { "/completion", POST, llama_completion_handle, .changes = SCOPE_CHAT, .begins_answer = true },
     { "/completions", POST, llama_completion_handle, .changes = SCOPE_CHAT, .begins_answer = true },
+    { "/v1/stream", GET | DELETE, llama_stream_handle, .reads = SCOPE_READ, .changes = SCOPE_CHAT },
+    { "/v1/streams/lookup", POST, llama_lookup_handle, .changes = SCOPE_READ },
     { "/infill", POST, llama_infill_handle, .changes = SCOPE_CHAT, .begins_answer = true },
     { "/chat/completions", POST, openai_chat_handle, .changes = SCOPE_CHAT, .begins_answer = true },
     { "/models", GET, openai_models_handle, .reads = SCOPE_READ },

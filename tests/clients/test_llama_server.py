@@ -104,6 +104,7 @@ def test_w91_how_the_server_is(plain):
     assert [slot["is_processing"] for slot in plain.get("/slots").json()] == [False] * 8
     assert plain.get("/v1/health").json()["status"] == "ok" and plain.get("/lora-adapters").json() == []
     assert plain.get("/models").json() == plain.get("/v1/models").json()
+    assert plain.get("/models").json()["data"][0]["meta"]["n_ctx"] == 8192
     for path in ("/props", "/lora-adapters"):
         answer = plain.post(path, {})
         assert answer.status_code == 501 and answer.json()["error"]["type"] == "not_supported_error"
@@ -198,6 +199,7 @@ def test_w108_what_clients_of_llama_server_add(plain):
 
 
 def test_w105_a_call_ends_with_its_client(slow):
+    """[O5]"""
     with httpx.stream("POST", f"{slow.url}/completion", json={"prompt": "Once", "stream": True}, trust_env=False) as answer:
         next(answer.iter_lines())
     wait_until(lambda: slow.get("/api/model/status").json()["models"][0]["running"] == 0)

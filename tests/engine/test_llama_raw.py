@@ -35,6 +35,11 @@ def tiny(make):
     return make(ids=MARKS)
 
 
+def bare(text):
+    """Without the space that this tokenizer puts before a text."""
+    return text.replace("▁", "")
+
+
 def ask(engine, id, **fields):
     engine.send({"op": "generate", "id": id, "sampling": GREEDY, "max_tokens": 3, **fields})
     return engine.end_of(id)
@@ -43,11 +48,11 @@ def ask(engine, id, **fields):
 def test_e52_texts_and_tokens_are_one_prompt(tiny):
     end = ask(tiny, "parts", prompt=[BYTE + ord("a"), "bc", BYTE + ord("d")])
     said = end["usage"]["prompt"]
-    assert said.replace(" ", "") == "abcd" and end["usage"]["prompt_tokens"] == len(said), end
+    assert bare(said) == "abcd" and end["usage"]["prompt_tokens"] == len(said.encode()), end
     whole = ask(tiny, "text", prompt="abcd")
     assert "prompt" not in whole["usage"]
     first = ask(tiny, "begun", prompt=["bc"])["usage"]
-    assert first["prompt"].startswith("<s>") and first["prompt_tokens"] == len(first["prompt"]) - len("<s>") + 1
+    assert bare(first["prompt"]) == "<s>bc" and first["prompt_tokens"] == len(first["prompt"].encode()) - len("<s>") + 1
     error = ask(tiny, "unknown", prompt=[100000])["error"]
     assert error["code"] == "bad_request" and "prompt[0]" in error["text"]
 
@@ -55,10 +60,11 @@ def test_e52_texts_and_tokens_are_one_prompt(tiny):
 def test_e53_a_gap_is_put_between_the_marks_of_the_model(tiny):
     infill = {"prefix": "ab", "suffix": "yz", "prompt": "cd", "extra": [{"filename": "f", "text": "int"}]}
     end = ask(tiny, "gap", infill=infill)
-    said = end["usage"]["prompt"].replace(" ", "")
+    said = bare(end["usage"]["prompt"])
     assert said == "<s>#f\nint#filename\n<abcd|yz>", end
     long = ask(tiny, "long", infill={"prefix": "x" * 500, "suffix": "y" * 500})["usage"]
-    assert long["prompt_tokens"] < 256 and long["prompt"].count("x") == 3 * long["prompt"].count("y") + 6, long
+    n_before, n_behind = long["prompt"].count("x"), long["prompt"].count("y")
+    assert long["prompt_tokens"] < 256 and 0 < n_behind < n_before < 4 * n_behind + 10, long
 
 
 def test_e53_a_model_without_marks_says_so(make):
@@ -69,14 +75,16 @@ def test_e53_a_model_without_marks_says_so(make):
 def test_e54_e44_biases_of_texts_and_the_ids_of_alternatives(tiny):
     wanted = {"sampling": {**GREEDY, "logit_bias": [["q", 100]]}, "prompt": "a", "logprobs": 2}
     end = ask(tiny, "want", **wanted)
-    assert "q" in tiny.text("want") and end["reason"] == "length", tiny.items("want")
+    tiny.send({"op": "tokenize", "id": "q", "text": "q"})
+    of_text = set(tiny.until_ev("tokens", id="q")["tokens"])
+    assert set(tiny.tokens("want")) <= of_text and end["reason"] == "length", tiny.items("want")
     top = tiny.items("want")[0]["top"]
     assert [bytes.fromhex(piece) for piece, _, id in top if id >= BYTE] == [bytes([id - BYTE]) for _, _, id in top if id >= BYTE]
     ask(tiny, "never", sampling={**GREEDY, "logit_bias": [["q", 100], ["q", False]]}, prompt="a")
-    assert "q" not in tiny.text("never")
+    assert not set(tiny.tokens("never")) & of_text
 
 
 def test_e55_pieces_of_tokens(tiny):
     tiny.send({"op": "tokenize", "id": "t", "text": "ä", "pieces": True})
     answer = tiny.until_ev("tokens", id="t")
-    assert len(answer["tokens"]) == len(answer["pieces"]) and bytes.fromhex("".join(answer["pieces"])).decode().strip() == "ä"
+    assert len(answer["tokens"]) == len(answer["pieces"]) and bare(bytes.fromhex("".join(answer["pieces"])).decode()) == "ä"
