@@ -1,6 +1,7 @@
 /* llama_completion.c - [W105] [W106] llama-server's POST /completion and POST /infill: the model goes on with a prompt, or fills a gap. */
 #include "api/llama_completion.h"
 
+#include "api/fields.h"
 #include "api/llama_timings.h"
 #include "api/openai_answer.h"
 #include "api/openai_call.h"
@@ -223,7 +224,8 @@ static void handle(struct api *api, struct net_conn *net, enum llama_completion_
     if (body == NULL) {
         return;
     }
-    if (!llama_completion_parse(&asked, body, kind, chat_settings(api->chat), &error)) {
+    if (!fields_check(kind == LLAMA_INFILL ? &fields_infill : &fields_completion, net, body, &error) ||
+        !llama_completion_parse(&asked, body, kind, chat_settings(api->chat), &error)) {
         openai_error_reply(net, &error);
     } else {
         begin(api, net, &asked);

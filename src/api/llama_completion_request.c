@@ -11,34 +11,6 @@ static const json_t *present(const json_t *object, const char *key) {
     return json_is_null(value) ? NULL : value;
 }
 
-/* Would change the answer, and cannot be had. Samplers that are not here are no reason to refuse: they are ignored. */
-static bool refuse_unsupported(const json_t *body, struct openai_error *error) {
-    static const struct {
-        const char *key;
-        double harmless; /* this number, and what is below it */
-        const char *text;
-    } fields[] = {
-        { "n_cmpl", 1, "\"n_cmpl\" can only be 1: ask again for another answer" },
-        { "n_indent", 0, "\"n_indent\" is not supported: leave it away" },
-        { "t_max_predict_ms", 0, "\"t_max_predict_ms\" is not supported: use n_predict" },
-    };
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        const json_t *value = present(body, fields[i].key);
-        if (value && !(json_is_number(value) && json_number_value(value) <= fields[i].harmless)) {
-            return openai_error_set(error, 400, NULL, fields[i].key, "%s", fields[i].text);
-        }
-    }
-    if (json_is_true(present(body, "post_sampling_probs"))) {
-        return openai_error_set(error, 400, NULL, "post_sampling_probs",
-                                "\"post_sampling_probs\" is not supported: probabilities are those before "
-                                "sampling, leave it away");
-    }
-    if (json_array_size(present(body, "lora")) > 0) {
-        return openai_error_set(error, 400, NULL, "lora", "\"lora\" must be empty: there are no adapters");
-    }
-    return true;
-}
-
 static bool check(enum status status, const struct fault *fault, const char *param,
                   struct openai_error *error) {
     return status == STATUS_OK || openai_error_set(error, 400, NULL, param, "%s", fault->text);
@@ -140,8 +112,7 @@ bool llama_completion_parse(struct llama_completion *out, const json_t *body, en
     json_t *prompt = kind == LLAMA_INFILL ? llama_completion_take_gap(body, error)
                                           : json_incref((json_t *)openai_completions_prompt(body, error));
     json_t *chat = chat_of(body);
-    bool is_good = prompt && refuse_unsupported(body, error) &&
-                   openai_request_parse(&out->request, chat, defaults, error);
+    bool is_good = prompt && openai_request_parse(&out->request, chat, defaults, error);
     json_decref(chat);
     if (!is_good) {
         json_decref(prompt);

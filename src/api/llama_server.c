@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,10 +31,10 @@ static json_t *piece_of(const char *hex) {
     char *bytes = mem_alloc(n + 1);
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
-        unsigned byte = 0;
-        sscanf(hex + 2 * i, "%2x", &byte);
+        const char digits[] = { hex[2 * i], hex[2 * i + 1], '\0' };
+        unsigned long byte = strtoul(digits, NULL, 16);
         bytes[i] = (char)byte;
-        json_array_append_new(list, json_integer(byte));
+        json_array_append_new(list, json_integer((json_int_t)byte));
     }
     json_t *text = utf8_is_valid(bytes, n) ? json_stringn(bytes, n) : NULL;
     free(bytes);

@@ -91,7 +91,7 @@ static bool parse_rest(struct openai_completions *out, const json_t *body, const
                        const struct settings *defaults, struct openai_error *error) {
     json_t *chat = copy_fields(body);
     json_object_set_new(chat, "messages", json_pack("[{s:s, s:s}]", "role", "user", "content", ""));
-    if (present(chat, "max_tokens") == NULL) {
+    if (present(chat, "max_tokens") == NULL && present(chat, "n_predict") == NULL) {
         json_object_set_new(chat, "max_tokens", json_integer(OPENAI_COMPLETIONS_TOKENS_DEFAULT));
     }
     bool is_good =
