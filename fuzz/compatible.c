@@ -1,5 +1,6 @@
-/* Requests of the other compatible APIs [W73] [W76] [W81] [W85]: what is understood is a chat within its limits, what is not has a sentence. */
+/* Requests of the other compatible APIs [W73] [W76] [W81] [W85] [W105] [W106]: what is understood is a chat within its limits, what is not has a sentence. */
 #include "api/anthropic.h"
+#include "api/llama_completion.h"
 #include "api/ollama.h"
 #include "api/openai_completions.h"
 #include "api/responses.h"
@@ -13,7 +14,8 @@ static void hold(const struct openai_request *request) {
         HOLDS(json_is_string(json_object_get(message, "role")));
         HOLDS(json_is_string(json_object_get(message, "content")));
     }
-    HOLDS(i > 0 || json_is_string(json_object_get(request->settings.more, "prompt")));
+    const json_t *prompt = json_object_get(request->settings.more, "prompt");
+    HOLDS(i > 0 || json_is_string(prompt) || json_array_size(prompt) > 0);
     HOLDS(request->settings.temperature >= 0 && request->settings.temperature <= 2);
 }
 
@@ -23,12 +25,28 @@ static void hold_error(const struct openai_error *error) {
     json_decref(anthropic_error_json(error->status, error->text));
 }
 
+static void parse_llama(const json_t *body, enum llama_completion_kind kind,
+                        const struct settings *defaults) {
+    struct llama_completion completion;
+    struct openai_error error;
+    if (llama_completion_parse(&completion, body, kind, defaults, &error)) {
+        HOLDS(completion.n_probs >= 0 && completion.request.settings.temperature >= 0);
+        json_decref(llama_completion_settings(&completion.request.settings));
+        llama_completion_deinit(&completion);
+    } else {
+        hold_error(&error);
+        json_decref(openai_error_body("/completion", &error));
+    }
+}
+
 static void parse(const json_t *body, const struct settings *defaults) {
     struct openai_completions completions;
     struct responses_request responses;
     struct ollama_request ollama;
     struct openai_request anthropic;
     struct openai_error error;
+    parse_llama(body, LLAMA_COMPLETION, defaults);
+    parse_llama(body, LLAMA_INFILL, defaults);
     if (openai_completions_parse(&completions, body, defaults, &error)) {
         hold(&completions.request);
         openai_completions_deinit(&completions);

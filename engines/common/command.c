@@ -172,10 +172,10 @@ static enum status decode_messages(struct command *command, struct fault *fault)
     return STATUS_OK;
 }
 
-/* [E46] */
+/* [E46] [E52] [E53] */
 static enum status decode_prompt(struct command *command, struct fault *fault) {
     struct generate *generate = &command->generate;
-    enum status status = json_take_string(command->json, "prompt", &generate->prompt, fault);
+    enum status status = command_decode_raw(command->json, generate, fault);
     if (status || generate->prompt == NULL) {
         return status ? status : decode_messages(command, fault);
     }
@@ -354,6 +354,9 @@ static enum status decode_tokenize(struct command *command, struct fault *fault)
     if (status == STATUS_OK) {
         status = json_take_bool(command->json, "add_special", &command->add_special, fault);
     }
+    if (status == STATUS_OK) {
+        status = json_take_bool(command->json, "pieces", &command->pieces, fault);
+    }
     if (status == STATUS_OK && (command->id == NULL || command->text == NULL)) {
         status = command_missing(fault, command->id ? "text" : "id");
     }
@@ -477,6 +480,7 @@ void command_free(struct command *command) {
     if (command) {
         json_decref(command->json);
         free(command->generate.messages);
+        free(command->generate.made_prompt);
         free(command->tokens);
         for (size_t i = 0; i < command->embed.n_inputs; i++) {
             free(command->embed.inputs[i].tokens);

@@ -24,6 +24,7 @@
 #define COMMAND_EMBED_MAX          16 /* so the vectors fit in one line, however long they are */
 #define COMMAND_DIMENSIONS_MAX     (1u << 20)
 #define COMMAND_BIASES_MAX         1024
+#define COMMAND_PARTS_MAX          (1 << 20) /* of a prompt */
 #define COMMAND_TOOLS_MAX          128
 #define COMMAND_LOGPROBS_MAX       20
 #define COMMAND_SCHEMA_BYTES_MAX   (64u << 10) /* of "format" or "tools", as JSON */
@@ -81,7 +82,8 @@ enum sampler_type {
 /* What is added to the logit of a token. */
 struct token_bias {
     int32_t token;
-    float bias;
+    const char *text; /* all tokens of this text, in the place of `token`; NULL: none */
+    float bias;       /* −INFINITY: the token is never said */
 };
 
 struct sampling {
@@ -117,6 +119,9 @@ struct generate {
     struct chat_message *messages; /* of a raw prompt: itself, as a user's */
     size_t n_messages;
     const char *prompt; /* the text that the model is given, in the place of messages ([E46]); NULL: none */
+    const json_t *prompt_parts; /* in the place of that text: texts and token ids ([E52]); NULL: none */
+    const json_t *infill;       /* in its place: what is before and behind a gap ([E53]); NULL: none */
+    char *made_prompt;          /* of these two, what can be read of them: `prompt` */
     struct sampling sampling;
     int max_tokens; /* −1: until the context is full */
     const char *stop[STOP_STRINGS_MAX];
@@ -165,6 +170,7 @@ struct command {
     const char *text;         /* tokenize */
     bool add_special;         /* tokenize: with the tokens that the model wants around a text */
     bool special;             /* tokenize: "<|im_start|>" is one token, not text */
+    bool pieces;              /* tokenize: with the bytes of each token */
     int32_t *tokens;          /* detokenize */
     size_t n_tokens;
     struct embed embed;

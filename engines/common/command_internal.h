@@ -4,6 +4,10 @@
 
 #include "common/command.h"
 
+/* command_decode_raw reads what the model is given in the place of messages: "prompt" or "infill". */
+MUST_CHECK enum status command_decode_raw(const json_t *object, struct generate *generate,
+                                          struct fault *fault);
+
 /* command_decode_biases reads "logit_bias" of `sampling`. */
 MUST_CHECK enum status command_decode_biases(const json_t *object, struct sampling *sampling,
                                              struct fault *fault);

@@ -1,6 +1,7 @@
 /* [E2] what is right is decoded, what is wrong is refused with a sentence and with the id. */
 #include "common/command.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -103,6 +104,35 @@ static void test_generate_takes_a_prefix(void **state) {
     expect_refused(GENERATE MESSAGES ",\"prefix\":{\"tokens\":[2147483648]}}", "g", "prefix.tokens[0]");
     expect_refused(GENERATE MESSAGES ",\"prefix\":{\"tokens\":[1.5]}}", "g", "prefix.tokens[0]");
     expect_refused(GENERATE MESSAGES ",\"prefix\":{\"text\":7}}", "g", "text");
+}
+
+static void test_e52_e53_e54_generate_takes_parts_gaps_and_biases_of_texts(void **state) {
+    (void)state;
+    struct command *command = decode(GENERATE "\"prompt\":[7,\"a b\",2147483647],\"sampling\":"
+                                              "{\"logit_bias\":[[7,-1.5],[\"x\",false]]}}");
+    const struct generate *generate = &command->generate;
+    assert_int_equal(json_array_size(generate->prompt_parts), 3);
+    assert_string_equal(generate->prompt, "7 a b 2147483647");
+    assert_string_equal(generate->messages[0].content, generate->prompt);
+    assert_int_equal(generate->sampling.biases[0].token, 7);
+    assert_null(generate->sampling.biases[0].text);
+    assert_string_equal(generate->sampling.biases[1].text, "x");
+    assert_true(isinf(generate->sampling.biases[1].bias));
+    command_free(command);
+    command = decode(GENERATE "\"infill\":{\"prefix\":\"a\",\"suffix\":\"b\",\"prompt\":\"c\",\"extra\":"
+                              "[{\"text\":\"d\"}]}}");
+    assert_non_null(command->generate.infill);
+    assert_string_equal(command->generate.prompt, "a b c");
+    command_free(command);
+    expect_refused(GENERATE "\"prompt\":[]}", "g", "prompt");
+    expect_refused(GENERATE "\"prompt\":[1,-2]}", "g", "prompt[1]");
+    expect_refused(GENERATE "\"prompt\":[\"a\\u0000b\"]}", "g", "prompt[0]");
+    expect_refused(GENERATE "\"prompt\":[2147483648]}", "g", "prompt[0]");
+    expect_refused(GENERATE "\"infill\":3}", "g", "infill");
+    expect_refused(GENERATE "\"infill\":{\"prefix\":3}}", "g", "prefix");
+    expect_refused(GENERATE "\"infill\":{\"extra\":[{\"filename\":\"a\"}]}}", "g", "infill.extra[0]");
+    expect_refused(GENERATE MESSAGES ",\"sampling\":{\"logit_bias\":[[7]]}}", "g", "logit_bias[0]");
+    expect_refused(GENERATE MESSAGES ",\"sampling\":{\"logit_bias\":[[-7,1]]}}", "g", "logit_bias[0]");
 }
 
 static void test_e41_e42_generate_takes_constraints(void **state) {
@@ -255,6 +285,7 @@ int main(void) {
         cmocka_unit_test(test_generate_has_the_defaults_of_the_protocol),
         cmocka_unit_test(test_generate_takes_all_its_fields),
         cmocka_unit_test(test_generate_takes_a_prefix),
+        cmocka_unit_test(test_e52_e53_e54_generate_takes_parts_gaps_and_biases_of_texts),
         cmocka_unit_test(test_e41_e42_generate_takes_constraints),
         cmocka_unit_test(test_load_takes_its_options),
         cmocka_unit_test(test_drafts_and_wishes_to_forget),

@@ -181,6 +181,9 @@ void events_end(struct events *events, const char *id, const struct end_report *
     if (report->stop) {
         add_string(events, "stop", report->stop);
     }
+    if (report->prompt) {
+        add_string(events, "prompt", report->prompt);
+    }
     bytes_add_char(&events->line, '}');
     /* The first token comes out of the prefill: decoding produced the others. */
     bytes_add_format(&events->line,
@@ -192,7 +195,8 @@ void events_end(struct events *events, const char *id, const struct end_report *
     finish(events);
 }
 
-void events_tokens(struct events *events, const char *id, const int32_t *tokens, size_t n_tokens) {
+void events_tokens(struct events *events, const char *id, const int32_t *tokens, size_t n_tokens,
+                   const char *pieces) {
     begin(events, "tokens");
     add_string(events, "id", id);
     bytes_add_text(&events->line, ",\"tokens\":[");
@@ -200,6 +204,9 @@ void events_tokens(struct events *events, const char *id, const int32_t *tokens,
         bytes_add_format(&events->line, i ? ",%d" : "%d", tokens[i]);
     }
     bytes_add_char(&events->line, ']');
+    if (pieces) {
+        bytes_add_format(&events->line, ",\"pieces\":[%s]", pieces);
+    }
     finish(events);
 }
 

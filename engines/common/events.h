@@ -24,6 +24,7 @@
 #define ERROR_MODEL_CORRUPT   "model_corrupt"
 #define ERROR_NO_MEMORY       "no_memory"
 #define ERROR_CONTEXT_FULL    "context_full"
+#define ERROR_NOT_SUPPORTED   "not_supported"
 #define ERROR_INTERNAL        "internal"
 
 struct engine_error {
@@ -44,7 +45,8 @@ struct end_report {
     int n_cached;
     int n_dropped; /* messages left out of the prompt */
     int n_completion;
-    const char *stop; /* the stop string that ended it; NULL: none did */
+    const char *stop;   /* the stop string that ended it; NULL: none did */
+    const char *prompt; /* its text, where the server cannot know it ([E52]); NULL: it does */
     double queued_ms;
     double prefill_ms;
     double decode_ms;
@@ -94,7 +96,9 @@ void events_step_send(struct events *events);
 
 void events_end(struct events *events, const char *id, const struct end_report *report);
 
-void events_tokens(struct events *events, const char *id, const int32_t *tokens, size_t n_tokens);
+/* events_tokens: with `pieces`, JSON, the bytes of each ([E55]); NULL: without. */
+void events_tokens(struct events *events, const char *id, const int32_t *tokens, size_t n_tokens,
+                   const char *pieces);
 /* events_text answers detokenize ([E48]), events_prompt template ([E47]). */
 void events_text(struct events *events, const char *id, const char *text, size_t size);
 void events_prompt(struct events *events, const char *id, const char *text, size_t size, int n_tokens);

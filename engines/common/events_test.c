@@ -101,7 +101,7 @@ static void test_the_small_events_are_as_documented(void **state) {
     expect(&scene, "{\"ev\":\"dropped\",\"id\":\"g1\",\"messages\":12}\n");
     events_prefill(&scene.events, "g1", 512, 3100, 0);
     expect(&scene, "{\"ev\":\"prefill\",\"id\":\"g1\",\"done\":512,\"total\":3100,\"cached\":0}\n");
-    events_tokens(&scene.events, "t1", (const int32_t[]){ 1, 22, 333 }, 3);
+    events_tokens(&scene.events, "t1", (const int32_t[]){ 1, 22, 333 }, 3, NULL);
     expect(&scene, "{\"ev\":\"tokens\",\"id\":\"t1\",\"tokens\":[1,22,333]}\n");
     close_scene(&scene);
 }

@@ -134,11 +134,20 @@ static void tokenize(struct fake *fake, const struct command *command) {
     const char *word;
     size_t size;
     int32_t *tokens = mem_alloc((size_t)script_count_words(text) * sizeof *tokens);
+    struct bytes pieces;
     size_t n = 0;
+    bytes_init(&pieces, ENGINE_LINE_BYTES_MAX);
     while ((size = script_next_word(&text, &word)) > 0) {
+        bytes_add_text(&pieces, n ? ",\"" : "\"");
+        for (size_t i = 0; i < size; i++) {
+            bytes_add_format(&pieces, "%02x", (unsigned)(unsigned char)word[i]);
+        }
+        bytes_add_char(&pieces, '"');
         tokens[n++] = script_word_token(word, size);
     }
-    events_tokens(&fake->program.events, command->id, tokens, n);
+    bytes_add_char(&pieces, '\0');
+    events_tokens(&fake->program.events, command->id, tokens, n, command->pieces ? pieces.data : NULL);
+    bytes_deinit(&pieces);
     free(tokens);
 }
 

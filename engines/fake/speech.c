@@ -106,6 +106,7 @@ static void end(struct speeches *speeches, struct speech *speech) {
         .n_cached = speech->n_cached,
         .n_completion = speech->n_said,
         .stop = stop_matcher_found(&speech->piece.stops, speech->command->generate.n_stop),
+        .prompt = speech->command->generate.made_prompt,
         .queued_ms = ms_between(speech->queued_ns, started),
         .prefill_ms = ms_between(speech->started_ns, first),
         .decode_ms = ms_between(speech->first_ns, now),
@@ -334,14 +335,15 @@ static const char *reason_to_end(const struct script *script, const struct speec
 }
 
 /* A token is as likely as not, and its alternatives are itself. */
-static void add_probabilities(const struct speech *speech, const char *data, size_t size, struct bytes *out) {
+static void add_probabilities(const struct speech *speech, int token, const char *data, size_t size,
+                              struct bytes *out) {
     char hex[64] = "";
     for (size_t i = 0; i < size && i < sizeof hex / 2 - 1; i++) {
         snprintf(hex + 2 * i, 3, "%02x", (unsigned)(unsigned char)data[i]);
     }
     bytes_add_format(out, ",\"logprob\":-0.5,\"bytes\":\"%s\",\"top\":[", hex);
     for (int i = 0; i < speech->command->generate.n_logprobs; i++) {
-        bytes_add_format(out, "%s[\"%s\",%.1f]", i ? "," : "", hex, -0.5 - i);
+        bytes_add_format(out, "%s[\"%s\",%.1f,%d]", i ? "," : "", hex, -0.5 - i, token + i);
     }
     bytes_add_char(out, ']');
 }
@@ -394,7 +396,7 @@ static void say(struct speeches *speeches, struct speech *speech, uint64_t now) 
     struct bytes probabilities;
     bytes_init(&probabilities, PROBABILITIES_BYTES_MAX);
     if (token >= 0 && speech->command->generate.n_logprobs >= 0) {
-        add_probabilities(speech, data, size, &probabilities);
+        add_probabilities(speech, token, data, size, &probabilities);
     }
     add_items(speeches->events, speech, token, probabilities.size ? probabilities.data : NULL);
     bytes_deinit(&probabilities);

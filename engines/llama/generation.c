@@ -3,6 +3,7 @@
 #include "fetch.h"
 #include "overflow.h"
 #include "prefix.h"
+#include "raw_prompt.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -66,7 +67,8 @@ static void prepare_prompt(struct generation *generation, const struct model *mo
     generation->n_prompt = prompt.n_tokens;
     generation->n_dropped = (int)prompt.n_dropped;
     if (status) {
-        generation_fail(generation, ERROR_BAD_REQUEST, fault.text);
+        generation_fail(generation, status == STATUS_UNAVAILABLE ? ERROR_NOT_SUPPORTED : ERROR_BAD_REQUEST,
+                        fault.text);
     } else if (generation->prompt == NULL || generation->n_prompt == 0) {
         generation_fail(generation, ERROR_INTERNAL, "the prompt could not be turned into tokens");
     }
@@ -280,10 +282,15 @@ static double ms_between(uint64_t from_ns, uint64_t to_ns) {
     return from_ns && to_ns > from_ns ? (double)(to_ns - from_ns) / 1e6 : 0;
 }
 
-void generation_report(const struct generation *generation, struct events *events) {
+void generation_report(const struct generation *generation, const struct model *model,
+                       struct events *events) {
     uint64_t now = clock_now_ns();
     uint64_t started = generation->started_ns ? generation->started_ns : now;
     uint64_t first = generation->first_ns ? generation->first_ns : now;
+    /* What the server has is no text. */
+    char *prompt = generation->command->generate.made_prompt
+                       ? raw_prompt_text(model, generation->prompt, generation->n_conversation)
+                       : NULL;
     const struct end_report report = {
         .reason = generation->reason,
         .error = strcmp(generation->reason, "error") == 0 ? &generation->error : NULL,
@@ -292,9 +299,11 @@ void generation_report(const struct generation *generation, struct events *event
         .n_dropped = generation->n_dropped,
         .n_completion = generation->n_sampled,
         .stop = stop_matcher_found(&generation->piece.stops, generation->command->generate.n_stop),
+        .prompt = prompt,
         .queued_ms = ms_between(generation->queued_ns, started),
         .prefill_ms = ms_between(generation->started_ns, first),
         .decode_ms = ms_between(generation->first_ns, now),
     };
     events_end(events, generation->command->id, &report);
+    free(prompt);
 }

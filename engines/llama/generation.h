@@ -98,6 +98,6 @@ size_t generation_take_said(struct generation *generation, bool is_last);
 void generation_flush(struct generation *generation, struct events *events);
 
 /* generation_report sends the `end`. */
-void generation_report(const struct generation *generation, struct events *events);
+void generation_report(const struct generation *generation, const struct model *model, struct events *events);
 
 #endif

@@ -126,7 +126,16 @@ static void tokenize(struct engine *engine, const struct command *command) {
         refuse(engine, command, ERROR_INTERNAL, "the text could not be turned into tokens");
         return;
     }
-    events_tokens(&engine->program.events, command->id, tokens, (size_t)n_tokens);
+    struct bytes pieces;
+    bytes_init(&pieces, ENGINE_LINE_BYTES_MAX);
+    for (int i = 0; command->pieces && i < n_tokens; i++) {
+        bytes_add_text(&pieces, i ? "," : "");
+        model_add_hex(engine->model, tokens[i], &pieces);
+    }
+    bytes_add_char(&pieces, '\0');
+    events_tokens(&engine->program.events, command->id, tokens, (size_t)n_tokens,
+                  command->pieces ? pieces.data : NULL);
+    bytes_deinit(&pieces);
     free(tokens);
 }
 

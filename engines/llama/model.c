@@ -24,6 +24,7 @@
 
 #define PROGRESS_SCALE 10000
 #define PIECE_BYTES    256
+#define HEX_BYTES_MAX  (1u << 20)
 
 /* The first prompt should find what is on the disk; it has had the whole load to look. */
 #define STORE_WAIT_MS 300
@@ -400,6 +401,18 @@ void model_add_piece(const struct model *model, llama_token token, bool is_text,
     n = llama_token_to_piece(model->vocab, token, large, -n, 0, is_text);
     bytes_add(out, large, n > 0 ? (size_t)n : 0);
     free(large);
+}
+
+void model_add_hex(const struct model *model, llama_token token, struct bytes *out) {
+    struct bytes piece;
+    bytes_init(&piece, HEX_BYTES_MAX);
+    model_add_piece(model, token, true, &piece);
+    bytes_add_char(out, '"');
+    for (size_t i = 0; i < piece.size; i++) {
+        bytes_add_format(out, "%02x", (unsigned)(unsigned char)piece.data[i]);
+    }
+    bytes_add_char(out, '"');
+    bytes_deinit(&piece);
 }
 
 void model_find_tokens(const struct model *model, char *const *texts, size_t n_texts,

@@ -93,6 +93,9 @@ llama_token *model_tokenize(const struct model *model, const char *text, size_t 
 /* model_add_piece appends the bytes of a token. A special token has none, unless it is_text. */
 void model_add_piece(const struct model *model, llama_token token, bool is_text, struct bytes *out);
 
+/* model_add_hex appends them, of a special token too, as a JSON string of hexadecimal digits. */
+void model_add_hex(const struct model *model, llama_token token, struct bytes *out);
+
 /* model_find_tokens: those texts that are one token each. */
 void model_find_tokens(const struct model *model, char *const *texts, size_t n_texts,
                        struct model_tokens *out);

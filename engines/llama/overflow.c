@@ -1,5 +1,7 @@
 #include "overflow.h"
 
+#include "raw_prompt.h"
+
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -72,13 +74,19 @@ static void free_prompt(struct overflow_prompt *prompt) {
     *prompt = (struct overflow_prompt){ 0 };
 }
 
+static enum status tokenize(const struct model *model, const struct generate *generate,
+                            struct overflow_prompt *out, struct fault *fault) {
+    return raw_prompt_tokenize(model, generate, out->chat.text, out->chat.size, &out->tokens, &out->n_tokens,
+                               fault);
+}
+
 /* Renders the system prompts and what begins at the cut. */
 static enum status render_from(const struct cuts *cuts, size_t cut, struct overflow_prompt *out,
                                struct fault *fault) {
     enum status status =
         chat_format_render(cuts->model->format, cuts->generate, cuts->n_kept, cut, &out->chat, fault);
     if (status == STATUS_OK) {
-        out->tokens = model_tokenize(cuts->model, out->chat.text, out->chat.size, true, true, &out->n_tokens);
+        status = tokenize(cuts->model, cuts->generate, out, fault);
     }
     out->n_dropped = cut - cuts->n_kept;
     return status;
@@ -108,7 +116,7 @@ enum status overflow_render(const struct model *model, const struct generate *ge
     *out = (struct overflow_prompt){ 0 };
     enum status status = chat_format_render(model->format, generate, 0, 0, &out->chat, fault);
     if (status == STATUS_OK) {
-        out->tokens = model_tokenize(model, out->chat.text, out->chat.size, true, true, &out->n_tokens);
+        status = tokenize(model, generate, out, fault);
     }
     bool is_whole = generate->overflow == OVERFLOW_STOP || generate->prompt;
     if (status || is_whole || out->n_tokens <= n_max) {

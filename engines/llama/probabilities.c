@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE_BYTES_MAX (1u << 20)
-
 struct probabilities {
     int n_vocab;
     size_t n_top;
@@ -49,28 +47,17 @@ void probabilities_take(struct probabilities *probabilities, const float *logits
     }
 }
 
-static void add_hex(const struct model *model, llama_token token, struct bytes *out) {
-    struct bytes piece;
-    bytes_init(&piece, PIECE_BYTES_MAX);
-    model_add_piece(model, token, true, &piece);
-    bytes_add_char(out, '"');
-    for (size_t i = 0; i < piece.size; i++) {
-        bytes_add_format(out, "%02x", (unsigned)(unsigned char)piece.data[i]);
-    }
-    bytes_add_char(out, '"');
-    bytes_deinit(&piece);
-}
-
 void probabilities_add(const struct probabilities *probabilities, const struct model *model,
                        llama_token token, struct bytes *out) {
     bytes_add_format(
         out, ",\"logprob\":%.6f,\"bytes\":", (double)probabilities->logits[token] - probabilities->log_sum);
-    add_hex(model, token, out);
+    model_add_hex(model, token, out);
     bytes_add_text(out, ",\"top\":[");
     for (size_t i = 0; i < probabilities->n_top; i++) {
         bytes_add_text(out, i ? ",[" : "[");
-        add_hex(model, probabilities->top[i].id, out);
-        bytes_add_format(out, ",%.6f]", (double)probabilities->top[i].logit - probabilities->log_sum);
+        model_add_hex(model, probabilities->top[i].id, out);
+        bytes_add_format(out, ",%.6f,%d]", (double)probabilities->top[i].logit - probabilities->log_sum,
+                         (int)probabilities->top[i].id);
     }
     bytes_add_char(out, ']');
 }

@@ -7,15 +7,24 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define TOP_K_MAX       256 /* beyond it the heap is no gain over the library's own selection */
 #define MIN_KEEP        1
 #define SAID_TOKENS_MAX (1u << 26)
+#define BIASES_MAX      (1u << 24)
 
 /* The tokens of the answer, each once, and how often it was said. */
 struct said {
     llama_token *tokens;
     uint32_t *counts;
+    size_t n;
+    size_t capacity;
+};
+
+/* What the command says, with the tokens of its texts in their place, and without what the model does not have. */
+struct biases {
+    struct token_bias *items;
     size_t n;
     size_t capacity;
 };
@@ -32,6 +41,7 @@ struct sampler {
     llama_token recent[SAMPLER_RECENT_TOKENS];
     size_t n_recent;
     size_t next_recent;
+    struct biases biases;
     struct said said;
     struct constraint *constraint;       /* NULL: none */
     bool is_stuck;                       /* what was said does not fit it */
@@ -85,6 +95,32 @@ bool sampler_needs_replay(const struct sampling *sampling) {
     return sampling->type == SAMPLER_MIROSTAT && !is_greedy(sampling);
 }
 
+static void add_bias(struct sampler *sampler, llama_token token, float bias) {
+    struct biases *biases = &sampler->biases;
+    if (token < sampler->model->n_vocab) {
+        biases->items =
+            mem_grow_array(biases->items, biases->n, &biases->capacity, sizeof *biases->items, BIASES_MAX);
+        biases->items[biases->n++] = (struct token_bias){ .token = token, .bias = bias };
+    }
+}
+
+static void take_biases(struct sampler *sampler, const struct sampling *sampling) {
+    for (size_t i = 0; i < sampling->n_biases; i++) {
+        const struct token_bias *bias = &sampling->biases[i];
+        llama_token *tokens = NULL;
+        int n = 0;
+        if (bias->text) {
+            tokens = model_tokenize(sampler->model, bias->text, strlen(bias->text), false, false, &n);
+        } else {
+            add_bias(sampler, bias->token, bias->bias);
+        }
+        for (int at = 0; at < n; at++) {
+            add_bias(sampler, tokens[at], bias->bias);
+        }
+        free(tokens);
+    }
+}
+
 struct sampler *sampler_new(const struct model *model, const struct generate *generate,
                             struct constraint *constraint) {
     struct sampler *sampler = mem_alloc(sizeof *sampler);
@@ -92,6 +128,7 @@ struct sampler *sampler_new(const struct model *model, const struct generate *ge
     sampler->model = model;
     sampler->generate = generate;
     sampler->constraint = constraint;
+    take_biases(sampler, sampling);
     sampler->probabilities =
         generate->n_logprobs >= 0 ? probabilities_new(model->n_vocab, generate->n_logprobs) : NULL;
     sampler->seed = sampling->seed < 0 ? id_make_u64() : (uint64_t)sampling->seed;
@@ -114,6 +151,7 @@ void sampler_free(struct sampler *sampler) {
         constraint_free(sampler->constraint);
         probabilities_free(sampler->probabilities);
         free(sampler->candidates);
+        free(sampler->biases.items);
         free(sampler->said.tokens);
         free(sampler->said.counts);
         free(sampler);
@@ -162,10 +200,8 @@ static float *prepare_logits(struct sampler *sampler, int index) {
     const struct model *model = sampler->model;
     const struct sampling *sampling = &sampler->generate->sampling;
     float *logits = llama_get_logits_ith(model->context, index);
-    for (size_t i = 0; i < sampling->n_biases; i++) {
-        if (sampling->biases[i].token < model->n_vocab) {
-            logits[sampling->biases[i].token] += sampling->biases[i].bias;
-        }
+    for (size_t i = 0; i < sampler->biases.n; i++) {
+        logits[sampler->biases.items[i].token] += sampler->biases.items[i].bias;
     }
     if (sampling->repeat_penalty != 1.0) {
         candidates_penalize(logits, model->n_vocab, sampler->recent, sampler->n_recent,

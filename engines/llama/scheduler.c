@@ -89,7 +89,7 @@ static void end(struct scheduler *scheduler, struct generation *generation) {
     generation->slot = NULL;
     generation->state = GENERATION_ENDED;
     sharing_find_leaders(scheduler->first);
-    generation_report(generation, scheduler->events);
+    generation_report(generation, scheduler->model, scheduler->events);
 }
 
 static void end_all_with_reason(struct scheduler *scheduler) {

@@ -143,6 +143,7 @@ struct api *api_open(const struct api_options *options) {
     list_init(&api->natives);
     list_init(&api->model_watchers);
     list_init(&api->download_watchers);
+    llama_streams_init(&api->streams);
     bytes_init(&api->frame, API_FRAME_BYTES_MAX);
     api->system = rest_system_new();
     api->metrics = metrics_new();
@@ -181,5 +182,6 @@ void api_close(struct api *api) {
     bytes_deinit(&api->frame);
     rest_system_free(api->system);
     metrics_free(api->metrics);
+    llama_streams_deinit(&api->streams);
     free(api);
 }

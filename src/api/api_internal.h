@@ -7,6 +7,7 @@
 #define RUNNEL_API_API_INTERNAL_H
 
 #include "api/api.h"
+#include "api/llama_streams.h"
 #include "base/bytes.h"
 #include "base/list.h"
 
@@ -66,6 +67,7 @@ struct api {
     struct bytes frame; /* scratch for one frame: cleared before each use, never kept across upcalls */
     struct rest_system *system; /* what [W25] remembers between calls */
     struct metrics *metrics;
+    struct llama_streams streams;
     struct api_counts counts;
     int64_t started_ms; /* wall clock */
 };
@@ -234,7 +236,12 @@ void openai_chat_handle(struct api *api, struct net_conn *net);    /* [O2] … *
 void llama_tokenize_handle(struct api *api, struct net_conn *net); /* [W90] */
 void llama_detokenize_handle(struct api *api, struct net_conn *net);
 void llama_template_handle(struct api *api, struct net_conn *net);
-void llama_props_handle(struct api *api, struct net_conn *net); /* [W91] */
+void llama_completion_handle(struct api *api, struct net_conn *net); /* [W105] */
+void llama_infill_handle(struct api *api, struct net_conn *net);     /* [W106] */
+void llama_props_handle(struct api *api, struct net_conn *net);      /* [W91] */
+void llama_adapters_handle(struct api *api, struct net_conn *net);
+void llama_stream_handle(struct api *api, struct net_conn *net); /* [W109] */
+void llama_lookup_handle(struct api *api, struct net_conn *net);
 void llama_slots_handle(struct api *api, struct net_conn *net);
 void ollama_chat_handle(struct api *api,
                         struct net_conn *net); /* [W85]: of rest_chat_handle, on its own port */

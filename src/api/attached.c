@@ -1,11 +1,13 @@
 #include "api/attached.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <string.h>
 
 /* A stream that waits longer than this (a model is being loaded) begins with signs of life (P11). */
-#define BEGIN_MS 5000
+#define BEGIN_MS           5000
+#define ATTACHED_TAPE_PING ": ping\n\n"
 
 /* The newest generation: how the answer ends. */
 static const struct stream *newest(const struct attached *self) {
@@ -22,6 +24,53 @@ static bool has_failed(const struct stream *stream) {
     return stream->is_ended && reply_is_failure(stream);
 }
 
+/* ---- How far it is ---- */
+
+/* The walk may come too late for some of this. */
+static void note_pace(struct attached *self) {
+    struct attached_pace *pace = &self->pace;
+    const struct phase *phase = &self->events.watcher.conversation->phase;
+    const struct stream *first = self->events.message->first;
+    if (pace->first_ns == 0 && phase->kind == PHASE_PREFILL) {
+        pace->begun_ns = pace->begun_ns ? pace->begun_ns : clock_now_ns();
+        pace->n_prompt = phase->total;
+        pace->n_cached = pace->is_any_told ? pace->n_cached : phase->cached;
+        pace->n_done = phase->done;
+    }
+    if (pace->first_ns == 0 && stream_last_token_seq(first) > 1) {
+        pace->first_ns = clock_now_ns();
+    }
+}
+
+static void tell_progress(struct attached *self, struct bytes *frame, uint32_t n_done) {
+    struct attached_pace *pace = &self->pace;
+    size_t from = frame->size;
+    pace->n_told = n_done;
+    pace->is_any_told = true;
+    self->encoder->add_progress(
+        self, frame,
+        &(struct attached_progress){ .total = pace->n_prompt,
+                                     .cached = pace->n_cached,
+                                     .processed = n_done,
+                                     .time_ms = (clock_now_ns() - pace->begun_ns) / 1000000 });
+    tape_wrote(&self->tape, frame, from, true);
+}
+
+/* The first that is told is where it begins, the last the whole prompt. */
+static void add_progress(struct attached *self, struct bytes *frame) {
+    struct attached_pace *pace = &self->pace;
+    if (!self->wants_progress || pace->begun_ns == 0 || !tape_may_add(&self->tape)) {
+        return;
+    }
+    if (!pace->is_any_told) {
+        tell_progress(self, frame, pace->n_cached);
+    }
+    uint32_t n_done = pace->first_ns ? pace->n_prompt : pace->n_done;
+    if (n_done > pace->n_told) {
+        tell_progress(self, frame, n_done);
+    }
+}
+
 /* ---- Streaming ---- */
 
 static void add_end(struct attached *self, struct bytes *frame) {
@@ -35,14 +84,45 @@ static void add_end(struct attached *self, struct bytes *frame) {
 }
 
 /* Over a seam as if nothing had been [O7]. */
-static void add_item(struct event_stream *events, struct bytes *frame, const struct watch_item *item) {
-    struct attached *self = (struct attached *)events;
+static void encode(struct attached *self, struct bytes *frame, const struct watch_item *item) {
     if (item->kind == WATCH_START && item->stream == item->message->first) {
         self->encoder->add_begin(self, frame);
     } else if (item->kind == WATCH_TOKENS) {
         self->encoder->add_token(self, frame, item);
     } else if (item->kind == WATCH_END) {
         add_end(self, frame);
+    }
+}
+
+static void add_item(struct event_stream *events, struct bytes *frame, const struct watch_item *item) {
+    struct attached *self = (struct attached *)events;
+    tape_follow(&self->tape, frame);
+    if (item->kind == WATCH_PHASE || item->kind == WATCH_TOKENS) {
+        add_progress(self, frame);
+    }
+    size_t from = frame->size;
+    encode(self, frame, item);
+    tape_wrote(&self->tape, frame, from, false);
+}
+
+/* A sign of life stands in the stream too, where the client may come back with an offset into it. */
+static void on_silence(struct api_conn *conn) {
+    struct attached *self = (struct attached *)conn;
+    struct bytes *frame = &conn->api->frame;
+    if (self->tape.tape == NULL) {
+        event_stream_on_silence(conn);
+        return;
+    }
+    if (watcher_has_more(&self->events.watcher)) {
+        return;
+    }
+    bytes_clear(frame);
+    if (!tape_follow(&self->tape, frame) && tape_may_add(&self->tape)) {
+        bytes_add_text(frame, ATTACHED_TAPE_PING);
+        tape_wrote(&self->tape, frame, 0, true);
+    }
+    if (frame->size) {
+        net_conn_send(conn->net, frame->data, frame->size);
     }
 }
 
@@ -69,12 +149,13 @@ static void decide(struct attached *self) {
     const struct stream *stream = message->stream;
     const struct phase *phase = &self->events.watcher.conversation->phase;
     bool has_text = stream != message->first || stream->last_seq > 1;
+    bool has_progress = phase->done > 0 || self->wants_progress;
     bool is_silent_failure = has_failed(stream) && message_said_size(message) == 0;
     if (!self->is_stream || is_silent_failure) {
         if (stream->is_ended) {
             reply_now(self);
         }
-    } else if (has_text || (phase->kind == PHASE_PREFILL && phase->done > 0)) {
+    } else if (has_text || (phase->kind == PHASE_PREFILL && has_progress)) {
         begin_stream(self);
     }
 }
@@ -88,6 +169,7 @@ static void on_time(void *ctx) {
 
 static void on_change(void *ctx) {
     struct attached *self = ctx;
+    note_pace(self);
     if (self->is_streaming) {
         event_stream_on_change(&self->events);
     } else if (!self->events.is_complete) {
@@ -96,6 +178,18 @@ static void on_change(void *ctx) {
 }
 
 /* ---- From the request to the generation ---- */
+
+/* The entry may be gone, or be another one's by now. */
+static void note_name(struct attached *self, const struct chat_sent *sent) {
+    const struct api_conn *conn = &self->events.call.conn;
+    LIST_EACH(node, &conn->api->streams.all) {
+        struct llama_stream *stream = CONTAINER_OF(node, struct llama_stream, node);
+        if (self->tape.tape && stream->tape == self->tape.tape) {
+            id_copy(stream->conversation, sizeof stream->conversation, sent->conversation->name);
+            id_copy(stream->generation, sizeof stream->generation, sent->generation_id);
+        }
+    }
+}
 
 static void on_sent(void *ctx, const struct chat_sent *sent) {
     struct attached *self = ctx;
@@ -109,11 +203,13 @@ static void on_sent(void *ctx, const struct chat_sent *sent) {
         return;
     }
     event_stream_read(&self->events, sent->conversation, sent->answer_index, on_change);
+    note_name(self, sent);
     if (self->is_in_background && !self->is_stream) {
         self->encoder->reply_begun(self);
         self->events.is_complete = true;
         return;
     }
+    note_pace(self);
     if (self->is_stream) {
         const struct loop *loop = net_loop(call->conn.api->net);
         self->timer = loop->timer_new(loop->self, on_time, self);
@@ -182,13 +278,14 @@ static void on_close(struct api_conn *conn) {
         net_loop(conn->api->net)->timer_free(self->timer);
     }
     self->encoder->deinit(self);
+    tape_unref(self->tape.tape);
     event_stream_on_close(conn);
 }
 
 void *attached_begin(size_t n_bytes, const struct attached_encoder *encoder, struct api *api,
                      struct net_conn *net) {
     static const struct api_conn_ops ops = { .on_writable = event_stream_on_writable,
-                                             .on_silence = event_stream_on_silence,
+                                             .on_silence = on_silence,
                                              .on_close = on_close };
     static const struct event_encoder events = { .add_item = add_item };
     struct attached *self = api_call_begin(n_bytes, api, net);

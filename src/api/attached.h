@@ -16,6 +16,7 @@
 #define RUNNEL_API_ATTACHED_H
 
 #include "api/event_stream.h"
+#include "api/tape.h"
 
 struct attached;
 
@@ -25,6 +26,25 @@ struct attached_failure {
     const char
         *code; /* the engine's or the chat's, as context_full (docs/engine-protocol.md [E3]); "": none */
     const char *text;
+};
+
+/* How far the prompt is, in tokens [W107]. */
+struct attached_progress {
+    uint32_t total;
+    uint32_t cached;
+    uint32_t processed; /* those of the cache too */
+    uint64_t time_ms;   /* since it was begun */
+};
+
+/* When what was seen here; the engine's own times come with the end. */
+struct attached_pace {
+    uint64_t begun_ns; /* the prompt was; 0: not yet */
+    uint64_t first_ns; /* the first token came; 0: not yet */
+    uint32_t n_prompt;
+    uint32_t n_cached;
+    uint32_t n_done;
+    uint32_t n_told; /* by add_progress */
+    bool is_any_told;
 };
 
 struct attached_encoder {
@@ -39,6 +59,9 @@ struct attached_encoder {
     void (*add_begin)(struct attached *self, struct bytes *frame);
     void (*add_token)(struct attached *self, struct bytes *frame, const struct watch_item *item);
     void (*add_end)(struct attached *self, struct bytes *frame);
+    /* NULL unless wants_progress may be set. */
+    void (*add_progress)(struct attached *self, struct bytes *frame,
+                         const struct attached_progress *progress);
     void (*add_failure)(struct attached *self, struct bytes *frame, const struct attached_failure *failure);
     void (*deinit)(struct attached *self); /* what the API has of its own */
 };
@@ -47,9 +70,12 @@ struct attached {
     struct event_stream events;
     const struct attached_encoder *encoder;
     bool is_stream;
-    bool is_streaming;        /* the head is out */
-    bool is_kept;             /* in a conversation: it goes on when its client leaves */
-    bool is_in_background;    /* and nobody waits for it */
+    bool is_streaming;     /* the head is out */
+    bool is_kept;          /* in a conversation: it goes on when its client leaves */
+    bool is_in_background; /* and nobody waits for it */
+    bool wants_progress;   /* of the prompt, in the stream */
+    struct attached_pace pace;
+    struct tape_reader tape;  /* of no tape, unless the client may come back with an offset */
     struct loop_timer *timer; /* NULL: none is needed */
 };
 

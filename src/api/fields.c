@@ -146,10 +146,10 @@ static json_t *list_json(const struct fields *fields) {
 
 json_t *fields_json(void) {
     static const struct fields *const all[] = {
-        &fields_chat,       &fields_completions,  &fields_responses,
-        &fields_messages,   &fields_ollama_chat,  &fields_ollama_generate,
-        &fields_embeddings, &fields_ollama_embed, &fields_ollama_embeddings,
-        &fields_ollama_pull
+        &fields_chat,        &fields_completions,  &fields_responses,
+        &fields_messages,    &fields_ollama_chat,  &fields_ollama_generate,
+        &fields_embeddings,  &fields_ollama_embed, &fields_ollama_embeddings,
+        &fields_ollama_pull, &fields_completion,   &fields_infill,
     };
     json_t *lists = json_array();
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {

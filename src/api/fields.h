@@ -32,7 +32,7 @@ struct fields {
 /* fields_list.c */
 extern const struct fields fields_chat, fields_completions, fields_responses, fields_messages,
     fields_ollama_chat, fields_ollama_generate, fields_embeddings, fields_ollama_embed,
-    fields_ollama_embeddings, fields_ollama_pull;
+    fields_ollama_embeddings, fields_ollama_pull, fields_completion, fields_infill;
 
 /* fields_check refuses a body with what cannot be had: false, and the error names it. What is there and without effect is put into the header of the answer
  * to come. A member that says nothing (null, false, "" or []) counts as absent. */

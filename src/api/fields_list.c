@@ -34,6 +34,16 @@
         IGNORED("prompt_cache_key", "the cache finds what is alike by itself"),                              \
         IGNORED("prompt_cache_retention", NULL)
 
+/* What llama-server's clients add, there too [W108]. */
+#define LLAMA_SAMPLING                                                                                       \
+    DONE("repeat_penalty", NULL), DONE("mirostat", "1 as 2"), DONE("mirostat_tau", NULL),                    \
+        DONE("mirostat_eta", NULL), DONE("grammar", "GBNF; not with another form of the answer"),            \
+        DONE("json_schema", "not with another form of the answer"), DONE("timings_per_token", NULL),         \
+        DONE("return_progress", NULL)
+#define LLAMA_IGNORED                                                                                        \
+    IGNORED("cache_prompt", "the cache finds what is alike by itself"), IGNORED("id_slot", NULL),            \
+        IGNORED("samplers", NULL)
+
 static const struct field chat[] = {
     OPENAI_MODEL,
     DONE("messages", "all roles, parts of text; too long: `context_length_exceeded`"),
@@ -50,6 +60,10 @@ static const struct field chat[] = {
     DONE("response_format", "not together with `tools`"),
     DONE("reasoning_effort", "`none` turns thoughts off, other values are the model's affair"),
     DONE("store", "[W93]"),
+    DONE("n_predict", "where there is no `max_tokens`"),
+    DONE("chat_template_kwargs.enable_thinking", NULL),
+    LLAMA_SAMPLING,
+    LLAMA_IGNORED,
     ONLY("n", "1", ASK_AGAIN),
     ONLY("modalities", "[\"text\"]", "answers are text"),
     OPENAI_ACCOUNT,
@@ -66,7 +80,7 @@ const struct fields fields_chat = { "POST /v1/chat/completions", chat };
 
 static const struct field completions[] = {
     OPENAI_MODEL,
-    DONE("prompt", "one text"),
+    DONE("prompt", "one: a text, or a list of token ids and texts"),
     DONE("echo", "not together with `logprobs`"),
     DONE("logprobs", "0 to 5"),
     DONE("max_tokens", "16 where it is absent"),
@@ -74,6 +88,9 @@ static const struct field completions[] = {
     OPENAI_SAMPLING,
     OPENAI_PENALTIES,
     DONE("response_format", NULL),
+    DONE("n_predict", "where there is no `max_tokens`"),
+    LLAMA_SAMPLING,
+    LLAMA_IGNORED,
     ONLY("n", "1", ASK_AGAIN),
     ONLY("best_of", "1", ASK_AGAIN),
     OPENAI_ACCOUNT,
@@ -125,6 +142,39 @@ static const struct field embeddings[] = {
     END,
 };
 const struct fields fields_embeddings = { "POST /v1/embeddings", embeddings };
+
+/* ---- llama-server ---- */
+
+#define LLAMA_REST                                                                                           \
+    OPENAI_MODEL, DONE("n_predict", "0: the prompt is computed, and that is all"),                           \
+        DONE("max_tokens", "where there is no `n_predict`"), DONE("stream", NULL), OPENAI_SAMPLING,          \
+        DONE("frequency_penalty", NULL), DONE("presence_penalty", NULL),                                     \
+        DONE("logit_bias", "ids or texts; an object or pairs"), DONE("ignore_eos", NULL), LLAMA_SAMPLING,    \
+        DONE("n_probs", "0 to 20"), DONE("return_tokens", NULL), DONE("response_fields", NULL),              \
+        ONLY("n_cmpl", "1", ASK_AGAIN), ONLY("n_indent", "0", LEAVE),                                        \
+        ONLY("t_max_predict_ms", "0", "use n_predict"), LLAMA_IGNORED, IGNORED("n_keep", NULL),              \
+        IGNORED("repeat_last_n", NULL), IGNORED("min_keep", NULL), IGNORED("typical_p", NULL),               \
+        IGNORED("dynatemp_range", NULL), IGNORED("dry_multiplier", NULL), IGNORED("xtc_probability", NULL),  \
+        IGNORED("sse_ping_interval", NULL),                                                                  \
+        REFUSED("post_sampling_probs", "probabilities are those before sampling, " LEAVE),                   \
+        REFUSED("lora", "there are no adapters, " LEAVE)
+
+static const struct field completion[] = {
+    DONE("prompt", "one: a text, or a list of token ids and texts; too long: `exceed_context_size_error`"),
+    LLAMA_REST,
+    END,
+};
+const struct fields fields_completion = { "POST /completion", completion };
+
+static const struct field infill[] = {
+    DONE("input_prefix", "must be there; a model that cannot: 501"),
+    DONE("input_suffix", "must be there"),
+    DONE("input_extra", NULL),
+    DONE("prompt", "what the gap begins with"),
+    LLAMA_REST,
+    END,
+};
+const struct fields fields_infill = { "POST /infill", infill };
 
 /* ---- Anthropic ---- */
 

@@ -1,10 +1,13 @@
 /* llama_server.c - [W90] [W91] what clients of llama-server ask besides answers: tokens, prompts, and how the server is. */
+#include "api/llama_completion.h"
 #include "api/openai_call.h"
 #include "api/question.h"
 #include "api/request.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- Tokens and prompts ---- */
 
@@ -13,13 +16,44 @@ static bool resolve(const struct api *api, struct net_conn *net, const json_t *b
     struct openai_error error;
     bool is_good = openai_call_resolve(api, json_get_text(body, "model", NULL), path, &error);
     if (!is_good) {
-        reply_error(net, error.status, error.text);
+        openai_error_reply(net, &error);
     }
     return is_good;
 }
 
 static void reply_tokens(struct net_conn *net, const json_t *answer) {
     reply_json(net, 200, json_pack("{s:O}", "tokens", json_object_get(answer, "tokens")));
+}
+
+/* A text; a list of bytes where they are no whole characters. */
+static json_t *piece_of(const char *hex) {
+    size_t n = strlen(hex) / 2;
+    char *bytes = mem_alloc(n + 1);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        const char digits[] = { hex[2 * i], hex[2 * i + 1], '\0' };
+        unsigned long byte = strtoul(digits, NULL, 16);
+        bytes[i] = (char)byte;
+        json_array_append_new(list, json_integer((json_int_t)byte));
+    }
+    json_t *text = utf8_is_valid(bytes, n) ? json_stringn(bytes, n) : NULL;
+    free(bytes);
+    if (text) {
+        json_decref(list);
+    }
+    return text ? text : list;
+}
+
+static void reply_pieces(struct net_conn *net, const json_t *answer) {
+    const json_t *pieces = json_object_get(answer, "pieces");
+    json_t *list = json_array();
+    size_t index;
+    json_t *token;
+    json_array_foreach(json_object_get(answer, "tokens"), index, token) {
+        const char *hex = json_string_value(json_array_get(pieces, index));
+        json_array_append_new(list, json_pack("{s:O, s:o}", "id", token, "piece", piece_of(hex ? hex : "")));
+    }
+    reply_json(net, 200, json_pack("{s:o}", "tokens", list));
 }
 
 void llama_tokenize_handle(struct api *api, struct net_conn *net) {
@@ -37,16 +71,13 @@ void llama_tokenize_handle(struct api *api, struct net_conn *net) {
     status = status ? status : json_take_bool(body, "add_special", &add_special, &fault);
     status = status ? status : json_take_bool(body, "parse_special", &parse_special, &fault);
     status = status ? status : json_take_bool(body, "with_pieces", &with_pieces, &fault);
-    if (status == STATUS_OK && with_pieces) {
-        status = fault_set(&fault, STATUS_INVALID, "\"with_pieces\" is not supported: ask /detokenize");
-    }
     if (status) {
         reply_status(net, status, fault.text);
     } else if (resolve(api, net, body, path)) {
         question_ask(api, net, path, "tokenize",
-                     json_pack("{s:s, s:b, s:b}", "text", content, "special", parse_special, "add_special",
-                               add_special),
-                     reply_tokens);
+                     json_pack("{s:s, s:b, s:b, s:b}", "text", content, "special", parse_special,
+                               "add_special", add_special, "pieces", with_pieces),
+                     with_pieces ? reply_pieces : reply_tokens);
     }
     json_decref(body);
 }
@@ -83,7 +114,7 @@ void llama_template_handle(struct api *api, struct net_conn *net) {
         return;
     }
     if (!openai_request_parse(&request, body, chat_settings(api->chat), &error)) {
-        reply_error(net, error.status, error.text);
+        openai_error_reply(net, &error);
     } else {
         if (resolve(api, net, body, path)) {
             json_t *members = json_pack("{s:O}", "messages", request.messages);
@@ -100,17 +131,31 @@ void llama_template_handle(struct api *api, struct net_conn *net) {
 
 /* ---- How the server is ---- */
 
+static void refuse(struct net_conn *net, int status, const char *text) {
+    struct openai_error error;
+    openai_error_set(&error, status, NULL, NULL, "%s", text);
+    openai_error_reply(net, &error);
+}
+
 void llama_props_handle(struct api *api, struct net_conn *net) {
     struct engine *engine = models_engine(chat_models(api->chat));
     bool is_ready = engine && engine_state(engine) == ENGINE_READY;
     const char *path = engine ? engine_model_path(engine) : "";
+    if (net_conn_method(net) == NET_POST) {
+        refuse(net, 501, "the properties cannot be changed here: use POST /api/config");
+        return;
+    }
     char *build = mem_format("runnel-%s", api->options.version);
-    json_t *sampling = settings_sampling_json(chat_settings(api->chat));
+    char *alias = openai_call_model_id(api, path);
     reply_json(net, 200,
-               json_pack("{s:{s:o, s:I}, s:I, s:s, s:s, s:b}", "default_generation_settings", "params",
-                         sampling, "n_ctx", (json_int_t)(is_ready ? engine_context_size(engine) : 0),
-                         "total_slots", (json_int_t)(is_ready ? engine_slot_count(engine) : 0), "model_path",
-                         path, "build_info", build, "is_sleeping", !is_ready));
+               json_pack("{s:{s:o, s:I}, s:I, s:s, s:s, s:{s:b, s:b}, s:s, s:b}",
+                         "default_generation_settings", "params",
+                         llama_completion_settings(chat_settings(api->chat)), "n_ctx",
+                         (json_int_t)(is_ready ? engine_context_size(engine) : 0), "total_slots",
+                         (json_int_t)(is_ready ? engine_slot_count(engine) : 0), "model_alias", alias,
+                         "model_path", path, "modalities", "vision", false, "audio", false, "build_info",
+                         build, "is_sleeping", !is_ready));
+    free(alias);
     free(build);
 }
 
@@ -120,10 +165,25 @@ void llama_slots_handle(struct api *api, struct net_conn *net) {
     size_t n = engine && engine_state(engine) == ENGINE_READY ? engine_slot_count(engine) : 0;
     size_t n_running = engine ? engine_running(engine) : 0;
     json_t *list = json_array();
+    char flag[16];
+    if (net_conn_query(net, "fail_on_no_slot", flag, sizeof flag) != NET_QUERY_ABSENT && n_running >= n) {
+        json_decref(list);
+        refuse(net, 503, "no slot is free: try again in a moment");
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
-        json_array_append_new(list, json_pack("{s:I, s:I, s:b}", "id", (json_int_t)i, "n_ctx",
-                                              (json_int_t)engine_context_size(engine), "is_processing",
-                                              i < n_running));
+        json_array_append_new(list, json_pack("{s:I, s:I, s:b, s:b}", "id", (json_int_t)i, "n_ctx",
+                                              (json_int_t)engine_context_size(engine), "speculative", false,
+                                              "is_processing", i < n_running));
     }
     reply_json(net, 200, list);
+}
+
+void llama_adapters_handle(struct api *api, struct net_conn *net) {
+    (void)api;
+    if (net_conn_method(net) == NET_POST) {
+        refuse(net, 501, "there are no adapters here: load a model that has them merged in");
+    } else {
+        reply_json(net, 200, json_array());
+    }
 }

@@ -34,6 +34,10 @@ struct openai_name {
 void openai_error_rename(struct openai_error *error, const struct openai_name *names, size_t n);
 json_t *openai_error_json(const struct openai_error *error); /* {"error":{…}}, a new reference */
 void openai_error_reply(struct net_conn *net, const struct openai_error *error); /* in reply.c */
+/* openai_error_body: as clients of that path read it: llama-server's have a form of their own [W105]. */
+json_t *openai_error_body(const char *path, const struct openai_error *error);
+/* openai_error_is_path: its errors have one of these two forms. */
+bool openai_error_is_path(const char *path);
 
 /* [O2] */
 struct openai_request {
@@ -45,6 +49,8 @@ struct openai_request {
     bool has_tools;
     bool has_format; /* the answer has to be JSON */
     bool logprobs;
+    bool timings_per_token; /* of llama-server [W107] */
+    bool return_progress;
     struct settings settings;
 };
 
@@ -55,6 +61,9 @@ MUST_CHECK bool openai_request_parse(struct openai_request *request /* out */, c
 /* Parts of openai_request_parse, in openai_format.c. openai_format_take_calls adds to `out` what a message has of calls. */
 MUST_CHECK bool openai_format_take(struct openai_request *request, const json_t *body,
                                    struct openai_error *error);
+/* openai_llama_take, in openai_llama.c: what clients of llama-server add to any request [W108]. */
+MUST_CHECK bool openai_llama_take(struct openai_request *request, const json_t *body,
+                                  struct openai_error *error);
 MUST_CHECK bool openai_format_take_calls(json_t *out, const json_t *message, const char *param,
                                          struct openai_error *error);
 

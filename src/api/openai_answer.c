@@ -91,12 +91,18 @@ static void add_event(json_t *content, const struct stream *stream, uint64_t seq
     json_t *object = json_loads(known, 0, NULL);
     json_t *one =
         encode_one(json_get_text(object, "bytes", ""), json_number_value(json_object_get(object, "logprob")));
+    json_object_set_new(one, "id", json_integer(stream->tokens ? stream->tokens[seq - 1] : -1));
     json_t *top = json_array();
     size_t index;
     json_t *other;
     json_array_foreach(json_object_get(object, "top"), index, other) {
         const char *hex = json_string_value(json_array_get(other, 0));
-        json_array_append_new(top, encode_one(hex ? hex : "", json_number_value(json_array_get(other, 1))));
+        json_t *choice = encode_one(hex ? hex : "", json_number_value(json_array_get(other, 1)));
+        json_t *id = json_array_get(other, 2);
+        if (id) {
+            json_object_set(choice, "id", id);
+        }
+        json_array_append_new(top, choice);
     }
     json_object_set_new(one, "top_logprobs", top);
     json_array_append_new(content, one);

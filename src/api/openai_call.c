@@ -1,5 +1,7 @@
 #include "api/openai_call.h"
 
+#include "api/llama_timings.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -38,6 +40,8 @@ void *openai_call_begin(size_t n_bytes, const struct attached_encoder *encoder, 
                         struct net_conn *net, const struct openai_request *request, const char *path) {
     struct openai_call *self = attached_begin(n_bytes, encoder, api, net);
     self->includes_usage = request->include_usage;
+    self->timings_per_token = request->timings_per_token;
+    self->attached.wants_progress = request->return_progress && encoder->add_progress;
     self->messages_param = "messages";
     self->constrained_by = request->has_tools ? "tools" : request->has_format ? "response_format" : NULL;
     self->created_s = clock_wall_ms() / 1000;
@@ -45,6 +49,16 @@ void *openai_call_begin(size_t n_bytes, const struct attached_encoder *encoder, 
     LOG_DEBUG("[OPENAI]", "request conn=%llu stream=%d", (unsigned long long)net_conn_number(net),
               request->stream);
     return self;
+}
+
+void *openai_call_find(size_t n_bytes, const struct attached_encoder *encoder, struct api *api,
+                       struct net_conn *net, const struct openai_request *request, char path[PATH_MAX]) {
+    struct openai_error error;
+    if (!openai_call_resolve(api, request->model, path, &error)) {
+        openai_error_reply(net, &error);
+        return NULL;
+    }
+    return openai_call_begin(n_bytes, encoder, api, net, request, path);
 }
 
 /* [W93] False: it is not to be kept. `conversation` is "" for a new one. */
@@ -57,9 +71,43 @@ static bool wants_keep(const struct net_conn *net, const struct openai_request *
     return has_messages && (is_named || request->store || strcmp(header, "new") == 0);
 }
 
+/* [W109] What the client calls the stream, where that is no id of a conversation; "": nothing. */
+static const char *name_of(const struct net_conn *net, const struct openai_request *request) {
+    const char *header = net_conn_header(net, NET_HEADER_X_CONVERSATION_ID);
+    bool is_named = request->stream && strcmp(header, "new") != 0 && llama_streams_is_id(header);
+    return is_named && json_array_size(request->messages) > 0 ? header : "";
+}
+
+struct llama_stream *openai_call_open_stream(struct openai_call *self, const struct openai_request *request) {
+    struct api *api = self->attached.events.call.conn.api;
+    uint64_t asker = gate_asker(api, net_of(self)).number;
+    const char *name = name_of(net_of(self), request);
+    char conversation[ID_CONVERSATION_BYTES];
+    if (name[0] == '\0' || id_parse_conversation(name, conversation)) {
+        return NULL;
+    }
+    const struct llama_stream *before = llama_streams_find(&api->streams, asker, name);
+    if (before && before->generation[0]) {
+        chat_cancel_generation(api->chat, before->generation);
+    }
+    struct llama_stream *stream = llama_streams_open(&api->streams, asker, name);
+    stream->created_s = self->created_s;
+    stream->model = mem_copy_string(self->model);
+    stream->includes_usage = self->includes_usage;
+    stream->timings_per_token = self->timings_per_token;
+    stream->has_logprobs = request->logprobs;
+    self->attached.tape.tape = tape_ref(stream->tape);
+    return stream;
+}
+
 void openai_call_ask(struct openai_call *self, const struct openai_request *request, const char *path) {
     char conversation[ID_CONVERSATION_BYTES];
     bool is_kept = wants_keep(net_of(self), request, conversation);
+    const struct llama_stream *stream = self->stream;
+    if (stream) {
+        is_kept = true;
+        id_copy(conversation, sizeof conversation, stream->conversation);
+    }
     struct attached_keep keep = { .conversation = conversation[0] ? conversation : NULL, .is_whole = true };
     attached_ask(&self->attached, &(struct attached_request){ .messages = request->messages,
                                                               .model_path = path,
@@ -108,13 +156,42 @@ void openai_call_add_head(struct openai_call *self, struct bytes *frame, const c
     bytes_add_text(frame, self->head);
 }
 
+static void add_member(struct bytes *frame, const char *name, json_t *value) {
+    char *text = json_text(value);
+    bytes_add_format(frame, ",\"%s\":%s", name, text);
+    free(text);
+    json_decref(value);
+}
+
+void openai_call_add_begin_tail(const struct openai_call *self, struct bytes *frame) {
+    bytes_add_text(frame, self->includes_usage ? "],\"usage\":null}\n\n" : "]}\n\n");
+}
+
+void openai_call_add_tail(const struct openai_call *self, struct bytes *frame,
+                          const struct watch_item *item) {
+    bytes_add_text(frame, self->includes_usage ? "],\"usage\":null" : "]");
+    if (item && self->timings_per_token) {
+        bytes_add_text(frame, ",\"timings\":");
+        llama_timings_add_now(frame, &self->attached, item);
+    } else if (item == NULL && !self->includes_usage) {
+        add_member(frame, "timings", llama_timings_whole(&self->attached));
+    }
+    bytes_add_text(frame, "}\n\n");
+}
+
+void openai_call_add_progress_tail(const struct openai_call *self, struct bytes *frame,
+                                   const struct attached_progress *progress) {
+    bytes_add_text(frame, self->includes_usage ? "],\"usage\":null" : "]");
+    add_member(frame, "prompt_progress", llama_timings_progress(progress));
+    bytes_add_text(frame, "}\n\n");
+}
+
 void openai_call_add_last(const struct openai_call *self, struct bytes *frame) {
     if (self->includes_usage) {
-        json_t *usage = openai_call_usage(self);
-        char *text = json_text(usage);
-        bytes_add_format(frame, "%s],\"usage\":%s}\n\n", self->head, text);
-        free(text);
-        json_decref(usage);
+        bytes_add_format(frame, "%s]", self->head);
+        add_member(frame, "usage", openai_call_usage(self));
+        add_member(frame, "timings", llama_timings_whole(&self->attached));
+        bytes_add_text(frame, "}\n\n");
     }
     bytes_add_text(frame, "data: [DONE]\n\n");
 }
@@ -123,9 +200,10 @@ json_t *openai_call_whole(const struct openai_call *self, const char *id_prefix,
                           json_t *choice) {
     char *id = mem_format("%s%s", id_prefix, attached_id(&self->attached));
     char *fingerprint = mem_format("runnel-%s", version_of(self));
-    json_t *whole = json_pack("{s:s, s:s, s:I, s:s, s:s, s:[o], s:o}", "id", id, "object", object, "created",
-                              (json_int_t)self->created_s, "model", self->model, "system_fingerprint",
-                              fingerprint, "choices", choice, "usage", openai_call_usage(self));
+    json_t *whole = json_pack("{s:s, s:s, s:I, s:s, s:s, s:[o], s:o, s:o}", "id", id, "object", object,
+                              "created", (json_int_t)self->created_s, "model", self->model,
+                              "system_fingerprint", fingerprint, "choices", choice, "usage",
+                              openai_call_usage(self), "timings", llama_timings_whole(&self->attached));
     free(id);
     free(fingerprint);
     return whole;
@@ -160,7 +238,7 @@ void openai_call_reply_failure(struct attached *attached, const struct attached_
 void openai_call_add_failure(struct attached *attached, struct bytes *frame,
                              const struct attached_failure *failure) {
     struct openai_error error = openai_call_error((struct openai_call *)attached, failure);
-    json_t *object = openai_error_json(&error);
+    json_t *object = openai_error_body(net_conn_path(attached->events.call.conn.net), &error);
     char *text = json_text(object);
     bytes_add_format(frame, "data: %s\n\n", text);
     free(text);

@@ -1,4 +1,6 @@
 /* openai_chat.c - [O2] to [O7]: POST /v1/chat/completions, as an attached call (attached.h): how its request is taken, and how its answers look. */
+#include "api/openai_chat.h"
+
 #include "api/fields.h"
 #include "api/openai_answer.h"
 #include "api/openai_call.h"
@@ -15,6 +17,7 @@
 struct chat_call_of {
     struct openai_call call;
     bool has_logprobs;
+    char generation[ID_HEX_BYTES]; /* that is taken up again; "": none */
 };
 
 static struct chat_call_of *call_of(struct attached *attached) {
@@ -54,14 +57,22 @@ static void add_chunk_end(const struct chat_call_of *self, struct bytes *frame, 
     } else {
         bytes_add_text(frame, "null");
     }
-    bytes_add_text(frame, "}]");
-    bytes_add_text(frame, self->call.includes_usage ? ",\"usage\":null}\n\n" : "}\n\n");
+    bytes_add_char(frame, '}');
 }
 
 static void add_begin(struct attached *attached, struct bytes *frame) {
     add_head(attached, frame);
     bytes_add_text(frame, "{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}");
     add_chunk_end(call_of(attached), frame, NULL, NULL);
+    openai_call_add_begin_tail(&call_of(attached)->call, frame);
+}
+
+static void add_progress(struct attached *attached, struct bytes *frame,
+                         const struct attached_progress *progress) {
+    add_head(attached, frame);
+    bytes_add_text(frame, "{\"index\":0,\"delta\":{}");
+    add_chunk_end(call_of(attached), frame, NULL, NULL);
+    openai_call_add_progress_tail(&call_of(attached)->call, frame, progress);
 }
 
 static void add_token(struct attached *attached, struct bytes *frame, const struct watch_item *item) {
@@ -73,6 +84,7 @@ static void add_token(struct attached *attached, struct bytes *frame, const stru
     openai_answer_add_delta(frame, item);
     bytes_add_char(frame, '}');
     add_chunk_end(call_of(attached), frame, NULL, item);
+    openai_call_add_tail(&call_of(attached)->call, frame, item);
     LOG_DEBUG("[OPENAI]", "token #%llu sent conn=%llu seq=%llu t_ns=%llu", (unsigned long long)item->seq - 1,
               (unsigned long long)net_conn_number(net_of(attached)), (unsigned long long)item->seq,
               (unsigned long long)clock_now_ns());
@@ -83,6 +95,7 @@ static void add_end(struct attached *attached, struct bytes *frame) {
     bytes_add_text(frame, "{\"index\":0,\"delta\":{}");
     json_t *calls = message_tool_calls(attached->events.message);
     add_chunk_end(call_of(attached), frame, finish_reason(attached, calls != NULL), NULL);
+    openai_call_add_tail(&call_of(attached)->call, frame, NULL);
     json_decref(calls);
     openai_call_add_last(&call_of(attached)->call, frame);
 }
@@ -125,15 +138,19 @@ static const struct attached_encoder encoder = {
     .add_begin = add_begin,
     .add_token = add_token,
     .add_end = add_end,
+    .add_progress = add_progress,
     .add_failure = openai_call_add_failure,
     .deinit = openai_call_deinit,
 };
 
-static void begin(struct api *api, struct net_conn *net, const struct openai_request *request,
-                  const char *path) {
-    struct chat_call_of *self = openai_call_begin(sizeof *self, &encoder, api, net, request, path);
-    self->has_logprobs = request->logprobs;
-    openai_call_ask(&self->call, request, path);
+static void begin(struct api *api, struct net_conn *net, const struct openai_request *request) {
+    char path[PATH_MAX];
+    struct chat_call_of *self = openai_call_find(sizeof *self, &encoder, api, net, request, path);
+    if (self) {
+        self->has_logprobs = request->logprobs;
+        self->call.stream = openai_call_open_stream(&self->call, request);
+        openai_call_ask(&self->call, request, path);
+    }
 }
 
 void openai_chat_handle(struct api *api, struct net_conn *net) {
@@ -143,17 +160,43 @@ void openai_chat_handle(struct api *api, struct net_conn *net) {
     }
     struct openai_request request;
     struct openai_error error;
-    char path[PATH_MAX];
     if (!fields_check(&fields_chat, net, body, &error) ||
         !openai_request_parse(&request, body, chat_settings(api->chat), &error)) {
         openai_error_reply(net, &error);
     } else {
-        if (openai_call_resolve(api, request.model, path, &error)) {
-            begin(api, net, &request, path);
-        } else {
-            openai_error_reply(net, &error);
-        }
+        begin(api, net, &request);
         openai_request_deinit(&request);
     }
     json_decref(body);
+}
+
+/* ---- Taken up again [W109] ---- */
+
+static void on_opened(void *ctx, enum status status, struct conversation *conversation) {
+    struct chat_call_of *self = ctx;
+    struct attached *attached = &self->call.attached;
+    size_t index;
+    attached->events.call.call = NULL;
+    if (status || conversation_find_generation(conversation, self->generation, &index) == NULL) {
+        attached->events.is_complete = true;
+        reply_error(net_of(attached), status && status != STATUS_NOT_FOUND ? reply_http_status(status) : 404,
+                    "there is no such stream: its conversation was deleted. Send the request again");
+        return;
+    }
+    attached_read(attached, conversation, index);
+}
+
+void openai_chat_resume(struct api *api, struct net_conn *net, const struct llama_stream *stream,
+                        uint64_t from) {
+    struct chat_call_of *self = attached_begin(sizeof *self, &encoder, api, net);
+    self->call.created_s = stream->created_s;
+    self->call.model = mem_copy_string(stream->model);
+    self->call.messages_param = "messages";
+    self->call.includes_usage = stream->includes_usage;
+    self->call.timings_per_token = stream->timings_per_token;
+    self->has_logprobs = stream->has_logprobs;
+    self->call.attached.tape = (struct tape_reader){ .tape = tape_ref(stream->tape), .skip_to = from };
+    id_copy(self->generation, sizeof self->generation, stream->generation);
+    self->call.attached.events.call.call =
+        chat_open_generation(api->chat, stream->generation, on_opened, self);
 }

@@ -66,15 +66,15 @@ static json_t *logprobs_of(struct completions_call *self, json_t *chat) {
 
 /* ---- A stream ---- */
 
-static void add_chunk(struct attached *attached, struct bytes *frame, const char *text, size_t size,
-                      const char *reason, json_t *logprobs) {
+/* The choice of one chunk; the tail is the caller's. */
+static void add_choice(struct attached *attached, struct bytes *frame, const char *text, size_t size,
+                       const char *reason, json_t *logprobs) {
     struct completions_call *self = call_of(attached);
     openai_call_add_head(&self->call, frame, ID_PREFIX, OBJECT);
     json_t *choice = json_pack("{s:s%, s:i, s:o?, s:s?}", "text", text, size, "index", 0, "logprobs",
                                logprobs, "finish_reason", reason);
     char *line = json_text(choice);
     bytes_add_text(frame, line);
-    bytes_add_text(frame, self->call.includes_usage ? "],\"usage\":null}\n\n" : "]}\n\n");
     free(line);
     json_decref(choice);
 }
@@ -82,8 +82,15 @@ static void add_chunk(struct attached *attached, struct bytes *frame, const char
 static void add_begin(struct attached *attached, struct bytes *frame) {
     const char *echo = call_of(attached)->echo;
     if (echo) {
-        add_chunk(attached, frame, echo, strlen(echo), NULL, NULL);
+        add_choice(attached, frame, echo, strlen(echo), NULL, NULL);
+        openai_call_add_begin_tail(&call_of(attached)->call, frame);
     }
+}
+
+static void add_progress(struct attached *attached, struct bytes *frame,
+                         const struct attached_progress *progress) {
+    add_choice(attached, frame, "", 0, NULL, NULL);
+    openai_call_add_progress_tail(&call_of(attached)->call, frame, progress);
 }
 
 static void add_token(struct attached *attached, struct bytes *frame, const struct watch_item *item) {
@@ -93,12 +100,14 @@ static void add_token(struct attached *attached, struct bytes *frame, const stru
             self->has_logprobs
                 ? logprobs_of(self, openai_answer_logprobs(item->message, item->stream, item->seq))
                 : NULL;
-        add_chunk(attached, frame, item->text, item->text_size, NULL, logprobs);
+        add_choice(attached, frame, item->text, item->text_size, NULL, logprobs);
+        openai_call_add_tail(&self->call, frame, item);
     }
 }
 
 static void add_end(struct attached *attached, struct bytes *frame) {
-    add_chunk(attached, frame, "", 0, finish_reason(attached), NULL);
+    add_choice(attached, frame, "", 0, finish_reason(attached), NULL);
+    openai_call_add_tail(&call_of(attached)->call, frame, NULL);
     openai_call_add_last(&call_of(attached)->call, frame);
 }
 
@@ -139,14 +148,18 @@ static const struct attached_encoder encoder = {
     .add_begin = add_begin,
     .add_token = add_token,
     .add_end = add_end,
+    .add_progress = add_progress,
     .add_failure = openai_call_add_failure,
     .deinit = deinit,
 };
 
-static void begin(struct api *api, struct net_conn *net, const struct openai_completions *asked,
-                  const char *path) {
+static void begin(struct api *api, struct net_conn *net, const struct openai_completions *asked) {
     const struct openai_request *request = &asked->request;
-    struct completions_call *self = openai_call_begin(sizeof *self, &encoder, api, net, request, path);
+    char path[PATH_MAX];
+    struct completions_call *self = openai_call_find(sizeof *self, &encoder, api, net, request, path);
+    if (self == NULL) {
+        return;
+    }
     self->call.messages_param = "prompt";
     self->has_logprobs = request->logprobs;
     self->echo = asked->echo ? mem_copy_string(json_get_text(request->settings.more, "prompt", "")) : NULL;
@@ -157,7 +170,6 @@ void openai_completions_handle(struct api *api, struct net_conn *net) {
     json_t *body = request_body(net);
     struct openai_completions asked;
     struct openai_error error;
-    char path[PATH_MAX];
     if (body == NULL) {
         return;
     }
@@ -165,11 +177,7 @@ void openai_completions_handle(struct api *api, struct net_conn *net) {
         !openai_completions_parse(&asked, body, chat_settings(api->chat), &error)) {
         openai_error_reply(net, &error);
     } else {
-        if (openai_call_resolve(api, asked.request.model, path, &error)) {
-            begin(api, net, &asked, path);
-        } else {
-            openai_error_reply(net, &error);
-        }
+        begin(api, net, &asked);
         openai_completions_deinit(&asked);
     }
     json_decref(body);

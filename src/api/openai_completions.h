@@ -19,6 +19,8 @@ struct openai_completions {
 /* openai_completions_parse: as openai_request_parse. */
 MUST_CHECK bool openai_completions_parse(struct openai_completions *out, const json_t *body,
                                          const struct settings *defaults, struct openai_error *error);
+/* openai_completions_prompt: a text, or a list of token ids and texts that is one prompt. Borrowed from the body; NULL: the error is set. */
+const json_t *openai_completions_prompt(const json_t *body, struct openai_error *error);
 void openai_completions_deinit(struct openai_completions *completions);
 
 #endif

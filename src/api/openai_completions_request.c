@@ -9,17 +9,50 @@ static const json_t *present(const json_t *object, const char *key) {
     return json_is_null(value) ? NULL : value;
 }
 
-/* A text, or a list of one. Borrowed; NULL: the error is set. */
-static const json_t *find_prompt(const json_t *body, struct openai_error *error) {
-    const json_t *prompt = present(body, "prompt");
-    if (json_is_array(prompt) && json_array_size(prompt) == 1 && json_is_string(json_array_get(prompt, 0))) {
+static bool refuse_prompt(struct openai_error *error, const char *text) {
+    return openai_error_set(error, 400, NULL, "prompt", "%s", text);
+}
+
+/* A list is one prompt when it has a token, or is a list of one. */
+static const json_t *unwrap(const json_t *prompt) {
+    while (json_is_array(prompt) && json_array_size(prompt) == 1 &&
+           !json_is_integer(json_array_get(prompt, 0))) {
         prompt = json_array_get(prompt, 0);
     }
+    if (json_is_object(prompt) && present(prompt, "multimodal_data") == NULL) {
+        prompt = json_object_get(prompt, "prompt_string"); /* llama-server's form */
+    }
+    return prompt;
+}
+
+static bool check_parts(const json_t *parts, struct openai_error *error) {
+    size_t n_tokens = 0;
+    size_t index;
+    json_t *part;
+    json_array_foreach(parts, index, part) {
+        n_tokens += json_is_integer(part);
+        if (!json_is_string(part) && !json_is_integer(part)) {
+            return refuse_prompt(error, "\"prompt\" can only be one: ask again for another prompt");
+        }
+    }
+    if (n_tokens == 0) {
+        return refuse_prompt(error, index ? "\"prompt\" can only be one text: ask again for another"
+                                          : "\"prompt\" must not be empty");
+    }
+    return true;
+}
+
+const json_t *openai_completions_prompt(const json_t *body, struct openai_error *error) {
+    const json_t *prompt = unwrap(present(body, "prompt"));
+    if (json_is_object(prompt)) {
+        refuse_prompt(error, "\"multimodal_data\" is not supported: send text");
+        return NULL;
+    }
+    if (json_is_array(prompt)) {
+        return check_parts(prompt, error) ? prompt : NULL;
+    }
     if (!json_is_string(prompt) || json_string_length(prompt) == 0) {
-        openai_error_set(
-            error, 400, NULL, "prompt",
-            "\"prompt\" must be one text that is not empty: lists of texts and of tokens are not "
-            "supported");
+        refuse_prompt(error, "\"prompt\" must be a text that is not empty, or a list of token ids and texts");
         return NULL;
     }
     return prompt;
@@ -58,7 +91,7 @@ static bool parse_rest(struct openai_completions *out, const json_t *body, const
                        const struct settings *defaults, struct openai_error *error) {
     json_t *chat = copy_fields(body);
     json_object_set_new(chat, "messages", json_pack("[{s:s, s:s}]", "role", "user", "content", ""));
-    if (present(chat, "max_tokens") == NULL) {
+    if (present(chat, "max_tokens") == NULL && present(chat, "n_predict") == NULL) {
         json_object_set_new(chat, "max_tokens", json_integer(OPENAI_COMPLETIONS_TOKENS_DEFAULT));
     }
     bool is_good =
@@ -79,7 +112,7 @@ bool openai_completions_parse(struct openai_completions *out, const json_t *body
                               const struct settings *defaults, struct openai_error *error) {
     *out = (struct openai_completions){ 0 };
     struct fault fault;
-    const json_t *prompt = find_prompt(body, error);
+    const json_t *prompt = openai_completions_prompt(body, error);
     if (prompt == NULL) {
         return false;
     }
@@ -90,6 +123,10 @@ bool openai_completions_parse(struct openai_completions *out, const json_t *body
         return openai_error_set(error, 400, "unsupported_parameter", "echo",
                                 "\"echo\" and \"logprobs\" cannot be had together: the prompt has no "
                                 "probabilities");
+    }
+    if (out->echo && !json_is_string(prompt)) {
+        return openai_error_set(error, 400, "unsupported_parameter", "echo",
+                                "\"echo\" needs a prompt that is a text: send it so");
     }
     return parse_rest(out, body, prompt, defaults, error);
 }

@@ -75,3 +75,57 @@ json_t *openai_error_json(const struct openai_error *error) {
                      type_of(error->status), "param", error->param[0] ? error->param : NULL, "code",
                      error->code);
 }
+
+/* ---- llama-server's ---- */
+
+static const char *llama_type_of(const struct openai_error *error) {
+    if (error->code && strcmp(error->code, "context_length_exceeded") == 0) {
+        return "exceed_context_size_error";
+    }
+    switch (error->status) {
+    case 401:
+        return "authentication_error";
+    case 403:
+        return "permission_error";
+    case 404:
+        return "not_found_error";
+    case 429:
+        return "rate_limit_error";
+    case 501:
+        return "not_supported_error";
+    case 503:
+        return "unavailable_error";
+    default:
+        return error->status >= 500 ? "server_error" : "invalid_request_error";
+    }
+}
+
+static bool is_one_of(const char *path, const char *const *names, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(path, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_llama_path(const char *path) {
+    static const char *const names[] = { "/completion", "/completions",       "/infill",       "/tokenize",
+                                         "/detokenize", "/apply-template",    "/props",        "/slots",
+                                         "/v1/stream",  "/v1/streams/lookup", "/lora-adapters" };
+    return is_one_of(path, names, sizeof names / sizeof names[0]);
+}
+
+bool openai_error_is_path(const char *path) {
+    static const char *const names[] = { "/chat/completions", "/models" };
+    return strncmp(path, "/v1/", 4) == 0 || is_llama_path(path) ||
+           is_one_of(path, names, sizeof names / sizeof names[0]);
+}
+
+json_t *openai_error_body(const char *path, const struct openai_error *error) {
+    if (!is_llama_path(path)) {
+        return openai_error_json(error);
+    }
+    return json_pack("{s:{s:i, s:s, s:s}}", "error", "code", error->status, "message", error->text, "type",
+                     llama_type_of(error));
+}

@@ -2,6 +2,7 @@
  * members of `generate` (docs/engine-protocol.md), which checks what is in them. */
 #include "api/openai.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define TOP_LOGPROBS_MAX 20
@@ -112,7 +113,11 @@ static bool take_format(struct openai_request *request, const json_t *body, stru
     }
     request->has_format = true;
     if (strcmp(type, "json_object") == 0) {
-        json_object_set_new(more(request), "format", json_pack("{s:s}", "type", type));
+        /* llama-server's form of a schema [W108] */
+        const json_t *schema = present(format, "schema");
+        json_object_set_new(more(request), "format",
+                            schema ? json_pack("{s:s, s:O}", "type", "json_schema", "schema", schema)
+                                   : json_pack("{s:s}", "type", type));
         return true;
     }
     if (strcmp(type, "json_schema") == 0) {
@@ -123,6 +128,28 @@ static bool take_format(struct openai_request *request, const json_t *body, stru
 }
 
 /* ---- Sampling and probabilities ---- */
+
+static bool is_number(const char *text) {
+    return text[0] != '\0' && strspn(text, "0123456789") == strlen(text);
+}
+
+/* What is not named by its id alone becomes a list of pairs (docs/engine-protocol.md [E54]). */
+static json_t *biases_of(const json_t *biases) {
+    const char *key;
+    json_t *value;
+    bool is_ids = true;
+    json_t *list = json_array();
+    json_object_foreach((json_t *)biases, key, value) {
+        is_ids = is_ids && is_number(key);
+        json_t *name = is_number(key) ? json_integer(strtoll(key, NULL, 10)) : json_string(key);
+        json_array_append_new(list, json_pack("[o, O]", name, value));
+    }
+    if (is_ids) {
+        json_decref(list);
+        return json_incref((json_t *)biases);
+    }
+    return list;
+}
 
 static bool take_penalties(struct openai_request *request, const json_t *body, struct openai_error *error) {
     static const char *const keys[] = { "frequency_penalty", "presence_penalty" };
@@ -139,13 +166,13 @@ static bool take_penalties(struct openai_request *request, const json_t *body, s
         }
     }
     const json_t *biases = present(body, "logit_bias");
-    if (biases && !json_is_object(biases)) {
+    if (biases && !json_is_object(biases) && !json_is_array(biases)) {
         json_decref(sampling);
         return openai_error_set(error, 400, NULL, "logit_bias",
                                 "\"logit_bias\" must be an object of token ids");
     }
-    if (json_object_size(biases) > 0) {
-        json_object_set(sampling, "logit_bias", (json_t *)biases);
+    if (json_object_size(biases) > 0 || json_array_size(biases) > 0) {
+        json_object_set_new(sampling, "logit_bias", biases_of(biases));
     }
     if (json_object_size(sampling) > 0) {
         json_object_set(more(request), "sampling", sampling);

@@ -168,7 +168,10 @@ static bool take_seed(struct settings *settings, const json_t *body, struct open
 }
 
 static bool take_limit(struct settings *settings, const json_t *body, struct openai_error *error) {
-    const char *key = present(body, "max_completion_tokens") ? "max_completion_tokens" : "max_tokens";
+    const char *key = present(body, "max_completion_tokens") ? "max_completion_tokens"
+                      : present(body, "max_tokens")          ? "max_tokens"
+                      : present(body, "n_predict")           ? "n_predict" /* llama-server's [W108] */
+                                                             : "max_tokens";
     struct fault fault;
     int64_t n = settings->n_tokens_max;
     if (!check(json_take_int(body, key, INT64_MIN, INT64_MAX, &n, &fault), &fault, key, error)) {
@@ -239,7 +242,8 @@ bool openai_request_parse(struct openai_request *request, const json_t *body, co
     settings_copy(&request->settings, defaults);
     request->settings.overflow = OVERFLOW_STOP; /* a program is told that its prompt does not fit [O6] */
     bool is_good = take_form(request, body, error) && take_messages(request, body, error) &&
-                   take_settings(request, body, error) && openai_format_take(request, body, error);
+                   take_settings(request, body, error) && openai_format_take(request, body, error) &&
+                   openai_llama_take(request, body, error);
     if (!is_good) {
         openai_request_deinit(request);
     }

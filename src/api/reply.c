@@ -52,7 +52,8 @@ static const char *headers_of(int status) {
 }
 
 void openai_error_reply(struct net_conn *net, const struct openai_error *error) {
-    reply_json_with(net, error->status, headers_of(error->status), openai_error_json(error));
+    reply_json_with(net, error->status, headers_of(error->status),
+                    openai_error_body(net_conn_path(net), error));
 }
 
 static json_t *error_json(const struct net_conn *net, int status, const char *text) {
@@ -62,8 +63,8 @@ static json_t *error_json(const struct net_conn *net, int status, const char *te
     if (anthropic_is_path(net_conn_path(net))) {
         return anthropic_error_json(status, error.text);
     }
-    bool is_openai = strncmp(net_conn_path(net), "/v1/", 4) == 0;
-    return is_openai ? openai_error_json(&error) : json_pack("{s:s}", "error", error.text);
+    return openai_error_is_path(net_conn_path(net)) ? openai_error_body(net_conn_path(net), &error)
+                                                    : json_pack("{s:s}", "error", error.text);
 }
 
 void reply_error(struct net_conn *net, int status, const char *text) {
@@ -161,6 +162,9 @@ int reply_end_http_status(const struct stream *stream) {
     }
     if (strcmp(code, "model_not_found") == 0) {
         return 404;
+    }
+    if (strcmp(code, "not_supported") == 0) {
+        return 501;
     }
     return strcmp(code, "internal") == 0 || strcmp(code, "model_corrupt") == 0 ? 500 : 503;
 }

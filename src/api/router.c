@@ -80,7 +80,16 @@ static const struct route routes[] = {
     { "/tokenize", POST, llama_tokenize_handle, .changes = SCOPE_CHAT },
     { "/detokenize", POST, llama_detokenize_handle, .changes = SCOPE_CHAT },
     { "/apply-template", POST, llama_template_handle, .changes = SCOPE_CHAT },
-    { "/props", GET, llama_props_handle, .reads = SCOPE_READ },
+    { "/completion", POST, llama_completion_handle, .changes = SCOPE_CHAT, .begins_answer = true },
+    { "/completions", POST, llama_completion_handle, .changes = SCOPE_CHAT, .begins_answer = true },
+    { "/v1/stream", GET | DELETE, llama_stream_handle, .reads = SCOPE_READ, .changes = SCOPE_CHAT },
+    { "/v1/streams/lookup", POST, llama_lookup_handle, .changes = SCOPE_READ },
+    { "/infill", POST, llama_infill_handle, .changes = SCOPE_CHAT, .begins_answer = true },
+    { "/chat/completions", POST, openai_chat_handle, .changes = SCOPE_CHAT, .begins_answer = true },
+    { "/models", GET, openai_models_handle, .reads = SCOPE_READ },
+    { "/v1/health", GET, rest_health_handle, .reads = SCOPE_PUBLIC },
+    { "/lora-adapters", GET | POST, llama_adapters_handle, .reads = SCOPE_READ, .changes = SCOPE_ADMIN },
+    { "/props", GET | POST, llama_props_handle, .reads = SCOPE_READ, .changes = SCOPE_ADMIN },
     { "/slots", GET, llama_slots_handle, .reads = SCOPE_READ },
     { "/v1/embeddings", POST, openai_embeddings_handle, .changes = SCOPE_CHAT },
     { "/api/generate", POST, ollama_generate_handle, .changes = SCOPE_CHAT, .begins_answer = true },
@@ -108,10 +117,24 @@ static const struct route routes[] = {
 static const struct route page_route = { "/", GET, static_files_handle, .reads = SCOPE_PUBLIC };
 
 bool router_is_page(const char *path) {
-    static const char *const prefixes[] = {
-        "/api",   "/v1",    "/ws",         "/health",         "/metrics", "/tokenize",
-        "/props", "/slots", "/detokenize", "/apply-template", "/__echo",  "/__routes"
-    };
+    static const char *const prefixes[] = { "/api",
+                                            "/v1",
+                                            "/ws",
+                                            "/health",
+                                            "/metrics",
+                                            "/props",
+                                            "/slots",
+                                            "/models",
+                                            "/tokenize",
+                                            "/detokenize",
+                                            "/apply-template",
+                                            "/completion",
+                                            "/completions",
+                                            "/infill",
+                                            "/lora-adapters",
+                                            "/chat/completions",
+                                            "/__echo",
+                                            "/__routes" };
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         size_t length = strlen(prefixes[i]);
         if (strncmp(path, prefixes[i], length) == 0 && (path[length] == '/' || path[length] == '\0')) {

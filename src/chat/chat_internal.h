@@ -150,6 +150,7 @@ struct turn *turn_find_answer(const struct chat *chat, const char *generation_id
 const char *turn_generation_id(const struct turn *turn);
 struct conversation *turn_conversation(const struct turn *turn);
 bool turn_is_open(const struct turn *turn); /* nothing has ended it */
+bool turn_is_kept(const struct turn *turn); /* it goes on whoever watches */
 /* turn_miss_nobody: so much longer nobody has to watch it (leave.c). */
 void turn_miss_nobody(struct turn *turn, uint64_t for_ms);
 uint64_t turn_unwatched_min_ms(const struct turn *turn);

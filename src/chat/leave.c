@@ -1,7 +1,7 @@
 /* leave.c - what happens to an answer that nobody watches: the setting detach_seconds, or the conversation's own.
  *
  * One timer for all of them, set to the first that is due. Calls of a compatible API are not meant: their client is their reader, and
- * cancels them when it goes (O5).
+ * cancels them when it goes (O5); one that is kept goes on without anybody, for that was asked for [W93].
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,7 +12,7 @@ static uint64_t due_ms(const struct chat *chat, const struct turn *turn) {
     const struct conversation *conversation = turn_conversation(turn);
     int64_t seconds = conversation->has_detach ? conversation->detach_seconds : chat->settings.detach_seconds;
     bool is_watched = conversation->hub == NULL || !list_is_empty(&conversation->watchers);
-    if (seconds < 0 || is_watched || !turn_is_open(turn)) {
+    if (seconds < 0 || is_watched || turn_is_kept(turn) || !turn_is_open(turn)) {
         return UINT64_MAX;
     }
     uint64_t since_ms = turn_unwatched_min_ms(turn);

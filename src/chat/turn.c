@@ -72,6 +72,7 @@ static struct turn *make(struct chat *chat, const struct turn_order *order) {
     turn->messages = order->messages;
     turn->fate = order->fate;
     turn->asker = order->asker;
+    turn->is_kept = prompt_is_kept(order->answer);
     turn->seq = order->answer->stream->last_seq;
     turn->text_size = message_said_size(order->answer);
     turn->clock.begun_ns = clock_now_ns();
@@ -116,6 +117,10 @@ void turn_miss_nobody(struct turn *turn, uint64_t for_ms) {
 
 uint64_t turn_unwatched_min_ms(const struct turn *turn) {
     return turn->unwatched_min_ms;
+}
+
+bool turn_is_kept(const struct turn *turn) {
+    return turn->is_kept;
 }
 
 bool turn_is_open(const struct turn *turn) {

@@ -84,7 +84,8 @@ static enum status generate(struct turn *turn, struct engine *engine, const stru
 enum status turn_give(struct turn *turn, struct engine *engine) {
     int64_t n_said = (int64_t)message_token_count(turn->answer);
     int64_t n_max = turn->settings.n_tokens_max;
-    if (n_max >= 0 && n_max <= n_said) {
+    /* None at all: the prompt is computed, for the next who begins like it. */
+    if (n_max >= 0 && n_max <= n_said && n_said > 0) {
         turn_end(turn, "length", NULL, NULL, NULL);
         return STATUS_OK;
     }

@@ -41,6 +41,7 @@ struct turn {
     size_t n_uncommitted; /* appends without an answer */
     uint32_t n_dropped;   /* messages that the engine leaves out of them */
     bool load_tried;
+    bool is_kept;    /* a call of a compatible API asked that it goes on without it */
     bool is_patient; /* it goes on after a crash: the engine is not started again before its time */
     bool store_failed;
     bool is_full;          /* the text reached STREAM_TEXT_BYTES_MAX: it ends as "length" */

@@ -12,6 +12,8 @@ HELLO = [{"role": "user", "content": "Hi"}]
 BODIES = {
     "POST /v1/chat/completions": {"messages": HELLO},
     "POST /v1/completions": {"prompt": "Hi"},
+    "POST /completion": {"prompt": "Hi"},
+    "POST /infill": {"input_prefix": "a", "input_suffix": "b"},
     "POST /v1/responses": {"input": "Hi", "store": False},
     "POST /v1/messages": {"messages": HELLO, "max_tokens": 5, "thinking": {"type": "disabled"}},
     "POST /api/chat": {"model": "default", "messages": HELLO, "stream": False},
@@ -23,7 +25,7 @@ BODIES = {
 }
 WRONG = [[0]]
 # Where that is good for something.
-WRONGS = {("POST /v1/embeddings", "input"): [[-1]], ("POST /api/embed", "input"): [[-1]]}
+WRONGS = {**{(f"POST {path}", "prompt"): [[-1]] for path in ("/v1/completions", "/completion")}, ("POST /v1/embeddings", "input"): [[-1]], ("POST /api/embed", "input"): [[-1]]}
 FIELDS = [(request["request"], field) for request in json.loads(run("fields").stdout) for field in request["fields"]]
 
 

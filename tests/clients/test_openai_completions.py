@@ -39,7 +39,7 @@ WRONG = [
     ({"best_of": 2}, "best_of"),
     ({"suffix": "end"}, "suffix"),
     ({"prompt": ["a", "b"]}, "prompt"),
-    ({"prompt": [1, 2]}, "prompt"),
+    ({"prompt": [[1], [2]]}, "prompt"),
     ({"prompt": ""}, "prompt"),
     ({"logprobs": 9}, "logprobs"),
     ({"echo": True, "logprobs": 1}, "echo"),

@@ -117,6 +117,24 @@ def test_w78_in_the_background_and_after_a_restart(serve, script, client_of):
     assert again.output_text == " one two" and again.metadata == {"a": "b"} and again.usage.output_tokens == 2
 
 
+def test_w76_in_the_background_nobody_needs_to_watch(serve, script, client_of):
+    """Also where other answers stop with their last watcher [W30]."""
+    said = script(tokens=[" one", " two"], prompt_tokens=5).gate(2)
+    server = serve(said)
+    server.post("/api/config", {"detach_seconds": 0})
+    client = client_of(server)
+    begun = client.responses.create(model="default", input="Hi", background=True)
+    with client.responses.retrieve(begun.id, stream=True) as seen:
+        next(event for event in seen if event.type == "response.output_text.delta")
+    with client.responses.create(model="default", input="Hi", stream=True) as alone:
+        next(event for event in alone if event.type == "response.output_text.delta")
+    assert client.responses.retrieve(begun.id).status == "in_progress"
+    said.open_all()
+    wait_until(lambda: client.responses.retrieve(begun.id).status != "in_progress")
+    assert client.responses.retrieve(begun.id).output_text == " one two"
+    wait_until(lambda: [row["running"] for row in server.get("/api/conversations").json()["conversations"]] == [False, False])
+
+
 def test_w79_it_is_deleted(plain, client_of):
     client = client_of(plain)
     answer = client.responses.create(model="default", input="Hi")

@@ -25,7 +25,7 @@ def array(key, kind, items):
     return pair(key, ARRAY, struct.pack("<IQ", kind, len(items)) + b"".join(items))
 
 
-def metadata(n_heads, chat_template, context_length):
+def metadata(n_heads, chat_template, context_length, ids):
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
     numbers = {
         "block_count": 1,
@@ -48,6 +48,7 @@ def metadata(n_heads, chat_template, context_length):
         array("tokenizer.ggml.token_type", I32, [struct.pack("<i", kind) for kind in [2, 3, 3] + [6] * 256]),
         pair("tokenizer.ggml.bos_token_id", U32, struct.pack("<I", 1)),
         pair("tokenizer.ggml.eos_token_id", U32, struct.pack("<I", 2)),
+        *(pair(f"tokenizer.ggml.{key}_token_id", U32, struct.pack("<I", value)) for key, value in ids.items()),
         *([pair("tokenizer.chat_template", STRING, text(chat_template))] if chat_template else []),
     ]
 
@@ -65,10 +66,10 @@ def shapes():
     }
 
 
-def tiny_model(seed=1, chat_template=None, context_length=256, n_heads=2):
-    """The bytes of the file, and how many of them are before the weights."""
+def tiny_model(seed=1, chat_template=None, context_length=256, n_heads=2, ids={}):
+    """The bytes of the file, and how many of them are before the weights. `ids`: of more special tokens, by their names."""
     noise = random.Random(seed)
-    pairs = metadata(n_heads, chat_template, context_length)
+    pairs = metadata(n_heads, chat_template, context_length, ids)
     infos, weights = b"", b""
     for name, shape in shapes().items():
         weights += b"\0" * (-len(weights) % ALIGNMENT)

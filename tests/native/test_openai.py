@@ -106,7 +106,7 @@ def test_o8_calls_and_answers_of_tools_in_the_history(server):
         ({"response_format": {"type": "json_schema", "json_schema": {"schema": 3}}}, "response_format"),
         ({"frequency_penalty": 3}, "frequency_penalty"),
         ({"presence_penalty": "much"}, "presence_penalty"),
-        ({"logit_bias": []}, "logit_bias"),
+        ({"logit_bias": 5}, "logit_bias"),
         ({"logprobs": 3}, "logprobs"),
         ({"top_logprobs": 3}, "top_logprobs"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),

@@ -70,7 +70,7 @@ def test_w76_w83_responses_and_messages_agree_about_the_prompt(real):
     assert counted == response.usage.input_tokens == message.usage.input_tokens
 
 
-def test_w90_w73_the_prompt_as_text_gives_the_same_answer(real):
+def test_w90_w73_w105_the_prompt_as_text_or_tokens_gives_the_same_answer(real):
     client = openai.OpenAI(base_url=f"{real.url}/v1", api_key="none", max_retries=0)
     asked = {"model": "default", "temperature": 0, "max_tokens": 12}
     prompt = real.post("/apply-template", {"messages": QUESTION}, timeout=60).json()["prompt"]
@@ -81,4 +81,9 @@ def test_w90_w73_the_prompt_as_text_gives_the_same_answer(real):
     tokens = real.post("/tokenize", {"content": prompt}).json()["tokens"]
     assert len(tokens) == raw.usage.prompt_tokens
     assert real.post("/detokenize", {"tokens": tokens}).json()["content"] == prompt
+    by_tokens = real.post("/completion", {"prompt": tokens, "n_predict": 12, "temperature": 0}, timeout=60).json()
+    assert by_tokens["content"] == raw.choices[0].text and by_tokens["prompt"] == prompt
+    assert by_tokens["tokens_evaluated"] == len(tokens) and by_tokens["stop_type"] == "limit"
+    refused = real.post("/infill", {"input_prefix": "a", "input_suffix": "b"})
+    assert refused.status_code == 501 and refused.json()["error"]["type"] == "not_supported_error"
     assert real.post("/detokenize", {"tokens": [10**6]}).status_code == 400
