@@ -25,6 +25,30 @@ describe("TurnStore", () => {
         expect(turn.get().seq).toBe(59);
     });
 
+    it("times the thoughts, from the first one to the first word", () => {
+        const { time, turn } = setUp();
+        turn.apply(start());
+        time.time = 1000;
+        turn.apply({ ...tokens(2, ""), reasoning: "Hm" });
+        expect(turn.get()).toMatchObject({ thoughtAt: 1000, thoughtMs: null });
+        time.time = 4000;
+        turn.apply({ ...tokens(3, ""), reasoning: "." });
+        turn.apply(tokens(4, "Yes"));
+        time.time = 9000;
+        turn.apply(end(5));
+        expect(turn.get()).toMatchObject({ thoughtAt: 1000, thoughtMs: 3000 });
+    });
+
+    it("does not time thoughts whose beginning it has not seen", () => {
+        const { turn } = setUp(null);
+        const found = answer("a1", "", "g1", 2, null);
+        if (found.generation) found.generation.reasoning = "Hm";
+        turn.restore(found, { used: null, max: null });
+        turn.apply({ ...tokens(3, ""), reasoning: "." });
+        turn.apply(tokens(4, "Yes"));
+        expect(turn.get()).toMatchObject({ thoughtAt: null, thoughtMs: null });
+    });
+
     it("tells of the end at once", () => {
         const { turn, told } = setUp();
         turn.apply(start());

@@ -37,6 +37,9 @@ export interface TurnSnapshot {
     tokens: number;
     tokensPerSecond: number | null;
     firstTokenMs: number | null;
+    /* When the page saw the first thought, and how long it was until something was said; null: it did not look on. */
+    thoughtAt: number | null;
+    thoughtMs: number | null;
     stopping: boolean;
     ending: Ending | null /* null also while another generation is about to go on */;
     wentOn: boolean /* it was interrupted, and another generation has gone on with it */;
@@ -55,12 +58,16 @@ const RATE_REFRESH_MS = 250;
 /* A frame of so many tokens is the catch-up after an absence: its speed is that of the line, not the model's. */
 const CATCH_UP_TOKENS = 24;
 
+const hasSaid = (state: TurnState) => state.text !== "" || state.calls.length > 0;
+
 export class TurnStore {
     private options: TurnOptions;
     private state: TurnState = NEW_TURN;
     private blocks = new BlockSplitter();
     private sentAt: number | null;
     private firstTokenMs: number | null = null;
+    private thoughtAt: number | null = null;
+    private thoughtMs: number | null = null;
     private samples: { at: number; seq: number }[] = [];
     private rate: number | null = null;
     private rateAt = 0;
@@ -111,6 +118,7 @@ export class TurnStore {
         this.state = step.state;
         this.blocks.append(step.state.text.slice(before.text.length));
         if (frame.type === "tokens") this.count(frame.n);
+        this.timeThoughts(before);
         if (frame.type === "end") this.endedAs = frame.ending.reason;
         if (frame.type === "start") this.samples = [];
         const isFirstText = !hasBegun(before) && hasBegun(step.state);
@@ -179,6 +187,14 @@ export class TurnStore {
         this.tell();
     }
 
+    private timeThoughts(before: TurnState): void {
+        const { state } = this;
+        const now = this.options.now();
+        if (before.reasoning === "" && state.reasoning !== "" && !hasSaid(state)) this.thoughtAt = now;
+        if (this.thoughtAt !== null && (hasSaid(state) || state.ending))
+            this.thoughtMs ??= now - this.thoughtAt;
+    }
+
     private count(n: number): void {
         const at = this.options.now();
         if (this.firstTokenMs === null && this.sentAt !== null) this.firstTokenMs = at - this.sentAt;
@@ -222,6 +238,8 @@ export class TurnStore {
             tokens: this.tokens(),
             tokensPerSecond: ending?.timings?.decodePerSecond ?? this.rate,
             firstTokenMs: this.firstTokenMs,
+            thoughtAt: this.thoughtAt,
+            thoughtMs: this.thoughtMs,
             stopping: this.stopping && !ending,
             ending,
             wentOn: state.parts.length > 1,

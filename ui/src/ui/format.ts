@@ -13,6 +13,12 @@ export function formatMs(ms: number): string {
     return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
 }
 
+/* Whole seconds, for a time that is looked at while it grows. */
+export function formatSeconds(ms: number): string {
+    const seconds = Math.floor(ms / 1000);
+    return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
 export const formatRate = (perSecond: number) =>
     perSecond < 100 ? perSecond.toFixed(1) : formatCount(Math.round(perSecond));
 

@@ -22,7 +22,10 @@ import { AssistantMessage } from "./AssistantMessage";
 
 /* Every frame is told at once: what is looked at here is what is on the screen. */
 function setUp(onContinue: (() => void) | null = null) {
-    const store = new ConversationStore(CONVERSATION, { schedule: (run) => run(), now: () => 0 });
+    const store = new ConversationStore(CONVERSATION, {
+        schedule: (run) => run(),
+        now: () => performance.now(),
+    });
     store.apply(snapshot([]));
     const client = { connection: new Store({ socket: { state: "open" } }) } as unknown as ChatClient;
     const page = () => (
@@ -162,6 +165,15 @@ it("an answer can be looked at as it was written, and copied without its marks",
     expect(screen.getByTestId("answer").hidden).toBe(true);
     fireEvent.click(screen.getByLabelText("Show the source"));
     expect(screen.queryByTestId("source")).toBeNull();
+});
+
+it("its foot names the model that made it", () => {
+    const { store, page } = setUp();
+    const made = answer("a1", "One", "g1", 3, ending());
+    if (made.generation) made.generation.model = "/models/Some-Model-7B.gguf";
+    store.apply(snapshot([made]));
+    render(page());
+    expect(screen.getByTestId("answer-model").textContent).toBe("Some-Model-7B");
 });
 
 it("an answer of a snapshot goes on without being built anew", () => {

@@ -14,7 +14,7 @@ import { isTracing, tracePainted } from "../../chat/trace";
 import type { TurnSnapshot, TurnStore } from "../../chat/turnStore";
 import { Blocks } from "../../markdown/Blocks";
 import { splitWhole } from "../../markdown/splitBlocks";
-import type { Ending } from "../../protocol/frames";
+import { type Ending, fileTitle } from "../../protocol/frames";
 import { CopyButton } from "../../ui/CopyButton";
 import { IconButton } from "../../ui/IconButton";
 import { MenuButton } from "../../ui/MenuButton";
@@ -77,7 +77,12 @@ export const AssistantMessage = memo(function AssistantMessage(props: AssistantM
             aria-label="Answer"
             aria-busy={isRunning}
         >
-            <Thoughts text={reasoning} isThinking={isRunning && !hasSaid} />
+            <Thoughts
+                text={reasoning}
+                isThinking={isRunning && !hasSaid}
+                since={live?.thoughtAt ?? null}
+                tookMs={live?.thoughtMs ?? null}
+            />
             {isSource && (
                 <pre className="source" data-testid="source" dir="auto">
                     {text()}
@@ -97,7 +102,11 @@ export const AssistantMessage = memo(function AssistantMessage(props: AssistantM
             <ToolCalls calls={calls} />
             {live && isRunning && live.status !== "streaming" && <PhaseLine snapshot={live} />}
             {ending && <EndLine ending={ending} onContinue={onContinue} />}
-            <MessageFoot figures={live ? liveFigures(live) : endFigures(ending, wentOn)} isLive={isRunning}>
+            <MessageFoot
+                figures={live ? liveFigures(live) : endFigures(ending, wentOn)}
+                model={generation?.model ?? null}
+                isLive={isRunning}
+            >
                 {actions && <BranchSwitcher branch={branch} onSelect={actions.select} />}
                 {hasText && <CopyButton text={text} label="Copy the answer" />}
                 {actions && canChange && message && (
@@ -235,12 +244,13 @@ function WentOnMark() {
 
 interface MessageFootProps {
     figures: Figures | null;
+    model: string | null;
     isLive: boolean;
     children: ReactNode;
 }
 
 /* One line that is always there, so that nothing moves when an answer ends. */
-function MessageFoot({ figures, isLive, children }: MessageFootProps) {
+function MessageFoot({ figures, model, isLive, children }: MessageFootProps) {
     const rate = figures && rateWords(figures);
     return (
         <div className="message-foot" data-live={isLive}>
@@ -251,6 +261,7 @@ function MessageFoot({ figures, isLive, children }: MessageFootProps) {
                     {otherWords(figures).map((words) => (
                         <span key={words}>{words}</span>
                     ))}
+                    {model !== null && <span data-testid="answer-model">{fileTitle(model)}</span>}
                 </span>
             )}
         </div>
