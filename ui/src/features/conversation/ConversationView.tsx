@@ -50,6 +50,7 @@ export function ConversationView({ conversation, place }: ConversationViewProps)
     const goOn = useCallback(() => client.goOn(conversation), [client, conversation]);
     const canGoOn = status === "ready" && !turn && waiting.length === 0 && path.at(-1) === items.at(-1);
     const actions = useMessageActions(conversation);
+    useBranchOf(place, conversation, actions.select);
     const isElsewhere = turn !== null && path.at(-1) !== items.at(-1);
     const running = items.at(-1);
 
@@ -118,6 +119,22 @@ export function ConversationView({ conversation, place }: ConversationViewProps)
             </div>
         </main>
     );
+}
+
+/* useBranchOf: the place may be on a branch that is not shown; then that one is shown, once. */
+function useBranchOf(
+    place: Place,
+    conversation: ConversationStore,
+    onSelect: (message: string) => void,
+): void {
+    const { items, path } = useStore(conversation);
+    const asked = useRef<Place | null>(null);
+    const { message } = place;
+    useEffect(() => {
+        if (message === null || asked.current === place || placeOf(items, message) < 0) return;
+        asked.current = place;
+        if (placeOf(path, message) < 0) onSelect(message);
+    }, [place, message, items, path, onSelect]);
 }
 
 /* useHasNew: something has come since the reader left the end; `mark` changes with it. */
