@@ -1,23 +1,26 @@
 import { ChevronDown } from "lucide-react";
 import { useRef, useState } from "react";
+import type { ConversationStore } from "../../chat/conversationStore";
 import type { ModelStatus } from "../../protocol/frames";
 import { formatPercent } from "../../ui/format";
 import { lazily, Popup } from "../../ui/lazily";
 import type { ServerTab } from "../server/ServerDialog";
 import { useClient, useStore } from "../useClient";
-import { modelTitle, stateWords } from "./describeModel";
+import { isModelOf, modelTitle, ownTitle, stateWords } from "./describeModel";
 import "./models.css";
 
 const ModelPopup = lazily(() => import("./ModelPopup"));
 const ServerDialog = lazily(() => import("../server/ServerDialog"));
 
-/* The model in the header: which one, and in what state. */
-export function ModelControl() {
-    const model = useStore(useClient().model);
+/* The model in the header: which one answers here, and in what state. Of one that the conversation has of its own no state is told. */
+export function ModelControl({ conversation }: { conversation: ConversationStore }) {
+    const chosen = useStore(useClient().model);
+    const own = useStore(conversation).own.model;
+    const model = own === null || isModelOf(chosen, own) ? chosen : null;
     const [isOpen, setOpen] = useState(false);
     const [tab, setTab] = useState<ServerTab | null>(null);
     const trigger = useRef<HTMLButtonElement>(null);
-    const title = modelTitle(model);
+    const title = own === null ? modelTitle(model) : ownTitle(own);
     const openServer = (wanted: ServerTab) => {
         setOpen(false);
         setTab(wanted);
@@ -35,8 +38,11 @@ export function ModelControl() {
                 onClick={() => setOpen(!isOpen)}
             >
                 <span className="model-dot" data-state={model?.state ?? "unknown"} />
-                <span className="visually-hidden">Model: </span>
+                <span className="visually-hidden">
+                    {own === null ? "Model: " : "Model of this conversation: "}
+                </span>
                 <span className="model-name">{title}</span>
+                {own !== null && <span className="model-note-short model-own">only here</span>}
                 {model && model.path !== null && model.state !== "ready" && (
                     <span className="model-note-short">{shortState(model)}</span>
                 )}
@@ -47,6 +53,7 @@ export function ModelControl() {
                 of={ModelPopup}
                 isOpen={isOpen}
                 onClose={() => setOpen(false)}
+                conversation={conversation}
                 anchor={trigger}
                 onServer={openServer}
             />

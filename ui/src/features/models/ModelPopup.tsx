@@ -1,23 +1,28 @@
 import { Popover } from "@base-ui/react/popover";
 import { Activity, Boxes, Folder, FolderUp } from "lucide-react";
 import type { RefObject } from "react";
+import type { ConversationStore } from "../../chat/conversationStore";
 import { fileTitle, type ModelStatus } from "../../protocol/frames";
+import type { BrowseEntry } from "../../protocol/rest";
 import { formatBytes, formatCount } from "../../ui/format";
 import type { PopupProps } from "../../ui/lazily";
 import { Progress } from "../../ui/Progress";
+import { showToast } from "../../ui/toasts";
 import type { ServerTab } from "../server/ServerDialog";
 import { useClient, useStore } from "../useClient";
-import { isTinyModel, modelTitle, stateWords, TINY_MODEL_NOTE } from "./describeModel";
+import { isTinyModel, modelTitle, ownTitle, stateWords, TINY_MODEL_NOTE } from "./describeModel";
 import { isModelFile, useBrowse, useModelActions } from "./useModels";
 
 interface ModelPopupProps extends PopupProps {
+    conversation: ConversationStore;
     anchor: RefObject<HTMLElement | null>;
     onServer: (tab: ServerTab) => void;
 }
 
 /* The model that answers, and others to choose. All that can be done with them is in the dialog of the server. */
-export default function ModelPopup({ isOpen, onClose, anchor, onServer }: ModelPopupProps) {
+export default function ModelPopup({ isOpen, onClose, conversation, anchor, onServer }: ModelPopupProps) {
     const model = useStore(useClient().model);
+    const own = useOwnModel(conversation);
     return (
         <Popover.Root open={isOpen} onOpenChange={(next) => !next && onClose()}>
             <Popover.Portal>
@@ -28,8 +33,13 @@ export default function ModelPopup({ isOpen, onClose, anchor, onServer }: ModelP
                     className="popover-positioner"
                 >
                     <Popover.Popup className="popover model-popup" aria-label="Model" finalFocus={anchor}>
-                        {model && <CurrentModel model={model} />}
-                        <ModelList model={model} />
+                        {own.name !== null && <OwnModel name={own.name} onClear={() => own.change(null)} />}
+                        {own.name === null && model && <CurrentModel model={model} />}
+                        <ModelList
+                            model={model}
+                            own={own.name}
+                            onOwn={own.name === null ? null : own.change}
+                        />
                         <div className="model-foot">
                             <button
                                 type="button"
@@ -54,6 +64,37 @@ export default function ModelPopup({ isOpen, onClose, anchor, onServer }: ModelP
                 </Popover.Positioner>
             </Popover.Portal>
         </Popover.Root>
+    );
+}
+
+/* useOwnModel: the model that the conversation has of its own, and another one, or none, in its place. */
+function useOwnModel(conversation: ConversationStore): {
+    name: string | null;
+    change: (name: string | null) => void;
+} {
+    const client = useClient();
+    const { own } = useStore(conversation);
+    const change = (name: string | null) => {
+        client
+            .changeOwn(conversation, { ...own, model: name })
+            .catch((error: Error) => showToast(error.message, { isError: true }));
+    };
+    return { name: own.model, change };
+}
+
+function OwnModel({ name, onClear }: { name: string; onClear: () => void }) {
+    return (
+        <section className="model-current" data-testid="own-model-note">
+            <div className="model-line">
+                <Popover.Title className="model-title">{ownTitle(name)}</Popover.Title>
+                <button type="button" className="button" data-testid="own-model-clear" onClick={onClear}>
+                    As elsewhere
+                </button>
+            </div>
+            <p className="model-facts">
+                Answers in this conversation alone. What is chosen here is for it alone, too.
+            </p>
+        </section>
     );
 }
 
@@ -98,8 +139,16 @@ function CurrentModel({ model }: { model: ModelStatus }) {
     );
 }
 
-function ModelList({ model }: { model: ModelStatus | null }) {
+interface ModelListProps {
+    model: ModelStatus | null;
+    own: string | null;
+    onOwn: ((name: string) => void) | null /* null: what is chosen answers everywhere */;
+}
+
+function ModelList({ model, own, onOwn }: ModelListProps) {
     const { load } = useModelActions();
+    const isCurrent = (file: BrowseEntry) =>
+        own === null ? isLoaded(model, file.path) : fileTitle(file.name) === ownTitle(own);
     const { result, error, go } = useBrowse();
     if (error) return <p className="model-error">{error}</p>;
     if (!result) return null;
@@ -128,9 +177,9 @@ function ModelList({ model }: { model: ModelStatus | null }) {
                                 type="button"
                                 className="model-row"
                                 data-testid="model-item"
-                                aria-current={isLoaded(model, file.path) || undefined}
-                                disabled={model?.state === "loading" || isLoaded(model, file.path)}
-                                onClick={() => load(file.path)}
+                                aria-current={isCurrent(file) || undefined}
+                                disabled={isCurrent(file) || (!onOwn && model?.state === "loading")}
+                                onClick={() => (onOwn ? onOwn(file.name) : load(file.path))}
                             >
                                 <span
                                     className="model-dot"

@@ -1,10 +1,16 @@
-import type { ModelStatus } from "../../protocol/frames";
+import { fileTitle, type ModelStatus } from "../../protocol/frames";
 import { formatPercent } from "../../ui/format";
 
 export function modelTitle(model: ModelStatus | null): string {
     if (!model) return "Model";
     return model.name ?? "No model";
 }
+
+/* What a conversation has of its own is the name of a file. */
+export const ownTitle = (own: string): string => fileTitle(own);
+
+export const isModelOf = (model: ModelStatus | null, own: string): boolean =>
+    model?.path != null && fileTitle(model.path) === fileTitle(own);
 
 export function stateWords(model: ModelStatus): string {
     switch (model.state) {
