@@ -19,6 +19,7 @@ import { route } from "./router";
 import { type Action, SHORTCUTS } from "./shortcuts";
 import { ThemeToggle } from "./ThemeToggle";
 import { useNotify } from "./useNotify";
+import { useSeen } from "./useSeen";
 import { useTitle } from "./useTitle";
 import "./app.css";
 
@@ -38,6 +39,7 @@ export function App() {
     const conversation = client.open(openId);
     useTitle(conversation);
     useNotify();
+    const hasUnread = useSeen(openId);
     const closeDrawer = useCallback(() => setDrawerOpen(false), []);
     const closeSidebar = useCallback(() => setSidebarOpen(false), [setSidebarOpen]);
     const nothing = useCallback(() => {}, []);
@@ -71,13 +73,14 @@ export function App() {
                 <header className="app-head">
                     {!hasSidebar && (
                         <IconButton
-                            label="Show the conversations"
+                            label={`Show the conversations${hasUnread ? ": not all are read" : ""}`}
                             icon={<PanelLeft size={19} />}
                             data-testid="sidebar-open"
+                            data-marked={hasUnread || undefined}
                             onClick={() => showList(true)}
                         />
                     )}
-                    <ModelControl />
+                    <ModelControl conversation={conversation} />
                     <span className="app-space" />
                     {conversation.id !== null && <ExportButton conversation={conversation} />}
                     {!hasSidebar && (

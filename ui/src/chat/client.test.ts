@@ -634,4 +634,32 @@ describe("branches, and what a conversation has of its own", () => {
             settings: { temperature: null, top_k: 3 },
         });
     });
+
+    const told = (fields: object) => ({
+        type: "conversation",
+        event: "changed",
+        conversation: CONVERSATION,
+        title: "T",
+        running: false,
+        pinned: false,
+        ...fields,
+    });
+
+    it("[W50] another model of its own, from another screen, is known here too", () => {
+        const { server, store } = opened();
+        store.setOwn({ model: null, settings: { top_k: 3 } });
+        server.say(told({ model: "other.gguf" }));
+        expect(store.get().own).toEqual({ model: "other.gguf", settings: { top_k: 3 } });
+    });
+
+    it("[N41] what is seen is not unread any more, here at once and by the server everywhere", () => {
+        const { server, client } = opened();
+        server.say(told({ unread: true }));
+        expect(client.list.get().items[0]?.unread).toBe(true);
+        client.seen(CONVERSATION);
+        expect(server.said.at(-1)).toEqual({ type: "seen", conversation: CONVERSATION });
+        expect(client.list.get().items[0]?.unread).toBe(false);
+        server.say(told({}));
+        expect(client.list.get().items[0]?.unread).toBe(false);
+    });
 });

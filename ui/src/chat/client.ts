@@ -9,6 +9,7 @@ import type { Download } from "../protocol/downloads";
 import type {
     Attachment,
     ClientFrame,
+    ConversationEvent,
     ModelStatus,
     Own,
     ServerFrame,
@@ -148,6 +149,11 @@ export class ChatClient {
         if (store.id !== null) this.socket.send({ type: "select", conversation: store.id, message });
     }
 
+    /* seen takes the mark from a conversation whose answer was not looked at, on every screen [N41]. */
+    seen(id: string): void {
+        if (this.socket.send({ type: "seen", conversation: id })) this.list.setSeen(id);
+    }
+
     /* changeOwn changes what a conversation has of its own; of one that is not there yet it goes with the first message [N27]. */
     async changeOwn(store: ConversationStore, own: Own): Promise<void> {
         if (store.id !== null) await this.rest.change(store.id, changesOf(store.get().own, own));
@@ -246,8 +252,7 @@ export class ChatClient {
                 return;
             case "conversation":
                 this.list.apply(frame);
-                if (frame.event === "deleted") this.kept.get(frame.conversation)?.setMissing();
-                else if (frame.title !== null) this.kept.get(frame.conversation)?.setTitle(frame.title);
+                this.told(frame);
                 return;
             case "downloads":
                 this.downloads.set(frame.downloads);
@@ -263,6 +268,19 @@ export class ChatClient {
             default:
                 this.toConversation(frame);
         }
+    }
+
+    private told(frame: ConversationEvent): void {
+        const store = this.kept.get(frame.conversation);
+        if (!store) return;
+        if (frame.event === "deleted") {
+            store.setMissing();
+            return;
+        }
+        if (frame.title !== null) store.setTitle(frame.title);
+        const { own } = store.get();
+        if (frame.marks && frame.marks.model !== own.model)
+            store.setOwn({ ...own, model: frame.marks.model });
     }
 
     private toConversation(frame: ConversationFrame): void {

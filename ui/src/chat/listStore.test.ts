@@ -16,6 +16,7 @@ const row = (id: string): ConversationSummary => ({
     archived: false,
     temporary: false,
     model: null,
+    unread: false,
 });
 const event = (kind: ConversationEvent["event"], conversation: string): ConversationEvent => ({
     type: "conversation",

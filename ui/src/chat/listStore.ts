@@ -59,6 +59,14 @@ export class ListStore extends Store<ListSnapshot> {
         this.put(frame);
     }
 
+    /* setSeen: what the server will say, too, when it knows. */
+    setSeen(id: string): void {
+        this.update((value) => ({
+            ...value,
+            items: value.items.map((item) => (item.id === id ? { ...item, unread: false } : item)),
+        }));
+    }
+
     private put(frame: ConversationEvent): void {
         this.update((value) => {
             const others = value.items.filter((item) => item.id !== frame.conversation);
@@ -85,7 +93,14 @@ export class ListStore extends Store<ListSnapshot> {
     }
 }
 
-const NO_MARKS = { pinned: false, folder: null, archived: false, temporary: false, model: null };
+const NO_MARKS = {
+    pinned: false,
+    folder: null,
+    archived: false,
+    temporary: false,
+    model: null,
+    unread: false,
+};
 
 function timeOf(item: ConversationSummary): number {
     return (parseTime(item.updated) ?? parseTime(item.timestamp))?.getTime() ?? 0;

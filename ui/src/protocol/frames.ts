@@ -230,6 +230,7 @@ export interface RowMarks {
     archived: boolean;
     temporary: boolean;
     model: string | null;
+    unread: boolean /* [N41] an answer has ended since anybody looked */;
 }
 /* What waits behind the answer that runs, the next one first. Not numbered: each frame is the whole list. */
 export interface QueueFrame {
@@ -320,6 +321,7 @@ export type ClientFrame =
     | { type: "select"; conversation: string; message: string }
     | { type: "draft"; conversation?: string; text: string }
     | { type: "continue"; client_msg_id: string; generation: string }
+    | { type: "seen"; conversation: string }
     | { type: "inspect"; on: boolean }
     | { type: "stop"; generation: string }
     | { type: "stop"; conversation: string };
@@ -477,6 +479,7 @@ export function decodeMarks(from: Json): RowMarks {
         archived: from.archived === true,
         temporary: from.temporary === true,
         model: stringOrNull(from, "model"),
+        unread: from.unread === true,
     };
 }
 

@@ -1,7 +1,8 @@
 import { Archive, ArchiveRestore, Folder, Pencil, Pin, PinOff, RotateCcw, Trash2 } from "lucide-react";
-import { type FocusEvent, memo, type ReactNode, useState } from "react";
+import { memo, type ReactNode, useState } from "react";
 import type { ConversationSummary, View } from "../../protocol/rest";
 import { type MenuAction, MenuButton } from "../../ui/MenuButton";
+import { RenameBox } from "./RenameBox";
 import type { ListActions } from "./useConversations";
 
 interface ConversationItemProps {
@@ -19,20 +20,24 @@ export const ConversationItem = memo(function ConversationItem(props: Conversati
     const { item, view, isOpen, isChosen, actions, onOpen, onChoose, onMove } = props;
     const [isRenaming, setRenaming] = useState(false);
     const title = item.title || "New conversation";
+    const isUnread = item.unread && !item.running && !isOpen;
     return (
         <li
             className="conversation-item"
             data-testid="conversation-item"
             data-id={item.id}
             data-running={item.running}
+            data-unread={isUnread || undefined}
             data-choosing={isChosen !== null || undefined}
         >
             {isRenaming ? (
-                <Rename
-                    title={item.title}
+                <RenameBox
+                    label="Name of the conversation"
+                    text={item.title}
+                    lengthMax={250}
                     onDone={(next) => {
                         setRenaming(false);
-                        if (next !== null && next !== item.title) actions.rename(item, next);
+                        if (next !== null) actions.rename(item, next);
                     }}
                 />
             ) : isChosen !== null ? (
@@ -54,6 +59,14 @@ export const ConversationItem = memo(function ConversationItem(props: Conversati
                     </span>
                     {item.running && (
                         <span className="running-dot" role="img" aria-label="an answer is being written" />
+                    )}
+                    {isUnread && (
+                        <span
+                            className="unread-dot"
+                            role="img"
+                            aria-label="not read yet"
+                            data-testid="unread"
+                        />
                     )}
                 </ItemLink>
             )}
@@ -122,42 +135,3 @@ function menuOf(
         { label: "Delete", icon: <Trash2 size={15} />, run: one("delete"), isDanger: true },
     ];
 }
-
-/* null: as it was. */
-function Rename({ title, onDone }: { title: string; onDone: (title: string | null) => void }) {
-    const [text, setText] = useState(title);
-    const [begun] = useState(() => performance.now());
-    const finish = () => onDone(text.trim() || null);
-    const onBlur = (event: FocusEvent<HTMLInputElement>) => {
-        const input = event.currentTarget;
-        /* The menu that it came from gives the focus back to where it was. */
-        if (performance.now() - begun < MENU_MS) setTimeout(() => focusAll(input), 50);
-        else finish();
-    };
-    return (
-        <input
-            className="field-control conversation-rename"
-            aria-label="Name of the conversation"
-            data-testid="rename"
-            dir="auto"
-            maxLength={250}
-            value={text}
-            ref={focusAll}
-            onChange={(event) => setText(event.target.value)}
-            onBlur={onBlur}
-            onKeyDown={(event) => {
-                if (event.key === "Enter") finish();
-                if (event.key !== "Escape") return;
-                event.stopPropagation();
-                onDone(null);
-            }}
-        />
-    );
-}
-
-const MENU_MS = 500;
-
-const focusAll = (input: HTMLInputElement | null) => {
-    input?.focus();
-    input?.select();
-};

@@ -1,14 +1,4 @@
-import {
-    Archive,
-    ArrowLeft,
-    Folder,
-    ListChecks,
-    PanelLeftClose,
-    Pin,
-    Search,
-    SquarePen,
-    Trash2,
-} from "lucide-react";
+import { Archive, ArrowLeft, ListChecks, PanelLeftClose, Search, SquarePen, Trash2 } from "lucide-react";
 import { Suspense, useCallback, useMemo, useState } from "react";
 import type { ConversationSummary, View } from "../../protocol/rest";
 import { IconButton } from "../../ui/IconButton";
@@ -17,6 +7,7 @@ import { Logo } from "../../ui/Logo";
 import { lazily } from "../../ui/lazily";
 import { useServices, useStore } from "../useClient";
 import { ConversationItem } from "./ConversationItem";
+import { GroupSection } from "./GroupSection";
 import { type Group, groupConversations } from "./groupConversations";
 import { useConversations } from "./useConversations";
 import { useView } from "./useView";
@@ -86,7 +77,11 @@ export function Sidebar({ openId, onClose, onChosen, onSearch }: SidebarProps) {
             )}
             <div className="conversation-list" data-testid="conversation-list" data-view={view}>
                 {groups.map((group) => (
-                    <GroupSection key={`${group.kind} ${group.label}`} group={group}>
+                    <GroupSection
+                        key={`${group.kind} ${group.label}`}
+                        group={group}
+                        onRename={actions.renameFolder}
+                    >
                         {group.items.map((item) => (
                             <ConversationItem
                                 key={item.id}
@@ -238,32 +233,6 @@ function SearchButton({ onSearch }: { onSearch: () => void }) {
             Search
             <kbd>{keyWords("Mod+K")}</kbd>
         </button>
-    );
-}
-
-/* A folder can be closed; it is open again on the next visit. */
-function GroupSection({ group, children }: { group: Group; children: React.ReactNode }) {
-    if (group.kind === "folder")
-        return (
-            <details className="folder" open data-testid="folder">
-                <summary>
-                    <Folder size={15} aria-hidden="true" />
-                    <span>{group.label}</span>
-                    <small>{group.items.length}</small>
-                </summary>
-                <ul aria-label={group.label}>{children}</ul>
-            </details>
-        );
-    return (
-        <section aria-label={group.label || "Conversations"}>
-            {group.label && (
-                <h2>
-                    {group.kind === "pinned" && <Pin size={12} aria-hidden="true" />}
-                    {group.label}
-                </h2>
-            )}
-            <ul>{children}</ul>
-        </section>
     );
 }
 

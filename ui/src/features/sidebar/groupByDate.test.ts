@@ -15,6 +15,7 @@ const item = (id: string, time: Date) => ({
     archived: false,
     temporary: false,
     model: null,
+    unread: false,
 });
 
 it("groups by the reader's own days, in the order given", () => {

@@ -14,6 +14,7 @@ const item = (id: string, fields: { pinned?: boolean; folder?: string } = {}) =>
     archived: false,
     temporary: false,
     model: null,
+    unread: false,
     ...fields,
 });
 const words = (items: ReturnType<typeof item>[]) =>

@@ -9,6 +9,7 @@ import { useServices } from "../useClient";
 export interface ListActions {
     rename: (item: ConversationSummary, title: string) => void;
     pin: (item: ConversationSummary) => void;
+    renameFolder: (from: string, to: string) => void;
     all: (ids: readonly string[], action: BulkAction) => Promise<void>;
 }
 
@@ -44,7 +45,13 @@ export function useConversations(openId: string | null, onDone: () => void): Lis
             await quietly(() => client.rest.change(item.id, fields));
             onDone();
         };
+        /* Frames tell of the conversations that are open alone [W55]: the list is read again. */
+        const renameFolder = async (from: string, to: string) => {
+            await quietly(() => client.rest.renameFolder(from, to));
+            await client.list.refresh();
+        };
         return {
+            renameFolder: (from, to) => void renameFolder(from, to),
             rename: (item, title) => void change(item, { title }),
             pin: (item) => void change(item, { pinned: !item.pinned }),
             all,
