@@ -1,10 +1,11 @@
 import { type FormEvent, useId, useState } from "react";
 import type { ConversationStore } from "../../chat/conversationStore";
 import { fileTitle } from "../../protocol/frames";
+import { DialogFoot } from "../../ui/DialogFoot";
 import { DialogFrame } from "../../ui/DialogFrame";
 import type { PopupProps } from "../../ui/lazily";
 import { isModelFile, useBrowse } from "../models/useModels";
-import type { NumberField } from "../settings/fields";
+import { NumberInput, TextInput } from "../settings/FormFields";
 import { useClient } from "../useClient";
 import { OWN_FIELDS, type OwnForm, ownErrors, ownFormOf, ownOf } from "./ownForm";
 import "../settings/settings.css";
@@ -17,7 +18,7 @@ export default function OwnDialog({ isOpen, onClose, conversation }: OwnDialogPr
     return (
         <DialogFrame
             title="This conversation"
-            className="settings"
+            className="dialog-sheet settings"
             testId="own"
             isOpen={isOpen}
             onClose={onClose}
@@ -32,7 +33,6 @@ function OwnFields({ conversation, onDone }: { conversation: ConversationStore; 
     const [before] = useState(() => conversation.get().own);
     const [form, setForm] = useState<OwnForm>(() => ownFormOf(before));
     const [failure, setFailure] = useState<string | null>(null);
-    const ids = useId();
     const errors = ownErrors(form);
     const hasErrors = Object.keys(errors).length > 0;
     const save = async (event: FormEvent) => {
@@ -63,40 +63,33 @@ function OwnFields({ conversation, onDone }: { conversation: ConversationStore; 
                         A system prompt of its own
                     </label>
                     {form.hasPrompt && (
-                        <textarea
-                            aria-label="System prompt"
+                        <TextInput
+                            label="System prompt"
+                            isLabelHidden
                             rows={5}
-                            className="field-control"
                             placeholder="None: the model is told nothing before."
-                            aria-invalid={errors.system_prompt !== undefined}
-                            value={form.prompt}
-                            data-testid="own-system_prompt"
-                            onChange={(event) => setForm({ ...form, prompt: event.target.value })}
+                            text={form.prompt}
+                            error={errors.system_prompt}
+                            testId="own-system_prompt"
+                            onChange={(prompt) => setForm({ ...form, prompt })}
                         />
                     )}
-                    <p className="field-error" role="alert" hidden={!errors.system_prompt}>
-                        {errors.system_prompt}
-                    </p>
                 </div>
                 {OWN_FIELDS.map((field) => (
-                    <OwnNumber
+                    <NumberInput
                         key={field.name}
-                        id={`${ids}-${field.name}`}
                         field={field}
                         text={form.numbers[field.name] ?? ""}
                         error={errors[field.name]}
+                        testId={`own-${field.name}`}
+                        placeholder="as set"
                         onChange={(text) =>
                             setForm({ ...form, numbers: { ...form.numbers, [field.name]: text } })
                         }
                     />
                 ))}
             </div>
-            <div className="dialog-foot">
-                {failure && (
-                    <p className="field-error" role="alert">
-                        {failure}
-                    </p>
-                )}
+            <DialogFoot failure={failure} isReady={!hasErrors} saveTestId="own-save" onCancel={onDone}>
                 <button
                     type="button"
                     className="text-button"
@@ -104,19 +97,7 @@ function OwnFields({ conversation, onDone }: { conversation: ConversationStore; 
                 >
                     As in the settings
                 </button>
-                <span className="foot-space" />
-                <button type="button" className="button" onClick={onDone}>
-                    Cancel
-                </button>
-                <button
-                    type="submit"
-                    className="button button-primary"
-                    data-testid="own-save"
-                    disabled={hasErrors}
-                >
-                    Save
-                </button>
-            </div>
+            </DialogFoot>
         </form>
     );
 }
@@ -145,43 +126,6 @@ function ModelChoice({ model, onChange }: { model: string; onChange: (model: str
                     </option>
                 ))}
             </select>
-        </div>
-    );
-}
-
-interface OwnNumberProps {
-    id: string;
-    field: NumberField;
-    text: string;
-    error: string | undefined;
-    onChange: (text: string) => void;
-}
-
-function OwnNumber({ id, field, text, error, onChange }: OwnNumberProps) {
-    return (
-        <div className="field field-row">
-            <div className="field-words">
-                <label htmlFor={id}>{field.label}</label>
-                <p className="field-help" id={`${id}-help`}>
-                    {field.help}
-                </p>
-            </div>
-            <input
-                id={id}
-                className="field-control"
-                type="text"
-                inputMode={field.isInteger ? "numeric" : "decimal"}
-                autoComplete="off"
-                placeholder="as set"
-                aria-describedby={`${id}-help ${id}-error`}
-                aria-invalid={error !== undefined}
-                value={text}
-                data-testid={`own-${field.name}`}
-                onChange={(event) => onChange(event.target.value)}
-            />
-            <p className="field-error" id={`${id}-error`} role="alert" hidden={!error}>
-                {error}
-            </p>
         </div>
     );
 }

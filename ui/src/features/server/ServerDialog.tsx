@@ -30,7 +30,7 @@ export default function ServerDialog({ first, ...frame }: ServerDialogProps) {
         if (frame.isOpen) setTab(first);
     }, [frame.isOpen, first]);
     return (
-        <DialogFrame title="Server" className="server" testId="server" {...frame}>
+        <DialogFrame title="Server" className="dialog-sheet server" testId="server" {...frame}>
             <Tabs.Root
                 className="server-tabs"
                 value={tab}

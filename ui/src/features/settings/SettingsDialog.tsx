@@ -1,10 +1,12 @@
 import { type FormEvent, useEffect, useId, useRef, useState } from "react";
+import { DialogFoot } from "../../ui/DialogFoot";
 import { DialogFrame } from "../../ui/DialogFrame";
 import type { PopupProps } from "../../ui/lazily";
 import { showToast } from "../../ui/toasts";
 import { useClient } from "../useClient";
 import { BrowserSettings } from "./BrowserSettings";
 import { DataSettings } from "./DataSettings";
+import { NumberInput, TextInput } from "./FormFields";
 import {
     CHOICE_FIELDS,
     type ChoiceField,
@@ -25,7 +27,7 @@ export default function SettingsDialog({ isOpen, onClose }: PopupProps) {
     return (
         <DialogFrame
             title="Settings"
-            className="settings"
+            className="dialog-sheet settings"
             testId="settings"
             isOpen={isOpen}
             onClose={onClose}
@@ -106,22 +108,16 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                 <DataSettings />
                 <h3>Answers</h3>
                 <div className="field">
-                    <label htmlFor={`${ids}-prompt`}>System prompt</label>
-                    <p className="field-help" id={`${ids}-prompt-help`}>
-                        Told to the model before every conversation.
-                    </p>
-                    <textarea
-                        id={`${ids}-prompt`}
-                        aria-describedby={`${ids}-prompt-help`}
-                        aria-invalid={errors.system_prompt !== undefined}
+                    <TextInput
+                        label="System prompt"
+                        help="Told to the model before every conversation."
                         rows={4}
-                        className="field-control"
                         placeholder="You are a helpful assistant."
-                        value={form.systemPrompt}
-                        data-testid="setting-system_prompt"
-                        onChange={(event) => setForm({ ...form, systemPrompt: event.target.value })}
+                        text={form.systemPrompt}
+                        error={errors.system_prompt}
+                        testId="setting-system_prompt"
+                        onChange={(systemPrompt) => setForm({ ...form, systemPrompt })}
                     />
-                    <FieldError text={errors.system_prompt} />
                 </div>
                 <div className="field">
                     <label htmlFor={`${ids}-sampler`}>Sampler</label>
@@ -145,27 +141,25 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                         field={field}
                         text={form.numbers[field.name] ?? ""}
                         error={errors[field.name]}
+                        testId={`setting-${field.name}`}
+                        hasSlider={field.max <= SLIDER_MAX}
+                        placeholder={field.special?.meaning}
                         onChange={(text) =>
                             setForm({ ...form, numbers: { ...form.numbers, [field.name]: text } })
                         }
                     />
                 ))}
                 <div className="field">
-                    <label htmlFor={`${ids}-stops`}>Stop strings</label>
-                    <p className="field-help" id={`${ids}-stops-help`}>
-                        The answer ends before any of them. One a line; \n is a line break.
-                    </p>
-                    <textarea
-                        id={`${ids}-stops`}
-                        aria-describedby={`${ids}-stops-help`}
-                        aria-invalid={errors.stop_tokens !== undefined}
+                    <TextInput
+                        label="Stop strings"
+                        help="The answer ends before any of them. One a line; \n is a line break."
                         rows={2}
-                        className="field-control mono"
-                        value={form.stops}
-                        data-testid="setting-stop_tokens"
-                        onChange={(event) => setForm({ ...form, stops: event.target.value })}
+                        isCode
+                        text={form.stops}
+                        error={errors.stop_tokens}
+                        testId="setting-stop_tokens"
+                        onChange={(stops) => setForm({ ...form, stops })}
                     />
-                    <FieldError text={errors.stop_tokens} />
                 </div>
                 {CHOICE_FIELDS.map((field) => (
                     <Choice
@@ -178,12 +172,12 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                     />
                 ))}
             </div>
-            <div className="dialog-foot">
-                {failure && (
-                    <p className="field-error" role="alert">
-                        {failure}
-                    </p>
-                )}
+            <DialogFoot
+                failure={failure}
+                isReady={!hasErrors && isChanged && !isSaving}
+                saveTestId="settings-save"
+                onCancel={onDone}
+            >
                 <button
                     type="button"
                     className="text-button"
@@ -192,19 +186,7 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                 >
                     Back to defaults
                 </button>
-                <span className="foot-space" />
-                <button type="button" className="button" onClick={onDone}>
-                    Cancel
-                </button>
-                <button
-                    type="submit"
-                    className="button button-primary"
-                    data-testid="settings-save"
-                    disabled={hasErrors || !isChanged || isSaving}
-                >
-                    Save
-                </button>
-            </div>
+            </DialogFoot>
         </form>
     );
 }
@@ -241,61 +223,7 @@ function Choice({ field, value, onChange }: ChoiceProps) {
     );
 }
 
-interface NumberInputProps {
-    field: NumberField;
-    text: string;
-    error: string | undefined;
-    onChange: (text: string) => void;
-}
-
-function NumberInput({ field, text, error, onChange }: NumberInputProps) {
-    const id = useId();
-    const isSlider = field.max <= 20;
-    return (
-        <div className={isSlider ? "field field-slider" : "field field-row"}>
-            <div className="field-words">
-                <label htmlFor={id}>{field.label}</label>
-                <p className="field-help" id={`${id}-help`}>
-                    {field.help}
-                </p>
-            </div>
-            {isSlider && (
-                <input
-                    type="range"
-                    tabIndex={-1}
-                    aria-hidden="true"
-                    min={field.min}
-                    max={field.max}
-                    step={field.step}
-                    value={Number(text) || 0}
-                    onChange={(event) => onChange(event.target.value)}
-                />
-            )}
-            <input
-                id={id}
-                className="field-control"
-                type="text"
-                inputMode={field.isInteger ? "numeric" : "decimal"}
-                autoComplete="off"
-                aria-describedby={`${id}-help ${id}-error`}
-                aria-invalid={error !== undefined}
-                placeholder={field.special?.meaning}
-                value={text}
-                data-testid={`setting-${field.name}`}
-                onChange={(event) => onChange(event.target.value)}
-            />
-            <FieldError text={error} id={`${id}-error`} />
-        </div>
-    );
-}
-
-function FieldError({ text, id }: { text: string | undefined; id?: string }) {
-    return (
-        <p className="field-error" id={id} role="alert" hidden={!text}>
-            {text}
-        </p>
-    );
-}
+const SLIDER_MAX = 20;
 
 const isUsed = (field: NumberField, sampler: string) =>
     !field.samplers || field.samplers.some((value) => value === sampler);
