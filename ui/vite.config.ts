@@ -36,6 +36,16 @@ const katexFonts: Plugin = {
     },
 };
 
+/* What only diagrams need has a name that says so: it is judged by itself. */
+function nameOf({ moduleIds }: { moduleIds: string[] }): string {
+    const isDiagrams = moduleIds.some((id) =>
+        /node_modules\/(?:mermaid|@mermaid-js|cytoscape|roughjs|d3[\w-]*|dagre[\w-]*|chevrotain|langium)\//.test(
+            id,
+        ),
+    );
+    return `assets/${isDiagrams ? "diagrams-" : ""}[name]-[hash].js`;
+}
+
 export default defineConfig({
     plugins: [react(), katexFonts],
     worker: { format: "es" },
@@ -51,6 +61,7 @@ export default defineConfig({
         /* The weight is judged compressed, by scripts/size.mjs. */
         chunkSizeWarningLimit: 700,
         modulePreload: { polyfill: false },
+        rolldownOptions: { output: { chunkFileNames: nameOf } },
     },
     test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"] },
 });

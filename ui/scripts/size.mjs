@@ -16,6 +16,7 @@ const PARTS = [
     ["first load", 185 * KB, (name) => asked.includes(name) && !isIcon(name)],
     ["the server's dialog", 17 * KB, (name) => /ServerDialog-/.test(name)],
     ["what pops up", 64 * KB, isPopup],
+    ["diagrams", 900 * KB, (name) => /\/diagrams-/.test(name)],
     ["maths: script and style", 90 * KB, (name) => /\/katex-.*\.(js|css)$/.test(name)],
     ["maths: fonts", 320 * KB, (name) => name.endsWith(".woff2")],
     ["text of PDFs", 480 * KB, (name) => /\/pdf[.\w-]*\.m?js$/i.test(name)],

@@ -1,31 +1,55 @@
-import { Download, WrapText } from "lucide-react";
+import { CodeXml, Download, WrapText } from "lucide-react";
 import { createContext, memo, useContext, useEffect, useRef, useState } from "react";
 import { CopyButton } from "../ui/CopyButton";
 import { IconButton } from "../ui/IconButton";
+import { Diagram } from "./Diagram";
 import { highlight, knownRuns, type Run } from "./highlight";
+import { whenNotSelected } from "./inPlace";
+import { useDiagram } from "./useDiagram";
 
 /* Is more to come? Code is coloured once, when it is whole. */
 export const IsOpen = createContext(false);
 
-interface CodeBlockProps {
+interface CodeProps {
     language: string;
     code: string;
 }
 
-export const CodeBlock = memo(function CodeBlock({ language, code }: CodeBlockProps) {
+interface CodeBlockProps extends CodeProps {
+    isClosed?: boolean /* false: the answer was cut within it */;
+}
+
+export const CodeBlock = memo(function CodeBlock({ language, code, isClosed = true }: CodeBlockProps) {
+    const isOpen = useContext(IsOpen);
     const [isWrapped, setWrapped] = useState(false);
+    const [isSource, setSource] = useState(false);
+    const box = useRef<HTMLDivElement>(null);
+    const isDiagram = language.toLowerCase() === "mermaid" && isClosed && !isOpen;
+    const { drawn, why } = useDiagram(isDiagram ? code : null, box);
     const name = language || "text";
+    const isDrawn = drawn !== null && !isSource;
     return (
-        <div className="code-block" dir="ltr" data-wrap={isWrapped}>
+        <div className="code-block" dir="ltr" data-wrap={isWrapped} ref={box}>
             <div className="code-head">
                 <span>{name}</span>
-                <IconButton
-                    className="tool-button"
-                    label="Wrap long lines"
-                    icon={<WrapText size={15} aria-hidden="true" />}
-                    aria-pressed={isWrapped}
-                    onClick={() => setWrapped(!isWrapped)}
-                />
+                {drawn && (
+                    <IconButton
+                        className="tool-button"
+                        label="Source of the diagram"
+                        icon={<CodeXml size={15} aria-hidden="true" />}
+                        aria-pressed={isSource}
+                        onClick={() => setSource(!isSource)}
+                    />
+                )}
+                {!isDrawn && (
+                    <IconButton
+                        className="tool-button"
+                        label="Wrap long lines"
+                        icon={<WrapText size={15} aria-hidden="true" />}
+                        aria-pressed={isWrapped}
+                        onClick={() => setWrapped(!isWrapped)}
+                    />
+                )}
                 <IconButton
                     className="tool-button"
                     label="Save as a file"
@@ -34,15 +58,17 @@ export const CodeBlock = memo(function CodeBlock({ language, code }: CodeBlockPr
                 />
                 <CopyButton text={() => code} label="Copy code" showLabel />
             </div>
+            {isDrawn && <Diagram drawn={drawn} />}
             {/* biome-ignore lint/a11y/noNoninteractiveTabindex: long lines scroll, also with the keyboard */}
-            <pre tabIndex={0} aria-label={`Code, ${name}`} role="group">
+            <pre tabIndex={0} aria-label={`Code, ${name}`} role="group" hidden={isDrawn}>
                 <Code language={language} code={code} />
             </pre>
+            {why !== null && <p className="code-note">{why}</p>}
         </div>
     );
 });
 
-function Code({ language, code }: CodeBlockProps) {
+function Code({ language, code }: CodeProps) {
     const isOpen = useContext(IsOpen);
     const element = useRef<HTMLElement>(null);
     const [runs, setRuns] = useState<{ of: string; lines: Run[][] } | null>(null);
@@ -80,31 +106,6 @@ function renderLine(runs: Run[], place: number) {
     ];
 }
 
-/* Colours exchange the elements of the text: what the reader has selected would be lost. */
-function whenNotSelected(element: Element | null, run: () => void): () => void {
-    const isSelected = () => {
-        const selection = document.getSelection();
-        return (
-            element !== null &&
-            selection !== null &&
-            !selection.isCollapsed &&
-            selection.containsNode(element, true)
-        );
-    };
-    if (!isSelected()) {
-        run();
-        return () => {};
-    }
-    const look = () => {
-        if (isSelected()) return;
-        stop();
-        run();
-    };
-    const stop = () => document.removeEventListener("selectionchange", look);
-    document.addEventListener("selectionchange", look);
-    return stop;
-}
-
 function saveAs(code: string, language: string): void {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([code], { type: "text/plain" }));
@@ -119,6 +120,7 @@ const EXTENSIONS: Record<string, string> = {
     javascript: "js",
     kotlin: "kt",
     markdown: "md",
+    mermaid: "mmd",
     powershell: "ps1",
     python: "py",
     ruby: "rb",

@@ -14,5 +14,12 @@ it.each([
     ["inline code", "```x``` y", null],
     ["text after the end", "```\na\n```\nb", null],
 ])("%s", (_fact, block, code) => {
-    expect(readFencedCode(block)).toEqual(code);
+    expect(readFencedCode(block)).toEqual(code && expect.objectContaining(code));
+});
+
+it.each([
+    ["```\na\n```", true],
+    ["```\na\n``", false],
+])("%j is closed: %s", (block, isClosed) => {
+    expect(readFencedCode(block)?.isClosed).toBe(isClosed);
 });

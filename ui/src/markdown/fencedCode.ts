@@ -4,6 +4,7 @@
 export interface FencedCode {
     language: string;
     code: string;
+    isClosed: boolean;
 }
 
 /* readFencedCode is null when the block is anything else. The fence may still be open. */
@@ -22,7 +23,7 @@ export function readFencedCode(block: string): FencedCode | null {
     if (last < 0 && body.at(-1) === "") body.pop();
     const indent = open[1]?.length ?? 0;
     const code = indent === 0 ? body : body.map((line) => line.replace(new RegExp(`^ {0,${indent}}`), ""));
-    return { language: info.split(/[\s{]/)[0] ?? "", code: code.join("\n") };
+    return { language: info.split(/[\s{]/)[0] ?? "", code: code.join("\n"), isClosed: last >= 0 };
 }
 
 function isClose(line: string, fence: string): boolean {

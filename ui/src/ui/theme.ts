@@ -25,8 +25,10 @@ export function setTheme(next: ThemeChoice): void {
         /* Without storage it lasts as long as the page. */
     }
     apply();
-    for (const listener of listeners) listener();
 }
+
+/* isDark is what the choice comes to; themeStore tells when it changes. */
+export const isDark = () => document.documentElement.dataset.theme === "dark";
 
 /* nextTheme goes round the three so that the first step is always one that can be seen. */
 export function nextTheme(current: ThemeChoice, systemIsDark: boolean): ThemeChoice {
@@ -55,4 +57,5 @@ function apply(): void {
     const resolved = choice === "system" ? (isSystemDark() ? "dark" : "light") : choice;
     document.documentElement.dataset.theme = resolved;
     document.querySelector('meta[name="theme-color"]')?.setAttribute("content", COLORS[resolved]);
+    for (const listener of listeners) listener();
 }

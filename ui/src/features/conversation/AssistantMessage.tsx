@@ -157,7 +157,8 @@ function plainTextOf(prose: HTMLElement | null): string {
     if (!prose) return "";
     const copy = prose.cloneNode(true) as HTMLElement;
     copy.hidden = false;
-    for (const tool of copy.querySelectorAll(".code-head")) tool.remove();
+    for (const tool of copy.querySelectorAll(".code-head, .diagram")) tool.remove();
+    for (const source of copy.querySelectorAll<HTMLElement>("pre[hidden]")) source.hidden = false;
     for (const maths of copy.querySelectorAll(".maths"))
         maths.textContent = maths.querySelector("annotation")?.textContent ?? maths.textContent;
     copy.className = "prose plain-copy";
