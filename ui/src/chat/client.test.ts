@@ -269,17 +269,30 @@ describe("ChatClient", () => {
         expect(errors).toEqual([]);
     });
 
-    it("leaves a conversation that is idle, and keeps watching one whose answer runs", () => {
+    it("[N41] leaves a conversation whose answer runs, too, and catches up when it is opened again", () => {
         const { server, client } = setUp();
-        client.open(CONVERSATION);
+        const store = client.open(CONVERSATION);
         server.greet();
         server.say(snapshot([userMessage, running("One", 2)]));
         client.open(null);
-        expect(server.said.some((frame) => frame.type === "unwatch")).toBe(false);
-        server.say({ type: "end", ...of, seq: 3, reason: "stop", usage: null, timings: null });
         expect(server.said.at(-1)).toEqual({ type: "unwatch", conversation: CONVERSATION });
-        client.open(CONVERSATION);
-        expect(server.said.at(-1)).toMatchObject({ type: "watch", cursor: { after_seq: 3 } });
+        expect(client.open(CONVERSATION)).toBe(store);
+        expect(server.said.at(-1)).toMatchObject({ type: "watch", cursor: { after_seq: 2 } });
+        server.say({ type: "resumed", conversation: CONVERSATION });
+        server.say(token(3, " two"));
+        server.say({ type: "end", ...of, seq: 4, reason: "stop", usage: null, timings: null });
+        expect(client.messageText("a1")).toBe("One two");
+        expect(store.get().turn).toBeNull();
+    });
+
+    it("[N6] [N41] what is sent for a conversation that was left is not watched either", () => {
+        const { server, client } = setUp();
+        client.send(client.open(CONVERSATION), "Hi");
+        client.open(null);
+        server.greet();
+        expect(server.said.at(-1)).toMatchObject({ type: "send", client_msg_id: "id1" });
+        server.say(ack("id1"));
+        expect(server.said.at(-1)).toEqual({ type: "unwatch", conversation: CONVERSATION });
     });
 
     it("a deleted conversation is gone from the list and from the screen", () => {

@@ -1,8 +1,8 @@
 /* The page's one client: it owns the socket and gives every frame to the store that it belongs to.
  *
- * Watching: the conversation on the screen is watched, and those whose turn runs; another one is left with its
- * cursor and caught up from there when it is opened again. After each connect everything is watched anew from
- * its cursor, then what was not acknowledged is sent again, with the same id [N6], then stops. */
+ * Watching: the conversation on the screen is watched, and no other, so that the server knows what was not looked at [N41]; another one is
+ * left with its cursor and caught up from there when it is opened again. After each connect it is watched anew from its cursor, then what was
+ * not acknowledged is sent again, with the same id [N6], then stops. */
 
 import type { Json } from "../protocol/check";
 import type { Download } from "../protocol/downloads";
@@ -291,7 +291,6 @@ export class ChatClient {
         if (store.apply(frame) === "ask") this.watch(store);
         if ((frame.type === "snapshot" || frame.type === "resumed") && store === this.active) this.caughtUp();
         if (frame.type === "end" && store.get().turn?.isStopping) this.transmitStop(store);
-        if (frame.type === "end" && store !== this.active) this.leave(store);
     }
 
     private greeted(epoch: string, version: string, model: ModelStatus | null): void {
@@ -301,8 +300,7 @@ export class ChatClient {
         if (model) this.model.set(model);
         this.watched.clear();
         this.observer?.connected();
-        for (const store of this.kept.values())
-            if (store === this.active || store.get().turn) this.watch(store);
+        if (this.active) this.watch(this.active);
         for (const entry of [...this.outbox]) this.transmit(entry);
         for (const store of this.kept.values()) this.transmitStops(store);
         void this.list.refresh();
@@ -320,7 +318,11 @@ export class ChatClient {
         const { store } = entry;
         if (entry.continues !== undefined) store.acceptMore(entry.continues, frame.generation);
         else this.accepted(entry, frame);
-        if (frame.duplicate) this.watch(store);
+        if (store !== this.active) {
+            /* The server lets the sender watch by itself [N6]. */
+            this.watched.add(frame.conversation);
+            this.leave(store);
+        } else if (frame.duplicate) this.watch(store);
         this.transmitStops(store);
     }
 
@@ -378,11 +380,12 @@ export class ChatClient {
 
     private leave(store: ConversationStore): void {
         const id = store.id;
-        if (id === null || store.get().turn) return;
+        if (id === null) return;
         if (this.watched.delete(id)) this.socket.send({ type: "unwatch", conversation: id });
         for (const [key, kept] of this.kept) {
             if (this.kept.size <= KEPT_MAX) break;
-            if (kept !== this.active && !kept.get().turn) this.kept.delete(key);
+            const isOnItsWay = this.outbox.some((entry) => entry.store === kept);
+            if (kept !== this.active && !isOnItsWay) this.kept.delete(key);
         }
     }
 
