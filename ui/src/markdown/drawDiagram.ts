@@ -1,5 +1,5 @@
 /* The part of the page that draws diagrams, loaded with the first one. The source is a stranger's: no scripts, no links, nothing from elsewhere,
- * no setting of its own. What labels have of HTML is sanitized by the library, which takes out what could act. */
+ * no setting of its own. What labels have of HTML is sanitized. */
 import mermaid, { type MermaidConfig } from "mermaid";
 
 export interface Drawn {
@@ -28,7 +28,7 @@ export function drawDiagram(source: string): Promise<Drawn> {
 async function draw(source: string): Promise<Drawn> {
     if (/@\{[^}]*\b(?:img|icon)\s*:/.test(source)) throw new Error("it has pictures from elsewhere");
     mermaid.initialize(configOf(getComputedStyle(document.documentElement)));
-    const { svg, diagramType } = await mermaid.render(`diagram-${++count}`, source);
+    const { svg, diagramType } = await mermaid.render(`diagram-${++count}`, withoutActors(source));
     const frame = document.createElement("template");
     frame.innerHTML = svg;
     const drawing = frame.content.querySelector("svg");
@@ -38,9 +38,23 @@ async function draw(source: string): Promise<Drawn> {
     return { svg: drawing.outerHTML, label };
 }
 
+/* The library sanitizes what it draws, but measures labels before that: what would load or run then is taken out of them first. */
+function withoutActors(source: string): string {
+    return source.replace(ACTORS, " ").replace(HANDLERS, "$1>");
+}
+
+const ACTORS =
+    /<\/?(?:a|audio|base|embed|form|iframe|image|img|input|link|math|meta|object|picture|script|source|style|svg|video)\b[^>]*>/gi;
+const HANDLERS = /(<[a-z][^<>]*?)\son\w+\s*=[^>]*>/gi;
+
 /* A picture with a name, in its own size, which leads nowhere. */
 function finish(drawing: SVGSVGElement, label: string): void {
-    for (const link of drawing.querySelectorAll("a")) link.replaceWith(...link.childNodes);
+    for (const link of drawing.querySelectorAll("a")) {
+        const group = document.createElementNS("http://www.w3.org/2000/svg", "g");
+        group.setAttribute("transform", link.getAttribute("transform") ?? "");
+        group.append(...link.childNodes);
+        link.replaceWith(group);
+    }
     for (const other of drawing.querySelectorAll("image, img, script, iframe")) other.remove();
     for (const user of drawing.querySelectorAll("[href], [*|href]")) {
         const address = user.getAttribute("href") ?? user.getAttribute("xlink:href") ?? "";
