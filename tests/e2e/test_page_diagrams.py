@@ -68,6 +68,7 @@ def test_diagrams_are_drawn_when_they_are_whole(serve, script, new_page, screens
     wait_ends(page)
     page.wait_for_function("() => document.querySelectorAll('[data-testid=diagram]').length === 2")
     drawn(page)
+    page.locator(".scroller").evaluate("view => { view.scrollTop = 0; }")
     assert page.get_by_test_id("diagram").first.get_by_text("Laptop").is_visible()
     check_axe(page, f"diagrams, {scheme}, {size}")
     page.screenshot(path=screenshots / f"{size}-{scheme}-diagram.png")

@@ -105,6 +105,7 @@ def test_n33_the_inspector_shows_the_way_of_each_token(server, new_page, screens
     tab(other, "inspector")
     ask(page, "Again")
     wait_ends(page, 2)
+    wait_ends(other, 2)
     row = other.get_by_test_id("way").first
     row.wait_for()
     other.wait_for_function(

@@ -90,6 +90,26 @@ def test_another_answer_and_back_again(server, new_page, screenshots):
     assert stored["current"] == page.get_by_test_id("message-assistant").get_attribute("data-message")
 
 
+def test_the_address_of_a_version_that_is_not_shown_shows_it(server, new_page):
+    """[N23] A hit and an address name one message, whatever branch it is on."""
+    page = new_page(**CALM)
+    begin(page, server, "One", "Two")
+    name = conversation_of(page)
+    hidden = page.get_by_test_id("message-assistant").last.get_attribute("data-message")
+    page.get_by_test_id("message-user").first.hover()
+    page.get_by_test_id("edit").first.click()
+    page.get_by_test_id("edit-box").fill("Other")
+    page.get_by_test_id("edit-box").press("Enter")
+    wait_texts(page, "Other")
+    wait_answers(page, 1)
+    page.goto(f"{server.url}/c/{name}#{hidden}")
+    wait_texts(page, "One", "Two")
+    assert page.locator(".message-found").get_attribute("data-message") == hidden
+    assert server.conversation(name)["current"] == hidden
+    page.get_by_label("The version after").click()
+    wait_texts(page, "Other")
+
+
 def test_a_running_version_can_be_left_and_found_again(serve, script, new_page):
     """[N23] [N24] It goes on while another one is shown."""
     story = script(["A ", "short ", "answer."]).gate(2, when="hold")
@@ -179,6 +199,12 @@ def test_the_list_is_kept_in_order(server, new_page, screenshots, scheme, size):
     wait_titles(page, "Alpha", "Gamma", "Delta", "Bêta two")
     check_axe(page, f"list, {scheme}, {size}")
     page.screenshot(path=screenshots / f"{size}-{scheme}-list.png")
+    page.get_by_test_id("folder").hover()
+    page.get_by_label("Rename the folder “Work”").click()
+    page.get_by_test_id("rename").fill("River")
+    page.get_by_test_id("rename").press("Enter")
+    page.locator("[data-testid=folder] summary", has_text="River").wait_for()
+    wait_titles(page, "Alpha", "Gamma", "Delta", "Bêta two")
     page.get_by_test_id("choose-several").click()
     for title in ("Delta", "Bêta"):
         item(page, title).get_by_test_id("choose").check()
@@ -205,14 +231,21 @@ def test_the_list_is_kept_in_order(server, new_page, screenshots, scheme, size):
     wait_titles(page, "Alpha", "Gamma", "Delta")
 
 
-def test_what_is_deleted_comes_back_by_undo(server, new_page):
-    page = new_page(**CALM)
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_what_is_deleted_comes_back_by_undo(server, new_page, screenshots, size):
+    """On a phone while the list stands over the page."""
+    page = new_page(**CALM, **(PHONE if size == "phone" else {}))
     begin(page, server, "Alpha")
+    if size == "phone":
+        page.get_by_test_id("sidebar-open").click()
     open_menu(page, "Alpha")
     choose(page, "Delete")
     wait_titles(page)
     page.get_by_text("What would you like to ask?").wait_for()
-    page.get_by_text("Undo").click()
+    page.get_by_text("Undo").wait_for()
+    check_axe(page, f"undo, {size}")
+    page.screenshot(path=screenshots / f"{size}-light-undo.png")
+    page.get_by_role("button", name="Undo").click()
     wait_titles(page, "Alpha")
 
 
@@ -241,6 +274,15 @@ def test_a_conversation_has_its_own_system_prompt_and_temperature(server, new_pa
     page.get_by_test_id("own-save").click()
     page.get_by_test_id("own").wait_for(state="detached")
     assert server.conversation(name)["settings"] == {"system_prompt": "Be short."}
+    server.http("POST", f"/api/conversation/{name}", json={"model": "fake"})
+    page.get_by_text("only here").wait_for()
+    page.get_by_test_id("model-status").click()
+    page.get_by_test_id("own-model-note").wait_for()
+    check_axe(page, f"a model of its own, {scheme}, {size}")
+    page.screenshot(path=screenshots / f"{size}-{scheme}-own-model.png")
+    page.get_by_test_id("own-model-clear").click()
+    page.get_by_text("only here").wait_for(state="detached")
+    assert server.conversation(name)["model"] is None
 
 
 def test_a_temporary_conversation_is_not_listed(server, new_page):
