@@ -106,7 +106,7 @@ def test_the_address_of_a_version_that_is_not_shown_shows_it(server, new_page):
     wait_texts(page, "One", "Two")
     assert page.locator(".message-found").get_attribute("data-message") == hidden
     assert server.conversation(name)["current"] == hidden
-    page.get_by_label("The version after").click()
+    page.get_by_label("The next version").click()
     wait_texts(page, "Other")
 
 
@@ -274,7 +274,7 @@ def test_a_conversation_has_its_own_system_prompt_and_temperature(server, new_pa
     page.get_by_test_id("own-save").click()
     page.get_by_test_id("own").wait_for(state="detached")
     assert server.conversation(name)["settings"] == {"system_prompt": "Be short."}
-    server.http("POST", f"/api/conversation/{name}", json={"model": "fake"})
+    assert server.post(f"/api/conversation/{name}", {"model": "Some-Model-7B"}).json()["model"] == "Some-Model-7B"
     page.get_by_text("only here").wait_for()
     page.get_by_test_id("model-status").click()
     page.get_by_test_id("own-model-note").wait_for()

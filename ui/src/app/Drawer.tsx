@@ -2,6 +2,7 @@ import { Dialog } from "@base-ui/react/dialog";
 import { Sidebar } from "../features/sidebar/Sidebar";
 import { useStore } from "../features/useClient";
 import type { PopupProps } from "../ui/lazily";
+import { Toasts } from "../ui/Toasts";
 import { route } from "./router";
 
 /* The conversations on a phone: over the page, from its edge. */
@@ -21,6 +22,7 @@ export default function Drawer({ isOpen, onClose, onSearch }: PopupProps & { onS
                             onSearch();
                         }}
                     />
+                    <Toasts />
                 </Dialog.Popup>
             </Dialog.Portal>
         </Dialog.Root>

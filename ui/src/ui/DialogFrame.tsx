@@ -3,6 +3,7 @@ import { X } from "lucide-react";
 import type { ReactNode } from "react";
 import { IconButton } from "./IconButton";
 import type { PopupProps } from "./lazily";
+import { Toasts } from "./Toasts";
 
 interface DialogFrameProps extends PopupProps {
     title: string;
@@ -23,6 +24,7 @@ export function DialogFrame({ isOpen, onClose, title, className, testId, childre
                         <Dialog.Close render={<IconButton label="Close" icon={<X size={18} />} />} />
                     </div>
                     {children}
+                    <Toasts />
                 </Dialog.Popup>
             </Dialog.Portal>
         </Dialog.Root>

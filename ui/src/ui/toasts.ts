@@ -12,6 +12,8 @@ const SHOWN_MS = 3000;
 const SHOWN_LONG_MS = 7000;
 const TOASTS_MAX = 4;
 
+/* The places where notices can stand, the page's own first: what stands over the page hides it from who cannot see. */
+let places: readonly symbol[] = [];
 let toasts: readonly Toast[] = [];
 let nextId = 1;
 const listeners = new Set<() => void>();
@@ -24,10 +26,27 @@ export const toastStore = {
     },
 };
 
-function set(next: readonly Toast[]): void {
-    toasts = next;
+function tell(): void {
     for (const listener of listeners) listener();
 }
+
+function set(next: readonly Toast[]): void {
+    toasts = next;
+    tell();
+}
+
+/* The place that was put up last is the one where they stand. */
+export const toastPlaces = {
+    last: () => places.at(-1),
+    put: (place: symbol) => {
+        places = [...places, place];
+        tell();
+        return () => {
+            places = places.filter((other) => other !== place);
+            tell();
+        };
+    },
+};
 
 interface ToastOptions {
     isError?: boolean;
