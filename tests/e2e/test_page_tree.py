@@ -274,7 +274,7 @@ def test_a_conversation_has_its_own_system_prompt_and_temperature(server, new_pa
     page.get_by_test_id("own-save").click()
     page.get_by_test_id("own").wait_for(state="detached")
     assert server.conversation(name)["settings"] == {"system_prompt": "Be short."}
-    assert server.post(f"/api/conversation/{name}", {"model": "Some-Model-7B"}).json()["model"] == "Some-Model-7B"
+    assert server.post(f"/api/conversation/{name}", {"model": "Some-Model-7B"}).json()["model"] == "Some-Model-7B.json"
     page.get_by_text("only here").wait_for()
     page.get_by_test_id("model-status").click()
     page.get_by_test_id("own-model-note").wait_for()
@@ -293,3 +293,31 @@ def test_a_temporary_conversation_is_not_listed(server, new_page):
     wait_ends(page)
     assert titles(page) == []
     assert server.conversation(conversation_of(page))["temporary"] is True
+
+
+@pytest.mark.parametrize("scheme, size", [("light", "desktop"), ("dark", "phone")])
+def test_n41_what_ended_while_nobody_looked_is_marked_until_it_is_opened(serve, script, new_page, screenshots, scheme, size):
+    """On every screen, also one that was reloaded."""
+    story = script(["A ", "short ", "answer."]).gate(2, when="hold")
+    server = serve(story)
+    page = new_page(color_scheme=scheme, **CALM, **(PHONE if size == "phone" else {}))
+    open_page(page, server)
+    ask(page, "hold it")
+    page.locator("[data-testid=answer-streaming]").wait_for()
+    name = conversation_of(page)
+    page.keyboard.press("Control+Shift+O")
+    page.get_by_text("What would you like to ask?").wait_for()
+    story.open_all(when="hold")
+    if size == "phone":
+        page.locator("[data-testid=sidebar-open][data-marked]").wait_for()
+        page.get_by_test_id("sidebar-open").click()
+    page.get_by_test_id("unread").wait_for()
+    check_axe(page, f"unread, {scheme}, {size}")
+    page.screenshot(path=screenshots / f"{size}-{scheme}-unread.png")
+    other = new_page(**CALM)
+    open_page(other, server)
+    other.get_by_test_id("unread").wait_for()
+    other.goto(f"{server.url}/c/{name}")
+    wait_ends(other)
+    for one in (other, page):
+        one.get_by_test_id("unread").wait_for(state="detached")
