@@ -97,6 +97,7 @@ def test_the_first_ten_minutes(server, new_page, screenshots):
     wait_ends(page)
     assert end_reason(page) == "cancelled"
     check_same(server, page)
+    assert page.evaluate("document.activeElement.dataset.testid") == "composer"
     stopped = source(page)
     look("5-stop")
 

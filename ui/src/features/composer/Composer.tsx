@@ -88,6 +88,11 @@ export function Composer({ conversation }: ComposerProps) {
         attached.clear();
         box.current?.focus();
     };
+    /* The button goes with the answer: whoever stopped it can write at once. */
+    const stop = () => {
+        client.stop(conversation);
+        if (!isTouch) box.current?.focus();
+    };
     const onKeyDown = (event: KeyboardEvent) => {
         if (event.key === "ArrowUp" && text === "" && !turn) {
             const last = conversation.get().path.findLast((item) => item.kind === "user");
@@ -172,7 +177,7 @@ export function Composer({ conversation }: ComposerProps) {
                         </span>
                     )}
                     <span className="composer-space" />
-                    {turn && <StopButton turn={turn} onStop={() => client.stop(conversation)} />}
+                    {turn && <StopButton turn={turn} onStop={stop} />}
                     {(!turn || (waits && !isEmpty)) && (
                         <SendButton
                             isEnabled={canSend}
