@@ -153,9 +153,10 @@ def test_the_reader_s_place_stays_over_a_crash(serve, story, new_page):
     begin(page, server, story)
     box = page.locator(".scroller").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    top = page.evaluate("document.querySelector('.scroller').scrollTop") - 120
     page.mouse.wheel(0, -120)
     page.get_by_test_id("jump-latest").wait_for()
-    top = page.evaluate("document.querySelector('.scroller').scrollTop")
+    page.wait_for_function("top => document.querySelector('.scroller').scrollTop === top", arg=top)
     page.evaluate("window.seen.jumps = 0")
     os.kill(server.engine_pid(), signal.SIGSEGV)
     page.locator("[data-testid=phase][data-seam]").wait_for()

@@ -80,7 +80,8 @@ def test_conversations_with_one_document_share_a_context_that_could_not_hold_it_
     ends = llama.end_of(*ids)
     assert all(end["reason"] == "length" and end["usage"]["completion_tokens"] == 40 for end in ends)
     assert not [event for event in llama.events if event["ev"] == "queued"]
-    assert max(len(event["out"]) for event in llama.events if event["ev"] == "step") == 4
+    # A guess that was right brings several tokens of one answer in a step.
+    assert max(len({item["id"] for item in event["out"]}) for event in llama.events if event["ev"] == "step") == 4
 
 
 def test_a_branch_computes_only_what_is_behind_the_fork(llama):
