@@ -45,8 +45,7 @@ static void set_said(json_t *line, enum ollama_kind kind, json_t *text, json_t *
     }
 }
 
-/* Takes over the reference. */
-static void add_line(struct bytes *frame, json_t *line) {
+void ollama_add_line(struct bytes *frame, json_t *line) {
     char *text = json_text(line);
     bytes_add_text(frame, text);
     bytes_add_char(frame, '\n');
@@ -107,7 +106,7 @@ static void add_token(struct attached *attached, struct bytes *frame, const stru
     json_t *said = json_stringn(is_thought ? item->other : item->text, size);
     json_t *line = line_of(self->call.model, false);
     set_said(line, self->kind, is_thought ? NULL : said, is_thought ? said : NULL, NULL);
-    add_line(frame, line);
+    ollama_add_line(frame, line);
 }
 
 static void add_end(struct attached *attached, struct bytes *frame) {
@@ -116,18 +115,18 @@ static void add_end(struct attached *attached, struct bytes *frame) {
     if (calls) {
         json_t *line = line_of(self->call.model, false);
         set_said(line, self->kind, NULL, NULL, calls);
-        add_line(frame, line);
+        ollama_add_line(frame, line);
     }
     json_t *line = line_of(self->call.model, true);
     set_said(line, self->kind, NULL, NULL, NULL);
     set_end(line, attached);
-    add_line(frame, line);
+    ollama_add_line(frame, line);
 }
 
 static void add_failure(struct attached *attached, struct bytes *frame,
                         const struct attached_failure *failure) {
     (void)attached;
-    add_line(frame, json_pack("{s:s}", "error", failure->text));
+    ollama_add_line(frame, json_pack("{s:s}", "error", failure->text));
 }
 
 /* ---- One piece ---- */

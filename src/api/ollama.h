@@ -55,4 +55,7 @@ MUST_CHECK bool ollama_take_name(const json_t *body, const char *key, char out[N
 MUST_CHECK bool ollama_take_model(const struct api *api, const json_t *body, char out[NAME_MAX + 1],
                                   struct openai_error *error);
 
+/* ollama_add_line writes a line of NDJSON; takes over the reference. */
+void ollama_add_line(struct bytes *frame, json_t *line);
+
 #endif

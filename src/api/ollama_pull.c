@@ -55,16 +55,8 @@ static bool is_in(const json_t *download, const char *state) {
 
 /* ---- Lines ---- */
 
-static void add_line(struct bytes *frame, json_t *line) {
-    char *text = json_text(line);
-    bytes_add_text(frame, text);
-    bytes_add_char(frame, '\n');
-    free(text);
-    json_decref(line);
-}
-
 static void add_status(struct bytes *frame, const char *status) {
-    add_line(frame, json_pack("{s:s}", "status", status));
+    ollama_add_line(frame, json_pack("{s:s}", "status", status));
 }
 
 static void add_progress(struct pull *self, struct bytes *frame, const json_t *download) {
@@ -86,7 +78,7 @@ static void add_progress(struct pull *self, struct bytes *frame, const json_t *d
     if (json_is_integer(total)) {
         json_object_set(line, "total", total);
     }
-    add_line(frame, line);
+    ollama_add_line(frame, line);
     free(status);
 }
 
@@ -114,7 +106,7 @@ static void add_news(struct pull *self, struct bytes *frame, const json_t *downl
     }
     if (failure) {
         self->is_complete = true;
-        add_line(frame, json_pack("{s:s}", "error", failure));
+        ollama_add_line(frame, json_pack("{s:s}", "error", failure));
     } else if (is_in(download, "verifying") || is_in(download, "checking")) {
         add_verifying(self, frame, download);
     } else if (is_in(download, "done")) {

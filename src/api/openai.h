@@ -69,4 +69,7 @@ MUST_CHECK bool openai_format_take_calls(json_t *out, const json_t *message, con
 
 void openai_request_deinit(struct openai_request *request);
 
+/* openai_request_more: the members of `generate` that the request has gathered (settings.more), made when there are none yet; borrowed. */
+json_t *openai_request_more(struct openai_request *request);
+
 #endif

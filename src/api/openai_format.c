@@ -13,7 +13,7 @@ static const json_t *present(const json_t *object, const char *key) {
     return json_is_null(value) ? NULL : value;
 }
 
-static json_t *more(struct openai_request *request) {
+json_t *openai_request_more(struct openai_request *request) {
     if (request->settings.more == NULL) {
         request->settings.more = json_object();
     }
@@ -22,7 +22,7 @@ static json_t *more(struct openai_request *request) {
 
 /* A member of `generate` as the caller wrote it. */
 static void pass(struct openai_request *request, const char *key, const json_t *value) {
-    json_object_set(more(request), key, (json_t *)value);
+    json_object_set(openai_request_more(request), key, (json_t *)value);
 }
 
 /* ---- Tools ---- */
@@ -73,7 +73,7 @@ static bool take_tool_choice(struct openai_request *request, const json_t *body,
         return openai_error_set(error, 400, NULL, "tool_choice",
                                 "\"tool_choice\" must be {\"type\":\"function\",\"function\":{\"name\":…}}");
     }
-    json_object_set_new(more(request), "tool_choice", json_pack("{s:s}", "name", name));
+    json_object_set_new(openai_request_more(request), "tool_choice", json_pack("{s:s}", "name", name));
     return true;
 }
 
@@ -101,7 +101,7 @@ static bool take_schema(struct openai_request *request, const json_t *wrapper, s
     if (schema) {
         json_object_set(format, "schema", (json_t *)schema);
     }
-    json_object_set_new(more(request), "format", format);
+    json_object_set_new(openai_request_more(request), "format", format);
     return true;
 }
 
@@ -115,7 +115,7 @@ static bool take_format(struct openai_request *request, const json_t *body, stru
     if (strcmp(type, "json_object") == 0) {
         /* llama-server's form of a schema [W108] */
         const json_t *schema = present(format, "schema");
-        json_object_set_new(more(request), "format",
+        json_object_set_new(openai_request_more(request), "format",
                             schema ? json_pack("{s:s, s:O}", "type", "json_schema", "schema", schema)
                                    : json_pack("{s:s}", "type", type));
         return true;
@@ -175,7 +175,7 @@ static bool take_penalties(struct openai_request *request, const json_t *body, s
         json_object_set_new(sampling, "logit_bias", biases_of(biases));
     }
     if (json_object_size(sampling) > 0) {
-        json_object_set(more(request), "sampling", sampling);
+        json_object_set(openai_request_more(request), "sampling", sampling);
     }
     json_decref(sampling);
     return true;
@@ -195,7 +195,7 @@ static bool take_logprobs(struct openai_request *request, const json_t *body, st
                                 "\"top_logprobs\" needs \"logprobs\": true");
     }
     if (request->logprobs) {
-        json_object_set_new(more(request), "logprobs", json_integer((json_int_t)n_top));
+        json_object_set_new(openai_request_more(request), "logprobs", json_integer((json_int_t)n_top));
     }
     return true;
 }
@@ -208,7 +208,7 @@ static bool take_effort(struct openai_request *request, const json_t *body, stru
         return openai_error_set(error, 400, NULL, "reasoning_effort", "%s", fault.text);
     }
     if (effort && strcmp(effort, "none") == 0) {
-        json_object_set_new(more(request), "reasoning", json_string("off"));
+        json_object_set_new(openai_request_more(request), "reasoning", json_string("off"));
     }
     return true;
 }

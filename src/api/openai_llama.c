@@ -6,13 +6,6 @@ static const json_t *present(const json_t *object, const char *key) {
     return json_is_null(value) ? NULL : value;
 }
 
-static json_t *more(struct openai_request *request) {
-    if (request->settings.more == NULL) {
-        request->settings.more = json_object();
-    }
-    return request->settings.more;
-}
-
 static bool take_number(const json_t *body, const char *key, double min, double max, double *out,
                         struct openai_error *error) {
     struct fault fault;
@@ -62,7 +55,7 @@ static bool take_form(struct openai_request *request, const json_t *body, struct
     }
     if (has_grammar || schema) {
         request->has_format = true;
-        json_object_set_new(more(request), "format",
+        json_object_set_new(openai_request_more(request), "format",
                             schema ? json_pack("{s:s, s:O}", "type", "json_schema", "schema", schema)
                                    : json_pack("{s:s, s:O}", "type", "grammar", "grammar", grammar));
     }
@@ -80,7 +73,7 @@ static bool take_thinking(struct openai_request *request, const json_t *body, st
         return false;
     }
     if (!is_on) {
-        json_object_set_new(more(request), "reasoning", json_string("off"));
+        json_object_set_new(openai_request_more(request), "reasoning", json_string("off"));
     }
     return true;
 }
