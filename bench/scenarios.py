@@ -30,11 +30,18 @@ def started(start):
         yield server
 
 
+def raw_depth(a, text):
+    """How many tokens more a prompt has at a server, whose template says more, than the one of raw libllama: every step walks over them."""
+    with started(lambda: servers.runnel(a.model, a.threads)) as server:
+        at_server = client.complete(server.base, text, 8).usage["prompt_tokens"]
+    return max(0, at_server - servers.raw(a.model, 8, a.peer_threads)["prompt_tokens"])
+
+
 def solo(a):
     """Tokens per second of one stream at the client, and the time to its first token."""
-    rows = Rows()
+    rows, depth = Rows(), raw_depth(a, STORY)
     for _ in range(a.rounds):
-        rows.add(raw=servers.raw_speed(a.model, a.tokens, a.peer_threads))
+        rows.add(raw=servers.raw_speed(a.model, a.tokens, a.peer_threads, depth=depth))
         for name, start in [*sides(a), ("no guesses", lambda: servers.runnel(a.model, a.threads, options=("--speculation", "off")))]:
             with started(start) as server:
                 before_s = servers.cpu_s(server.process.pid)
@@ -49,13 +56,13 @@ def solo(a):
 
 def streams(a):
     """Tokens per second of n streams together, while all of them go on. `still`: streams that said nothing while the first was answered."""
-    rows = Rows()
+    rows, depth = Rows(), raw_depth(a, f"{STORY} Begin with 0.")
     for _ in range(a.rounds):
         for n in a.streams:
             raw, separate = f"{n}: raw", f"{n}: raw, a cache for each"
-            rows.add(**{raw: servers.raw_speed(a.model, a.tokens, a.peer_threads, n)})
+            rows.add(**{raw: servers.raw_speed(a.model, a.tokens, a.peer_threads, n, depth)})
             if n > 1:
-                rows.add(**{separate: servers.raw_speed(a.model, a.tokens, a.peer_threads, n, cache="separate")})
+                rows.add(**{separate: servers.raw_speed(a.model, a.tokens, a.peer_threads, n, depth, "separate")})
         for name, start in sides(a):
             with started(start) as server:
                 for n in a.streams:

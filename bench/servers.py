@@ -120,10 +120,14 @@ def llama_server(program, model, threads):
     return Server(command, f"http://127.0.0.1:{port}", is_ready, env=env)
 
 
-def raw_speed(model, n_tokens, threads, n_sequences=1, depth=0, cache="shared"):
-    """Tokens per second of libllama alone."""
+def raw(model, n_tokens, threads, n_sequences=1, depth=0, cache="shared"):
+    """What libllama alone says: tokens_per_second and prompt_tokens."""
     command = [BUILD / "runnel-bench-raw", model, n_tokens, threads, n_sequences, depth, cache]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, command))} ended with code {done.returncode}: {done.stderr.strip()}")
-    return json.loads(done.stdout)["tokens_per_second"]
+    return json.loads(done.stdout)
+
+
+def raw_speed(*arguments, **more):
+    return raw(*arguments, **more)["tokens_per_second"]

@@ -497,6 +497,23 @@ static void test_idle_slots_make_way(void **state) {
     finish(&world);
 }
 
+/* The next turn of one that is in the cache costs no copies, unless steps would walk over too much beside it. */
+static void test_what_is_about_to_be_used_stays_beside_little(void **state) {
+    (void)state;
+    struct world world;
+    begin(&world);
+    world.slots.parked_bytes_max = UINT64_MAX;
+    world.slots.parking_cells_min = 30;
+    const struct slot *a = use(&world, "a", 'a', 20);
+    const struct slot *b = use(&world, "b", 'b', 60);
+    assert_ptr_equal(go_on(&world, "b", 'b', 61), b);
+    assert_null(a->parked);
+    const struct slot *c = use(&world, "c", 'c', 10);
+    assert_true(a->parked && b->parked);
+    assert_int_equal(slots_count_cells(&world.slots), c->n_tokens);
+    finish(&world);
+}
+
 static void test_who_was_parked_for_longest_is_forgotten(void **state) {
     (void)state;
     struct world world;
@@ -522,6 +539,7 @@ int main(void) {
         cmocka_unit_test(test_a_branch_leaves_the_other_branch_alone),
         cmocka_unit_test(test_a_draft_is_typed_on_in_its_own_slot),
         cmocka_unit_test(test_idle_slots_make_way),
+        cmocka_unit_test(test_what_is_about_to_be_used_stays_beside_little),
         cmocka_unit_test(test_who_was_parked_for_longest_is_forgotten),
         cmocka_unit_test(test_the_slots_hold_what_a_plain_model_says),
     };

@@ -467,6 +467,19 @@ static void test_what_is_typed_is_a_draft_until_it_is_sent(void **state) {
     assert_int_equal(world->n_drafts, 0);
 }
 
+/* [N41] */
+static void test_what_somebody_saw_is_said_of_one_conversation(void **state) {
+    (void)state;
+    greet();
+    world_say("{\"type\":\"seen\",\"conversation\":\"" WORLD_NAME "\"}");
+    assert_int_equal(world->n_seen, 1);
+    world_say("{\"type\":\"seen\",\"conversation\":\"chat_2000-01-01-00-00-00-000.txt\"}");
+    world_expect("{\"type\":\"error\",\"code\":\"not_found\"}");
+    world_say("{\"type\":\"seen\"}");
+    world_expect("{\"type\":\"error\",\"code\":\"bad_request\"}");
+    assert_int_equal(world->n_seen, 1);
+}
+
 static void test_watches_are_read_in_turn(void **state) {
     (void)state;
     struct conversation *other = conversation_new(&world->hub, WORLD_OTHER, "Lakes", 2000);
@@ -648,6 +661,7 @@ int main(void) {
         TEST(test_stop_cancels_what_runs_and_is_silent_otherwise),
         TEST(test_stop_of_a_generation_opens_its_conversation),
         TEST(test_what_is_typed_is_a_draft_until_it_is_sent),
+        TEST(test_what_somebody_saw_is_said_of_one_conversation),
         TEST(test_watches_are_read_in_turn),
         TEST(test_one_frame_leaves_per_upcall),
         TEST(test_unwatch_ends_the_frames),

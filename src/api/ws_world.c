@@ -216,6 +216,14 @@ struct chat_call *chat_change(struct chat *chat, const struct store_change *chan
     return NULL;
 }
 
+struct chat_call *chat_see(struct chat *chat, const char *name, chat_on_changed callback, void *ctx) {
+    (void)chat;
+    bool is_there = strcmp(name, world->conversation->name) == 0;
+    world->n_seen += is_there;
+    callback(ctx, is_there ? STATUS_OK : STATUS_NOT_FOUND, is_there ? world->conversation : NULL);
+    return NULL;
+}
+
 enum status models_resolve(const struct models *models, const char *id_or_path, char out[PATH_MAX],
                            struct fault *fault) {
     (void)models;

@@ -53,6 +53,7 @@ struct ws_world {
     struct chat_call *waiting;
     size_t n_abandoned;
     size_t n_cancelled;
+    size_t n_seen;
     bool is_unread; /* the conversation has to be opened before its answer is known to run */
     bool is_stopping;
     enum store_trouble trouble;

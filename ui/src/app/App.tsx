@@ -91,7 +91,8 @@ export function App() {
                         />
                     )}
                     <OwnButton key={conversation.key} conversation={conversation} />
-                    <ThemeToggle />
+                    {/* A phone has no room for it: its settings have the theme too. */}
+                    {!isPhone && <ThemeToggle />}
                     <SettingsButton />
                 </header>
                 <StorageBanner />

@@ -6,6 +6,7 @@ import { DialogFrame } from "../../ui/DialogFrame";
 import type { PopupProps } from "../../ui/lazily";
 import { isModelFile, useBrowse } from "../models/useModels";
 import { NumberInput, TextInput } from "../settings/FormFields";
+import { faultOf } from "../settings/fields";
 import { useClient } from "../useClient";
 import { OWN_FIELDS, type OwnForm, ownErrors, ownFormOf, ownOf } from "./ownForm";
 import "../settings/settings.css";
@@ -89,7 +90,7 @@ function OwnFields({ conversation, onDone }: { conversation: ConversationStore; 
                     />
                 ))}
             </div>
-            <DialogFoot failure={failure} isReady={!hasErrors} saveTestId="own-save" onCancel={onDone}>
+            <DialogFoot failure={failure ?? faultOf(errors)} isReady={!hasErrors} saveTestId="own-save" onCancel={onDone}>
                 <button
                     type="button"
                     className="text-button"

@@ -51,7 +51,11 @@ export function InspectorTab() {
                         Begin anew
                     </button>
                 </div>
-                <Bars counts={seen.gaps} labels={LABELS} label="Gaps between tokens in milliseconds" />
+                {seen.gaps.some((n) => n > 0) ? (
+                    <Bars counts={seen.gaps} labels={LABELS} label="Gaps between tokens in milliseconds" />
+                ) : (
+                    <p className="server-note">The second token makes the first gap.</p>
+                )}
             </section>
             <section className="inspector-part">
                 <h3>The way of each token, after it was sampled</h3>

@@ -5,6 +5,7 @@ import { useClient } from "../useClient";
 import { Figure } from "./Figure";
 import { usePolled } from "./usePolled";
 
+const NO_BREAK = "\u00a0";
 const EVERY_MS = 1500;
 const KEPT_MAX = 60;
 
@@ -99,11 +100,11 @@ function Monitor({
 function timesWords(histogram: Histogram, boundsMs: readonly number[]): { value: string; note: string } {
     const word = (part: number) => {
         const ms = quantileMs(histogram, boundsMs, part);
-        return ms === null ? "–" : `≤ ${shortMs(ms)}`;
+        return ms === null ? "–" : `≤ ${shortMs(ms)}`.replaceAll(" ", NO_BREAK);
     };
     return {
         value: word(0.5),
-        note: histogram.n === 0 ? "none yet" : `95 %: ${word(0.95)} · 99 %: ${word(0.99)}`,
+        note: histogram.n === 0 ? "none yet" : `95${NO_BREAK}%:${NO_BREAK}${word(0.95)} · 99${NO_BREAK}%:${NO_BREAK}${word(0.99)}`,
     };
 }
 

@@ -35,7 +35,8 @@ for chunk in stream:
         {
             title: "Ollama clients",
             note: "start the server with --ollama 11434",
-            text: `curl http://${new URL(origin).hostname}:11434/api/chat -d '${JSON.stringify({
+            text: `curl http://${new URL(origin).hostname}:11434/api/chat \\
+  -d '${JSON.stringify({
                 model,
                 messages: [{ role: "user", content: "Hello" }],
             })}'`,
@@ -66,9 +67,10 @@ export function ProgramsTab() {
             {snippetsOf(location.origin, name).map(({ title, note, text }) => (
                 <section className="snippet" key={title} data-testid="snippet">
                     <div className="card-line">
-                        <h3>{title}</h3>
-                        <span className="card-facts">{note}</span>
-                        <span className="foot-space" />
+                        <div className="snippet-words">
+                            <h3>{title}</h3>
+                            <span className="card-facts">{note}</span>
+                        </div>
                         <CopyButton label={`Copy ${title}`} text={() => text} showLabel />
                     </div>
                     {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}

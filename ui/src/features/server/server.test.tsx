@@ -198,6 +198,6 @@ it("snippets name this server and this model", () => {
     const texts = snippetsOf("http://here:8000", 'a "model"').map(({ text }) => text);
     expect(texts[0]).toContain("http://here:8000/v1/chat/completions");
     expect(texts[1]).toContain('model="a \\"model\\""');
-    expect(texts[2]).toContain("curl http://here:11434/api/chat -d");
+    expect(texts[2]).toContain("curl http://here:11434/api/chat \\\n  -d");
     expect(texts[3]).toContain("ws://here:8000/ws");
 });

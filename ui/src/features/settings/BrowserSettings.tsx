@@ -1,6 +1,7 @@
 import { useId, useState } from "react";
 import { preferences, setPreference } from "../../chat/preferences";
 import { keyWords } from "../../ui/keys";
+import { setTheme, type ThemeChoice, themeStore } from "../../ui/theme";
 import { useStore } from "../useClient";
 
 /* What holds for this browser alone, and at once. */
@@ -19,6 +20,7 @@ export function BrowserSettings() {
     return (
         <section className="settings-section" aria-label="This browser">
             <h3>This browser</h3>
+            <ThemeChoices />
             <Toggle
                 name="enter_sends"
                 label="Enter sends"
@@ -36,6 +38,27 @@ export function BrowserSettings() {
                 />
             )}
         </section>
+    );
+}
+
+function ThemeChoices() {
+    const id = useId();
+    const choice = useStore(themeStore);
+    return (
+        <div className="field field-toggle">
+            <label htmlFor={id}>Theme</label>
+            <select
+                id={id}
+                className="field-control"
+                value={choice}
+                data-testid="setting-theme"
+                onChange={(event) => setTheme(event.target.value as ThemeChoice)}
+            >
+                <option value="system">As the system</option>
+                <option value="light">Light</option>
+                <option value="dark">Dark</option>
+            </select>
+        </div>
     );
 }
 

@@ -13,6 +13,7 @@ import {
     changesOf,
     DEFAULT_FORM,
     errorsOf,
+    faultOf,
     formOf,
     NUMBER_FIELDS,
     type NumberField,
@@ -173,7 +174,7 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                 ))}
             </div>
             <DialogFoot
-                failure={failure}
+                failure={failure ?? faultOf(errors)}
                 isReady={!hasErrors && isChanged && !isSaving}
                 saveTestId="settings-save"
                 onCancel={onDone}

@@ -295,6 +295,15 @@ export function errorsOf(form: SettingsForm): Record<string, string> {
     return errors;
 }
 
+/* faultOf says in one line what of it is wrong, for where the field may be out of sight; null: nothing is. */
+export function faultOf(errors: Record<string, string>): string | null {
+    const [name, error] = Object.entries(errors)[0] ?? [];
+    if (name === undefined) return null;
+    const words: Record<string, string> = { stop_tokens: "Stop strings", system_prompt: "System prompt" };
+    const label = words[name] ?? NUMBER_FIELDS.find((field) => field.name === name)?.label ?? name;
+    return `${label}: ${error}`;
+}
+
 /* changesOf is what to send: a partial configuration, only of what differs [W20]. */
 export function changesOf(before: SettingsForm, after: SettingsForm): Json {
     const changes: Json = {};
