@@ -90,7 +90,12 @@ function OwnFields({ conversation, onDone }: { conversation: ConversationStore; 
                     />
                 ))}
             </div>
-            <DialogFoot failure={failure ?? faultOf(errors)} isReady={!hasErrors} saveTestId="own-save" onCancel={onDone}>
+            <DialogFoot
+                failure={failure ?? faultOf(errors)}
+                isReady={!hasErrors}
+                saveTestId="own-save"
+                onCancel={onDone}
+            >
                 <button
                     type="button"
                     className="text-button"

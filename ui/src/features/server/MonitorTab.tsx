@@ -104,7 +104,10 @@ function timesWords(histogram: Histogram, boundsMs: readonly number[]): { value:
     };
     return {
         value: word(0.5),
-        note: histogram.n === 0 ? "none yet" : `95${NO_BREAK}%:${NO_BREAK}${word(0.95)} · 99${NO_BREAK}%:${NO_BREAK}${word(0.99)}`,
+        note:
+            histogram.n === 0
+                ? "none yet"
+                : `95${NO_BREAK}%:${NO_BREAK}${word(0.95)} · 99${NO_BREAK}%:${NO_BREAK}${word(0.99)}`,
     };
 }
 

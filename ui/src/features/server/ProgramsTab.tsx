@@ -37,9 +37,9 @@ for chunk in stream:
             note: "start the server with --ollama 11434",
             text: `curl http://${new URL(origin).hostname}:11434/api/chat \\
   -d '${JSON.stringify({
-                model,
-                messages: [{ role: "user", content: "Hello" }],
-            })}'`,
+      model,
+      messages: [{ role: "user", content: "Hello" }],
+  })}'`,
         },
         {
             title: "Watch it live",

@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { changesOf, DEFAULT_FORM, errorsOf, formOf, NUMBER_FIELDS, numberError, parseStops } from "./fields";
+import {
+    changesOf,
+    DEFAULT_FORM,
+    errorsOf,
+    faultOf,
+    formOf,
+    NUMBER_FIELDS,
+    numberError,
+    parseStops,
+} from "./fields";
 
 const field = (name: string) => {
     const found = NUMBER_FIELDS.find((candidate) => candidate.name === name);
@@ -28,6 +37,15 @@ describe("settings", () => {
 
     it("every default lies in its range", () => {
         expect(errorsOf(DEFAULT_FORM)).toEqual({});
+    });
+
+    it("what is wrong is said with the name of its field", () => {
+        const numbers = { ...DEFAULT_FORM.numbers, temperature: "warm" };
+        expect(faultOf(errorsOf({ ...DEFAULT_FORM, numbers }))).toBe("Temperature: A number from 0 to 2.");
+        expect(faultOf(errorsOf({ ...DEFAULT_FORM, stops: Array(17).fill("x").join("\n") }))).toBe(
+            "Stop strings: At most 16 lines.",
+        );
+        expect(faultOf({})).toBeNull();
     });
 
     it("only what differs is sent [W20]", () => {
