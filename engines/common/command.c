@@ -286,6 +286,16 @@ static enum status decode_prefix(struct command *command, struct fault *fault) {
                       : STATUS_OK;
 }
 
+/* [E56] */
+static enum status decode_begun(struct command *command, struct fault *fault) {
+    struct generate *generate = &command->generate;
+    enum status status = json_take_string(command->json, "begun", &generate->begun, fault);
+    if (status == STATUS_OK && generate->begun && generate->prompt) {
+        status = fault_set(fault, STATUS_INVALID, "\"prompt\" and \"begun\" cannot be had together");
+    }
+    return status;
+}
+
 static enum status decode_generate(struct command *command, struct fault *fault) {
     struct generate *generate = &command->generate;
     if (command->id == NULL) {
@@ -306,6 +316,9 @@ static enum status decode_generate(struct command *command, struct fault *fault)
     }
     if (status == STATUS_OK) {
         status = decode_prefix(command, fault);
+    }
+    if (status == STATUS_OK) {
+        status = decode_begun(command, fault);
     }
     if (status == STATUS_OK) {
         status = json_take_string(command->json, "cache_key", &generate->cache_key, fault);
@@ -373,6 +386,9 @@ static enum status decode_template(struct command *command, struct fault *fault)
         return command_missing(fault, "id");
     }
     enum status status = decode_messages(command, fault);
+    if (status == STATUS_OK) {
+        status = decode_begun(command, fault);
+    }
     return status ? status : command_decode_constraints(command->json, &command->generate, fault);
 }
 

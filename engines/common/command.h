@@ -137,6 +137,8 @@ struct generate {
     const char *grammar;  /* FORMAT_GRAMMAR */
     bool reasoning;       /* the model may think, if its template knows how */
     int n_logprobs;       /* alternatives to tell with each token; −1: no probabilities at all ([E44]) */
+    const char
+        *begun; /* what the caller has begun the answer with: the end of the prompt ([E56]); NULL: nothing */
     /* The beginning of the answer, said in an earlier run ([E21]): its tokens or its text, never both. −1 among the tokens: what
      * was held back up to there was said too. */
     int32_t *prefix_tokens; /* NULL: none */

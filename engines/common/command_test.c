@@ -106,6 +106,18 @@ static void test_generate_takes_a_prefix(void **state) {
     expect_refused(GENERATE MESSAGES ",\"prefix\":{\"text\":7}}", "g", "text");
 }
 
+static void test_e56_an_answer_may_be_begun(void **state) {
+    (void)state;
+    struct command *command = decode(GENERATE MESSAGES ",\"begun\":\"said\"}");
+    assert_string_equal(command->generate.begun, "said");
+    command_free(command);
+    command = decode(GENERATE MESSAGES "}");
+    assert_null(command->generate.begun);
+    command_free(command);
+    expect_refused(GENERATE MESSAGES ",\"begun\":7}", "g", "begun");
+    expect_refused(GENERATE "\"prompt\":\"a\",\"begun\":\"b\"}", "g", "together");
+}
+
 static void test_e52_e53_e54_generate_takes_parts_gaps_and_biases_of_texts(void **state) {
     (void)state;
     struct command *command = decode(GENERATE "\"prompt\":[7,\"a b\",2147483647],\"sampling\":"
@@ -285,6 +297,7 @@ int main(void) {
         cmocka_unit_test(test_generate_has_the_defaults_of_the_protocol),
         cmocka_unit_test(test_generate_takes_all_its_fields),
         cmocka_unit_test(test_generate_takes_a_prefix),
+        cmocka_unit_test(test_e56_an_answer_may_be_begun),
         cmocka_unit_test(test_e52_e53_e54_generate_takes_parts_gaps_and_biases_of_texts),
         cmocka_unit_test(test_e41_e42_generate_takes_constraints),
         cmocka_unit_test(test_load_takes_its_options),

@@ -165,7 +165,7 @@ static void detokenize(struct fake *fake, const struct command *command) {
     bytes_deinit(&text);
 }
 
-/* "ROLE: CONTENT" in lines. */
+/* "ROLE: CONTENT" in lines, and what the answer is begun with. */
 static void render_template(struct fake *fake, const struct command *command) {
     const struct generate *generate = &command->generate;
     struct bytes text;
@@ -173,6 +173,7 @@ static void render_template(struct fake *fake, const struct command *command) {
     for (size_t i = 0; i < generate->n_messages; i++) {
         bytes_add_format(&text, "%s: %s\n", generate->messages[i].role, generate->messages[i].content);
     }
+    bytes_add_text(&text, generate->begun ? generate->begun : "");
     events_prompt(&fake->program.events, command->id, text.data, text.size,
                   speeches_count_prompt(&fake->script, generate));
     bytes_deinit(&text);

@@ -140,6 +140,7 @@ int speeches_count_prompt(const struct script *script, const struct generate *ge
     for (size_t i = 0; script->prompt_tokens == 0 && i < generate->n_messages; i++) {
         n += script_count_words(generate->messages[i].content);
     }
+    n += script->prompt_tokens == 0 && generate->begun ? script_count_words(generate->begun) : 0;
     return n > 0 ? n : 1;
 }
 

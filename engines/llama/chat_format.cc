@@ -311,6 +311,7 @@ enum status chat_format_render(const struct chat_format *format, const struct ge
         rest.message_list = messages.get();
         common_chat_params params = apply(format, rest);
         out->parser = parser_of(params, *generate);
+        params.prompt += generate->begun ? generate->begun : "";
         out->text = mem_copy_bytes(params.prompt.data(), params.prompt.size());
         out->size = params.prompt.size();
         if (!params.grammar.empty() && !params.grammar_lazy) {

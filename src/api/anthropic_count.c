@@ -7,9 +7,10 @@ static void reply(struct net_conn *net, const json_t *answer) {
 }
 
 /* Whatever is in the prompt. */
-static json_t *members_of(const struct openai_request *request) {
-    static const char *const keys[] = { "tools", "tool_choice", "parallel_tool_calls", "reasoning",
-                                        "format" };
+static json_t *members_of(struct openai_request *request) {
+    static const char *const keys[] = { "tools",     "tool_choice", "parallel_tool_calls",
+                                        "reasoning", "format",      "begun" };
+    openai_request_begin_answer(request);
     json_t *members = json_pack("{s:O}", "messages", request->messages);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         json_t *value = json_object_get(request->settings.more, keys[i]);

@@ -176,10 +176,7 @@ static bool take_messages(json_t *messages, const json_t *body, struct openai_er
             return false;
         }
     }
-    const json_t *last = json_array_get(list, json_array_size(list) - 1);
-    return strcmp(json_get_text(last, "role", ""), "user") == 0 ||
-           fail(error, "messages",
-                "the last message must be of the user: an answer cannot be begun for the model");
+    return true;
 }
 
 /* ---- Tools ---- */

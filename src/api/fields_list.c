@@ -46,7 +46,8 @@
 
 static const struct field chat[] = {
     OPENAI_MODEL,
-    DONE("messages", "all roles, parts of text; too long: `context_length_exceeded`"),
+    DONE("messages", "all roles, parts of text; a last one of the assistant is gone on with; too long: "
+                     "`context_length_exceeded`"),
     OPENAI_STREAM,
     DONE("max_tokens", NULL),
     DONE("max_completion_tokens", NULL),

@@ -117,11 +117,11 @@ void llama_template_handle(struct api *api, struct net_conn *net) {
         openai_error_reply(net, &error);
     } else {
         if (resolve(api, net, body, path)) {
-            json_t *members = json_pack("{s:O}", "messages", request.messages);
-            json_t *tools = json_object_get(request.settings.more, "tools");
-            if (tools) {
-                json_object_set(members, "tools", tools);
-            }
+            openai_request_begin_answer(&request);
+            json_t *more = request.settings.more;
+            json_t *members =
+                json_pack("{s:O, s:O*, s:O*}", "messages", request.messages, "tools",
+                          json_object_get(more, "tools"), "begun", json_object_get(more, "begun"));
             question_ask(api, net, path, "template", members, reply_prompt);
         }
         openai_request_deinit(&request);

@@ -173,7 +173,7 @@ static void on_loaded(struct net_conn *net, const json_t *answer) {
     reply_done(net, "load");
 }
 
-static void begin(struct api *api, struct net_conn *net, const struct ollama_request *asked, const char *path,
+static void begin(struct api *api, struct net_conn *net, struct ollama_request *asked, const char *path,
                   enum ollama_kind kind) {
     if (asked->is_load && asked->keep_ms == 0) {
         /* It takes the model from all others. */

@@ -58,6 +58,9 @@ struct openai_request {
  * nothing is held. */
 MUST_CHECK bool openai_request_parse(struct openai_request *request /* out */, const json_t *body,
                                      const struct settings *defaults, struct openai_error *error /* out */);
+/* openai_request_begin_answer: a last message of the assistant is no message, but what the answer begins with [O13], unless it calls tools or is
+ * the only one. */
+void openai_request_begin_answer(struct openai_request *request);
 /* Parts of openai_request_parse, in openai_format.c. openai_format_take_calls adds to `out` what a message has of calls. */
 MUST_CHECK bool openai_format_take(struct openai_request *request, const json_t *body,
                                    struct openai_error *error);

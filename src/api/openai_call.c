@@ -100,13 +100,16 @@ struct llama_stream *openai_call_open_stream(struct openai_call *self, const str
     return stream;
 }
 
-void openai_call_ask(struct openai_call *self, const struct openai_request *request, const char *path) {
+void openai_call_ask(struct openai_call *self, struct openai_request *request, const char *path) {
     char conversation[ID_CONVERSATION_BYTES];
     bool is_kept = wants_keep(net_of(self), request, conversation);
     const struct llama_stream *stream = self->stream;
     if (stream) {
         is_kept = true;
         id_copy(conversation, sizeof conversation, stream->conversation);
+    }
+    if (!is_kept) {
+        openai_request_begin_answer(request);
     }
     struct attached_keep keep = { .conversation = conversation[0] ? conversation : NULL, .is_whole = true };
     attached_ask(&self->attached, &(struct attached_request){ .messages = request->messages,

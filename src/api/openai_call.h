@@ -30,8 +30,9 @@ void *openai_call_find(size_t n_bytes, const struct attached_encoder *encoder, s
                        struct net_conn *net, const struct openai_request *request, char path[PATH_MAX]);
 /* openai_call_open_stream: the entry of a stream that its client names [W109], which ends an answer that had this name; NULL: it names none. */
 struct llama_stream *openai_call_open_stream(struct openai_call *self, const struct openai_request *request);
-/* openai_call_ask: an answer that is to be kept, by `store` or the header of [W93], is: the request has the whole conversation. */
-void openai_call_ask(struct openai_call *self, const struct openai_request *request, const char *path);
+/* openai_call_ask: an answer that is to be kept, by `store` or the header of [W93], is: the request has the whole conversation. Else a
+ * last message of the assistant is gone on with [O13]. */
+void openai_call_ask(struct openai_call *self, struct openai_request *request, const char *path);
 void openai_call_deinit(struct attached *attached);
 
 /* openai_call_resolve: the path of the model that a request names. */

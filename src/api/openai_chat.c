@@ -143,7 +143,7 @@ static const struct attached_encoder encoder = {
     .deinit = openai_call_deinit,
 };
 
-static void begin(struct api *api, struct net_conn *net, const struct openai_request *request) {
+static void begin(struct api *api, struct net_conn *net, struct openai_request *request) {
     char path[PATH_MAX];
     struct chat_call_of *self = openai_call_find(sizeof *self, &encoder, api, net, request, path);
     if (self) {

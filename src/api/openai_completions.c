@@ -153,8 +153,8 @@ static const struct attached_encoder encoder = {
     .deinit = deinit,
 };
 
-static void begin(struct api *api, struct net_conn *net, const struct openai_completions *asked) {
-    const struct openai_request *request = &asked->request;
+static void begin(struct api *api, struct net_conn *net, struct openai_completions *asked) {
+    struct openai_request *request = &asked->request;
     char path[PATH_MAX];
     struct completions_call *self = openai_call_find(sizeof *self, &encoder, api, net, request, path);
     if (self == NULL) {

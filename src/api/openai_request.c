@@ -250,6 +250,18 @@ bool openai_request_parse(struct openai_request *request, const json_t *body, co
     return is_good;
 }
 
+void openai_request_begin_answer(struct openai_request *request) {
+    size_t n = json_array_size(request->messages);
+    json_t *last = json_array_get(request->messages, n - 1);
+    bool is_begun = n > 1 && strcmp(json_get_text(last, "role", ""), "assistant") == 0 &&
+                    json_object_get(last, "tool_calls") == NULL &&
+                    json_string_length(json_object_get(last, "content")) > 0;
+    if (is_begun) {
+        json_object_set(openai_request_more(request), "begun", json_object_get(last, "content"));
+        json_array_remove(request->messages, n - 1);
+    }
+}
+
 void openai_request_deinit(struct openai_request *request) {
     json_decref(request->messages);
     settings_deinit(&request->settings);

@@ -95,7 +95,6 @@ WRONG = [
     {"max_tokens": 0},
     {"messages": []},
     {"messages": [{"role": "system", "content": "x"}]},
-    {"messages": [{"role": "assistant", "content": "x"}]},
     {"messages": [{"role": "user", "content": [{"type": "image", "source": {}}]}]},
     {"messages": "x"},
     {"tools": [{"type": "bash_20250124", "name": "bash"}]},

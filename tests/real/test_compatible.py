@@ -87,3 +87,17 @@ def test_w90_w73_w105_the_prompt_as_text_or_tokens_gives_the_same_answer(real):
     refused = real.post("/infill", {"input_prefix": "a", "input_suffix": "b"})
     assert refused.status_code == 501 and refused.json()["error"]["type"] == "not_supported_error"
     assert real.post("/detokenize", {"tokens": [10**6]}).status_code == 400
+
+
+def test_o13_an_answer_that_was_begun_is_gone_on_with(real):
+    """As a completion of the same prompt: nothing stands between the beginning and what is new."""
+    begun = [*QUESTION, {"role": "assistant", "content": "Once upon a time, a crab"}]
+    prompt = real.post("/apply-template", {"messages": begun}, timeout=60).json()["prompt"]
+    assert prompt.endswith("assistant\nOnce upon a time, a crab")
+    client = openai.OpenAI(base_url=f"{real.url}/v1", api_key="none", max_retries=0)
+    how = {"model": "default", "temperature": 0, "max_tokens": 24}
+    answer = client.chat.completions.create(messages=begun, stop=["crab"], **how)
+    assert answer.choices[0].finish_reason != "stop" or answer.usage.completion_tokens > 1
+    going_on = client.completions.create(prompt=prompt, stop=["crab"], **how)
+    assert answer.choices[0].message.content.strip() == going_on.choices[0].text.strip() != ""
+    assert answer.usage.prompt_tokens == going_on.usage.prompt_tokens
