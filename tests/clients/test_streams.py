@@ -102,10 +102,6 @@ def test_o12_characters_are_whole_and_every_token_is_counted(server, name):
 def test_o5_who_goes_away_in_the_middle_frees_the_engine(server, name):
     pieces = DOORS[name](server, "slow", "Hi", [])
     assert next(pieces) == " word"
-    assert running(server) == 1
+    assert server.n_running() == 1
     pieces.close()
-    wait_until(lambda: running(server) == 0)
-
-
-def running(server):
-    return sum(model["running"] for model in server.status()["models"])
+    wait_until(lambda: server.n_running() == 0)

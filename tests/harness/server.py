@@ -170,6 +170,10 @@ class Server:
     def status(self):
         return self.get("/api/model/status").json()
 
+    def n_running(self):
+        """Generations that engines have."""
+        return sum(model["running"] for model in self.status()["models"])
+
     def conversation(self, name):
         answer = self.get(f"/api/conversation/{name}")
         assert answer.status_code == 200, answer.text
