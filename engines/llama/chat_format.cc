@@ -149,11 +149,17 @@ void add_own_tools(common_chat_params &params, const common_json &tools, const s
     });
     params.parser = arena.save();
     params.generation_prompt.clear();
-    params.grammar = is_required ? build_grammar([&](const common_grammar_builder &builder) {
-        arena.build_grammar(builder, false);
-    })
-                                 : "";
-    params.grammar_lazy = false;
+    params.grammar_lazy = !is_required;
+    params.grammar_triggers.clear();
+    if (!is_required) { /* from its mark on a call has the form of one that is required */
+        params.grammar_triggers.push_back({ COMMON_GRAMMAR_TRIGGER_TYPE_WORD, call_begin });
+        arena = build_chat_peg_parser([&](common_chat_peg_builder &p) {
+            return p.standard_json_tools(call_begin, call_end, tools, generate.parallel_tool_calls, true) +
+                   p.space() + p.end();
+        });
+    }
+    params.grammar =
+        build_grammar([&](const common_grammar_builder &builder) { arena.build_grammar(builder, false); });
 }
 
 /* ---- The prompt ---- */
@@ -293,6 +299,38 @@ void chat_format_free(struct chat_format *format) {
     delete format;
 }
 
+namespace {
+
+void add_trigger(struct chat_prompt &out, const std::string &text, enum trigger_kind kind) {
+    if (!text.empty() && out.n_triggers < TRIGGER_WORDS_MAX) {
+        out.triggers[out.n_triggers++] = { mem_copy_string(text.c_str()), kind };
+    }
+}
+
+/* False: the library names patterns and not words, as for gpt-oss; the calls of such a model are free in their form. */
+bool take_triggers(struct chat_prompt &out, const common_chat_params &params) {
+    for (const auto &trigger : params.grammar_triggers) {
+        if (trigger.type != COMMON_GRAMMAR_TRIGGER_TYPE_WORD) {
+            return false;
+        }
+    }
+    for (const auto &trigger : params.grammar_triggers) {
+        add_trigger(out, trigger.value, TRIGGER_CALL);
+    }
+    bool has_calls = out.n_triggers > 0;
+    const std::string &begin = params.thinking_start_tag;
+    size_t at = begin.empty() ? std::string::npos : params.generation_prompt.rfind(begin);
+    add_trigger(out, begin, TRIGGER_THOUGHT);
+    out.is_thinking = at != std::string::npos;
+    for (const auto &end : params.thinking_end_tags) {
+        add_trigger(out, end, TRIGGER_THOUGHT_END);
+        out.is_thinking = out.is_thinking && params.generation_prompt.find(end, at) == std::string::npos;
+    }
+    return has_calls;
+}
+
+} // namespace
+
 bool chat_format_is_own(const struct chat_format *format) {
     return format->is_own;
 }
@@ -314,7 +352,7 @@ enum status chat_format_render(const struct chat_format *format, const struct ge
         params.prompt += generate->begun ? generate->begun : "";
         out->text = mem_copy_bytes(params.prompt.data(), params.prompt.size());
         out->size = params.prompt.size();
-        if (!params.grammar.empty() && !params.grammar_lazy) {
+        if (!params.grammar.empty() && (!params.grammar_lazy || take_triggers(*out, params))) {
             out->grammar = mem_copy_string(params.grammar.c_str());
             out->grammar_begin = mem_copy_string(params.generation_prompt.c_str());
         }
@@ -339,6 +377,9 @@ void chat_prompt_deinit(struct chat_prompt *prompt) {
     free(prompt->text);
     free(prompt->grammar);
     free(prompt->grammar_begin);
+    for (size_t i = 0; i < prompt->n_triggers; i++) {
+        free(prompt->triggers[i].text);
+    }
     chat_parser_free(prompt->parser);
     *prompt = chat_prompt{};
 }

@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "common/command.h"
+#include "trigger.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,8 +37,12 @@ struct chat_prompt {
     size_t n_stops;
     char *words[CHAT_PROMPT_WORDS_MAX]; /* special tokens that the answer has as text, as <tool_call> */
     size_t n_words;
-    char *grammar;              /* what the answer has to fit, in GBNF; NULL: anything */
-    char *grammar_begin;        /* what the grammar has taken before the answer begins */
+    char *grammar;       /* what the answer has to fit, in GBNF; NULL: anything */
+    char *grammar_begin; /* what the grammar has taken before the answer begins */
+    /* From where on it has to; no words: from its beginning on. */
+    struct trigger_word triggers[TRIGGER_WORDS_MAX];
+    size_t n_triggers;
+    bool is_thinking;           /* the answer begins in a thought */
     struct chat_parser *parser; /* takes the answer apart; NULL: all of it is content */
 };
 

@@ -22,6 +22,7 @@ struct constraint {
     struct grammar *grammar;
     struct grammar_match *match;
     struct model_tokens words; /* special tokens that count as text */
+    struct trigger *trigger;   /* NULL: the grammar holds */
     bool *fits;                /* by token, for one mask */
 };
 
@@ -60,8 +61,10 @@ static void make_words(const struct model *model) {
     grammar_words_sort(words->words, words->n);
 }
 
-enum status constraint_new(const struct model *model, const char *grammar, const char *begin,
+enum status constraint_new(const struct model *model, const struct chat_prompt *prompt,
                            const struct model_tokens *words, struct constraint **out, struct fault *fault) {
+    const char *grammar = prompt->grammar;
+    const char *begin = prompt->n_triggers > 0 ? "" : prompt->grammar_begin;
     *out = NULL;
     struct constraint *constraint = mem_alloc(sizeof *constraint);
     constraint->model = model;
@@ -77,6 +80,9 @@ enum status constraint_new(const struct model *model, const char *grammar, const
         constraint_free(constraint);
         return status;
     }
+    if (prompt->n_triggers > 0) {
+        constraint->trigger = trigger_new(prompt->triggers, prompt->n_triggers, prompt->is_thinking);
+    }
     make_words(model);
     constraint->fits = mem_alloc((size_t)model->n_vocab * sizeof *constraint->fits);
     *out = constraint;
@@ -88,16 +94,21 @@ void constraint_free(struct constraint *constraint) {
         grammar_match_free(constraint->match);
         grammar_free(constraint->grammar);
         free(constraint->fits);
+        trigger_free(constraint->trigger);
         free(constraint);
     }
+}
+
+static void add_text(const struct constraint *constraint, llama_token token, struct bytes *text) {
+    bytes_init(text, TEXT_BYTES_MAX);
+    model_add_piece(constraint->model, token, model_has_token(&constraint->words, token), text);
 }
 
 /* Calls with the text of a token; a token without one never fits. */
 static bool ask(const struct constraint *constraint, llama_token token,
                 bool (*question)(struct grammar_match *match, const char *bytes, size_t n)) {
     struct bytes text;
-    bytes_init(&text, TEXT_BYTES_MAX);
-    model_add_piece(constraint->model, token, model_has_token(&constraint->words, token), &text);
+    add_text(constraint, token, &text);
     bool answer = text.size > 0 && question(constraint->match, text.data, text.size);
     bytes_deinit(&text);
     return answer;
@@ -107,7 +118,26 @@ static bool take(struct grammar_match *match, const char *bytes, size_t n) {
     return grammar_match_take(match, bytes, n) == STATUS_OK;
 }
 
+/* The grammar takes what begins a call. */
+static void watch(struct constraint *constraint, llama_token token) {
+    struct bytes text;
+    size_t n = 0;
+    add_text(constraint, token, &text);
+    const char *call = text.size > 0 ? trigger_take(constraint->trigger, text.data, text.size, &n) : NULL;
+    while (call && !take(constraint->match, call, n)) {
+        call = trigger_refuse(constraint->trigger, &n);
+    }
+    if (call) {
+        trigger_free(constraint->trigger);
+        constraint->trigger = NULL;
+    }
+    bytes_deinit(&text);
+}
+
 bool constraint_allows(struct constraint *constraint, llama_token token) {
+    if (constraint->trigger) {
+        return true;
+    }
     return model_is_end_token(constraint->model, token) ? grammar_match_may_end(constraint->match)
                                                         : ask(constraint, token, grammar_match_fits);
 }
@@ -138,9 +168,13 @@ int constraint_mask(struct constraint *constraint, float *logits) {
 }
 
 bool constraint_take(struct constraint *constraint, llama_token token) {
+    if (constraint->trigger) {
+        watch(constraint, token);
+        return !grammar_match_has_failed(constraint->match);
+    }
     return ask(constraint, token, take) && !grammar_match_has_failed(constraint->match);
 }
 
 bool constraint_may_end(const struct constraint *constraint) {
-    return grammar_match_may_end(constraint->match);
+    return constraint->trigger || grammar_match_may_end(constraint->match);
 }

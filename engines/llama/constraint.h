@@ -11,6 +11,7 @@
 #ifndef RUNNEL_ENGINES_LLAMA_CONSTRAINT_H
 #define RUNNEL_ENGINES_LLAMA_CONSTRAINT_H
 
+#include "chat_format.h"
 #include "model.h"
 
 struct constraint;
@@ -19,8 +20,9 @@ struct constraint;
 struct model_words *constraint_new_words(void);
 void constraint_free_words(struct model_words *words);
 
-/* constraint_new: `begin` is what the grammar has taken before the answer begins; `words` are special tokens that count as text. */
-MUST_CHECK enum status constraint_new(const struct model *model, const char *grammar, const char *begin,
+/* constraint_new: with the grammar of the prompt, which holds from one of its triggers on, if it has any; `words` are special tokens that
+ * count as text. */
+MUST_CHECK enum status constraint_new(const struct model *model, const struct chat_prompt *prompt,
                                       const struct model_tokens *words, struct constraint **out,
                                       struct fault *fault);
 void constraint_free(struct constraint *constraint);

@@ -50,8 +50,7 @@ static enum status prepare_answer(struct generation *generation, const struct mo
         generation->parser = prompt->parser;
         prompt->parser = NULL;
     }
-    return prompt->grammar ? constraint_new(model, prompt->grammar, prompt->grammar_begin, &generation->words,
-                                            &generation->constraint, fault)
+    return prompt->grammar ? constraint_new(model, prompt, &generation->words, &generation->constraint, fault)
                            : STATUS_OK;
 }
 

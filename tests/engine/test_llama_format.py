@@ -139,6 +139,29 @@ def test_e42_a_required_call_is_made_by_a_model_that_knows_no_tools(loaded, choi
     assert len([item for item in loaded.items(id) if item["tok"] >= 0]) == end["usage"]["completion_tokens"]
 
 
+def token_ids(engine, text):
+    engine.send({"op": "tokenize", "id": text, "text": text})
+    return engine.until(lambda event: event["ev"] == "tokens" and event["id"] == text)["tokens"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_e42_a_call_of_the_models_own_choice_has_its_form_from_its_mark_on(loaded, seed):
+    """Hot, a model that knows no tools would say anything there."""
+    id = f"auto-{seed}"
+    fields = {"tools": [WEATHER], "tool_choice": "auto", "parallel_tool_calls": False, "sampling": {**HOT, "seed": seed}, "max_tokens": 120}
+    said = token_ids(loaded, "Let me see. <tool_call>")
+    end = ask(loaded, id, "What is the weather in Paris?", prefix={"tokens": said}, **fields)
+    assert end["reason"] == "stop", end
+    (call,) = calls(loaded, id)
+    assert call["name"] == "get_weather" and isinstance(json.loads(call["arguments"])["city"], str)
+
+
+def test_e42_without_a_mark_an_answer_is_free(loaded):
+    fields = {"tools": [WEATHER], "tool_choice": "auto"}
+    assert ask(loaded, "auto-free", "Say hello.", **fields)["reason"] in ("stop", "length")
+    assert loaded.text("auto-free").strip() and not calls(loaded, "auto-free")
+
+
 def test_e45_a_call_that_is_cut_goes_on_without_saying_anything_twice(loaded):
     fields = {"tools": [WEATHER], "tool_choice": "required", "parallel_tool_calls": False}
     ask(loaded, "cut-whole", "What is the weather in Paris?", **fields)
@@ -204,15 +227,19 @@ def tokens_of(text):
     return [3 + byte for byte in text.encode()]
 
 
-@pytest.fixture(scope="module")
-def thinker(tmp_path_factory):
+def tiny(tmp_path_factory, template):
     if not program("llama").exists():
         pytest.skip("runnel-engine-llama is not built")
-    path = tmp_path_factory.mktemp("thinker") / "thinker.gguf"
-    path.write_bytes(tiny_model(3, THINKER, 8192)[0])
+    path = tmp_path_factory.mktemp("tiny") / "tiny.gguf"
+    path.write_bytes(tiny_model(3, template, 8192)[0])
     with Engine("llama") as engine:
         engine.load(path, context_size=8192)
         yield engine
+
+
+@pytest.fixture(scope="module")
+def thinker(tmp_path_factory):
+    yield from tiny(tmp_path_factory, THINKER)
 
 
 def spoken(engine, id):
@@ -264,3 +291,40 @@ def test_e45_what_a_cut_holds_back_comes_later(thinker, cut):
     thought, said = spoken(thinker, id)
     held = WHOLE[:cut] + "a"
     assert (thought + said) and held.endswith((thought + said).strip() or "a")
+
+
+# As Qwen 2.5 and many others have it.
+CALLER = """{% if tools %}<|im_start|>system
+<tools>
+{% for tool in tools %}{{ tool | tojson }}
+{% endfor %}</tools><|im_end|>
+{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
+{{ m.content or '' }}{% for call in m.tool_calls or [] %}
+<tool_call>
+{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}
+</tool_call>{% endfor %}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+
+
+@pytest.fixture(scope="module")
+def caller(tmp_path_factory):
+    yield from tiny(tmp_path_factory, CALLER)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_e42_a_template_that_knows_calls_has_them_fit_from_its_own_mark_on(caller, seed):
+    id = f"known-{seed}"
+    fields = {"tools": [WEATHER], "tool_choice": "auto", "sampling": {**HOT, "seed": seed}, "max_tokens": 900}
+    end = ask(caller, id, prefix={"tokens": tokens_of("Well.\n<tool_call>\n")}, **fields)
+    made = calls(caller, id)
+    whole = made[:-1] if end["reason"] == "length" else made  # one that says nothing but calls may be cut in the last of them
+    assert whole and all(call["name"] == "get_weather" and isinstance(json.loads(call["arguments"])["city"], str) for call in whole)
+
+
+def test_e42_a_mark_in_a_thought_begins_no_call(thinker):
+    fields = {"tools": [WEATHER], "tool_choice": "auto", "sampling": ONLY_A, "max_tokens": 10}
+    end = ask(thinker, "thought-call", prefix={"tokens": tokens_of("<think>\n<tool_call>")}, **fields)
+    assert end["reason"] == "length" and thinker.tokens("thought-call") == tokens_of("a" * 10)
+    ask(thinker, "behind-thought", prefix={"tokens": tokens_of("<think>\n</think>\n<tool_call>")}, **fields)
+    assert thinker.tokens("behind-thought") != tokens_of("a" * 10)
