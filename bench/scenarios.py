@@ -32,9 +32,9 @@ def started(start):
 
 def raw_depth(a, text):
     """How many tokens more a prompt has at a server, whose template says more, than the one of raw libllama: every step walks over them."""
+    alone = servers.raw(a.model, 8, a.peer_threads)["prompt_tokens"]
     with started(lambda: servers.runnel(a.model, a.threads)) as server:
-        at_server = client.complete(server.base, text, 8).usage["prompt_tokens"]
-    return max(0, at_server - servers.raw(a.model, 8, a.peer_threads)["prompt_tokens"])
+        return max(0, client.complete(server.base, text, 8).usage["prompt_tokens"] - alone)
 
 
 def solo(a):
