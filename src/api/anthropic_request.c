@@ -7,11 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *present(const json_t *object, const char *key) {
-    json_t *value = json_object_get(object, key);
-    return json_is_null(value) ? NULL : value;
-}
-
 static bool fail(struct openai_error *error, const char *param, const char *text) {
     return openai_error_set(error, 400, NULL, param, "%s: %s", param, text);
 }
@@ -182,7 +177,7 @@ static bool take_messages(json_t *messages, const json_t *body, struct openai_er
 /* ---- Tools ---- */
 
 static bool take_tools(json_t *chat, const json_t *body, struct openai_error *error) {
-    const json_t *tools = present(body, "tools");
+    const json_t *tools = json_get_present(body, "tools");
     json_t *list = json_array();
     size_t index;
     json_t *tool;
@@ -192,15 +187,15 @@ static bool take_tools(json_t *chat, const json_t *body, struct openai_error *er
     }
     json_array_foreach(tools, index, tool) {
         const char *name = json_get_text(tool, "name", NULL);
-        json_t *schema = present(tool, "input_schema");
+        json_t *schema = json_get_present(tool, "input_schema");
         if (strcmp(json_get_text(tool, "type", "custom"), "custom") != 0 || name == NULL || schema == NULL) {
             return fail(error, "tools",
                         "a tool must have \"name\" and \"input_schema\": those that run at "
                         "the server are not supported");
         }
         json_t *function = json_pack("{s:s, s:O}", "name", name, "parameters", schema);
-        if (present(tool, "description")) {
-            json_object_set(function, "description", present(tool, "description"));
+        if (json_get_present(tool, "description")) {
+            json_object_set(function, "description", json_get_present(tool, "description"));
         }
         json_array_append_new(list, json_pack("{s:s, s:o}", "type", "function", "function", function));
     }
@@ -209,7 +204,7 @@ static bool take_tools(json_t *chat, const json_t *body, struct openai_error *er
 
 static bool take_tool_choice(json_t *chat, const json_t *body, struct openai_error *error) {
     static const char *const names[][2] = { { "auto", "auto" }, { "any", "required" }, { "none", "none" } };
-    const json_t *choice = present(body, "tool_choice");
+    const json_t *choice = json_get_present(body, "tool_choice");
     const char *type = json_get_text(choice, "type", "");
     if (choice == NULL) {
         return true;
@@ -241,19 +236,19 @@ static void take_same(json_t *chat, const json_t *body) {
         { "stop_sequences", "stop" }
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (present(body, names[i][0])) {
-            json_object_set(chat, names[i][1], present(body, names[i][0]));
+        if (json_get_present(body, names[i][0])) {
+            json_object_set(chat, names[i][1], json_get_present(body, names[i][0]));
         }
     }
-    if (json_is_array(present(body, "stop_sequences")) &&
-        json_array_size(present(body, "stop_sequences")) == 0) {
+    if (json_is_array(json_get_present(body, "stop_sequences")) &&
+        json_array_size(json_get_present(body, "stop_sequences")) == 0) {
         json_object_del(chat, "stop");
     }
 }
 
 /* Who does not ask for thoughts does not expect a block of them. */
 static bool take_thinking(json_t *chat, const json_t *body, struct openai_error *error) {
-    const json_t *thinking = present(body, "thinking");
+    const json_t *thinking = json_get_present(body, "thinking");
     const char *type = json_get_text(thinking, "type", thinking ? "" : "disabled");
     if (strcmp(type, "enabled") == 0 || strcmp(type, "adaptive") == 0) {
         return true;
@@ -264,9 +259,9 @@ static bool take_thinking(json_t *chat, const json_t *body, struct openai_error 
 }
 
 static bool take_format(json_t *chat, const json_t *body, struct openai_error *error) {
-    json_t *config = present(body, "output_config");
-    json_t *format = present(body, "output_format");
-    format = format ? format : present(config, "format");
+    json_t *config = json_get_present(body, "output_config");
+    json_t *format = json_get_present(body, "output_format");
+    format = format ? format : json_get_present(config, "format");
     if (config && !json_is_object(config)) {
         return fail(error, "output_config", "must be an object");
     }
@@ -287,7 +282,7 @@ bool anthropic_request_parse(struct openai_request *request, const json_t *body,
                                                 { "response_format", "output_format" } };
     json_t *messages = json_array();
     json_t *chat = json_pack("{s:o}", "messages", messages);
-    bool has_limit = json_is_integer(present(body, "max_tokens")) || !needs_limit;
+    bool has_limit = json_is_integer(json_get_present(body, "max_tokens")) || !needs_limit;
     bool is_good = (has_limit || fail(error, "max_tokens", "must be a number of at least 1")) &&
                    take_messages(messages, body, error) && take_tools(chat, body, error) &&
                    take_tool_choice(chat, body, error) && take_format(chat, body, error) &&

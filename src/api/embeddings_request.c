@@ -13,11 +13,6 @@
 
 #define DIMENSIONS_MAX (1 << 20)
 
-static json_t *present(const json_t *object, const char *key) {
-    json_t *value = json_object_get(object, key);
-    return json_is_null(value) ? NULL : value;
-}
-
 static bool is_tokens(const json_t *list) {
     size_t index;
     json_t *item;
@@ -76,7 +71,7 @@ static bool take_dimensions(const json_t *body, int64_t *out, struct openai_erro
 /* ---- OpenAI ---- */
 
 static bool take_encoding(const json_t *body, enum embeddings_form *out, struct openai_error *error) {
-    const json_t *format = present(body, "encoding_format");
+    const json_t *format = json_get_present(body, "encoding_format");
     const char *name = format ? json_string_value(format) : "float";
     bool is_base64 = name && strcmp(name, "base64") == 0;
     *out = is_base64 ? EMBEDDINGS_OPENAI_BASE64 : EMBEDDINGS_OPENAI;
@@ -87,7 +82,7 @@ static bool take_encoding(const json_t *body, enum embeddings_form *out, struct 
 
 static bool make_openai(struct api *api, struct net_conn *net, const json_t *body,
                         struct openai_error *error) {
-    const json_t *model = present(body, "model");
+    const json_t *model = json_get_present(body, "model");
     struct embeddings_order order = { 0 };
     char path[PATH_MAX];
     if (model && !json_is_string(model)) {
@@ -151,7 +146,7 @@ static bool make_ollama(struct api *api, struct net_conn *net, const json_t *bod
     bool is_one = is_one_text(net);
     struct embeddings_order order = { .form = is_one ? EMBEDDINGS_OLLAMA_ONE : EMBEDDINGS_OLLAMA,
                                       .truncate = true };
-    json_t *input = present(body, is_one ? "prompt" : "input");
+    json_t *input = json_get_present(body, is_one ? "prompt" : "input");
     char name[NAME_MAX + 1];
     char path[PATH_MAX];
     int64_t keep_ms;

@@ -6,11 +6,6 @@
 #define TEMPERATURE_MAX 100.0
 #define TOP_K_MAX       (1 << 24)
 
-static const json_t *present(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_null(value) ? NULL : value;
-}
-
 static bool check(enum status status, const struct fault *fault, const char *param,
                   struct openai_error *error) {
     return status == STATUS_OK || openai_error_set(error, 400, NULL, param, "%s", fault->text);
@@ -38,13 +33,14 @@ static json_t *chat_of(const json_t *body) {
                                         "return_progress" };
     json_t *chat = json_pack("{s:[{s:s, s:s}]}", "messages", "role", "user", "content", "");
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
-        const json_t *value = present(body, same[i]);
+        const json_t *value = json_get_present(body, same[i]);
         if (value) {
             json_object_set(chat, same[i], (json_t *)value);
         }
     }
     /* An empty list is no stop string. */
-    if (json_is_string(present(body, "stop")) && json_string_length(present(body, "stop")) == 0) {
+    if (json_is_string(json_get_present(body, "stop")) &&
+        json_string_length(json_get_present(body, "stop")) == 0) {
         json_object_del(chat, "stop");
     }
     return chat;
@@ -53,7 +49,7 @@ static json_t *chat_of(const json_t *body) {
 /* What is wider here than in OpenAI's interface. */
 static bool take_wider(struct llama_completion *out, const json_t *body, struct openai_error *error) {
     struct settings *settings = &out->request.settings;
-    const char *key = present(body, "n_predict") ? "n_predict" : "max_tokens";
+    const char *key = json_get_present(body, "n_predict") ? "n_predict" : "max_tokens";
     struct fault fault;
     if (!check(json_take_double(body, "temperature", -TEMPERATURE_MAX, TEMPERATURE_MAX,
                                 &settings->temperature, &fault),
@@ -67,7 +63,7 @@ static bool take_wider(struct llama_completion *out, const json_t *body, struct 
     settings->temperature = settings->temperature < 0 ? 0 : settings->temperature;
     settings->top_k = settings->top_k < 0 ? 0 : settings->top_k;
     settings->n_tokens_max = settings->n_tokens_max < 0 ? -1 : settings->n_tokens_max;
-    bool is_named = present(body, "temperature") || present(body, "top_k");
+    bool is_named = json_get_present(body, "temperature") || json_get_present(body, "top_k");
     if (is_named && settings->sampler_type != SAMPLER_MIROSTAT) {
         settings->sampler_type = SAMPLER_CHAIN_FULL;
     }
@@ -76,7 +72,7 @@ static bool take_wider(struct llama_completion *out, const json_t *body, struct 
 
 static bool take_answer_form(struct llama_completion *out, const json_t *body, struct openai_error *error) {
     struct fault fault;
-    const json_t *fields = present(body, "response_fields");
+    const json_t *fields = json_get_present(body, "response_fields");
     size_t index;
     json_t *field;
     if (!check(json_take_bool(body, "return_tokens", &out->return_tokens, &fault), &fault, "return_tokens",

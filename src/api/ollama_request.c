@@ -6,11 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *present(const json_t *object, const char *key) {
-    json_t *value = json_object_get(object, key);
-    return json_is_null(value) ? NULL : value;
-}
-
 static bool is_empty(const json_t *value) {
     return value == NULL || json_is_false(value) ||
            (json_is_string(value) && json_string_length(value) == 0) ||
@@ -48,12 +43,12 @@ static bool take_calls(json_t *out, const json_t *calls, struct openai_error *er
 }
 
 static bool take_message(json_t *messages, const json_t *message, struct openai_error *error) {
-    json_t *content = present(message, "content");
-    const json_t *calls = present(message, "tool_calls");
+    json_t *content = json_get_present(message, "content");
+    const json_t *calls = json_get_present(message, "tool_calls");
     if (!json_is_object(message) || (content && !json_is_string(content))) {
         return fail(error, "each of \"messages\" must be an object with \"role\" and \"content\", a text");
     }
-    if (!is_empty(present(message, "images"))) {
+    if (!is_empty(json_get_present(message, "images"))) {
         return fail(error, "\"images\" are not supported: send text");
     }
     json_t *taken = json_pack("{s:s, s:o}", "role", json_get_text(message, "role", ""), "content",
@@ -62,14 +57,14 @@ static bool take_message(json_t *messages, const json_t *message, struct openai_
     if (strcmp(json_get_text(message, "role", ""), "tool") == 0) {
         json_object_set_new(taken, "tool_call_id", json_string("call_0"));
     }
-    if (present(message, "thinking")) {
-        json_object_set(taken, "reasoning_content", present(message, "thinking"));
+    if (json_get_present(message, "thinking")) {
+        json_object_set(taken, "reasoning_content", json_get_present(message, "thinking"));
     }
     return is_empty(calls) || take_calls(taken, calls, error);
 }
 
 static bool take_chat(json_t *messages, const json_t *body, struct openai_error *error) {
-    const json_t *list = present(body, "messages");
+    const json_t *list = json_get_present(body, "messages");
     size_t index;
     json_t *message;
     if (list && !json_is_array(list)) {
@@ -84,8 +79,8 @@ static bool take_chat(json_t *messages, const json_t *body, struct openai_error 
 }
 
 static bool take_prompt(json_t *messages, const json_t *body, struct openai_error *error) {
-    const json_t *prompt = present(body, "prompt");
-    const json_t *system = present(body, "system");
+    const json_t *prompt = json_get_present(body, "prompt");
+    const json_t *system = json_get_present(body, "system");
     if ((prompt && !json_is_string(prompt)) || (system && !json_is_string(system))) {
         return fail(error, "\"prompt\" and \"system\" must be texts");
     }
@@ -111,16 +106,16 @@ static bool take_options(json_t *chat, const json_t *body, struct openai_error *
                                             { "stop", "stop" },
                                             { "frequency_penalty", "frequency_penalty" },
                                             { "presence_penalty", "presence_penalty" } };
-    json_t *options = present(body, "options");
+    json_t *options = json_get_present(body, "options");
     if (options && !json_is_object(options)) {
         return fail(error, "\"options\" must be an object");
     }
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (present(options, names[i][0])) {
-            json_object_set(chat, names[i][1], present(options, names[i][0]));
+        if (json_get_present(options, names[i][0])) {
+            json_object_set(chat, names[i][1], json_get_present(options, names[i][0]));
         }
     }
-    json_t *limit = present(options, "num_predict");
+    json_t *limit = json_get_present(options, "num_predict");
     bool is_unlimited = json_is_integer(limit) && json_integer_value(limit) < 0;
     if (limit && !is_unlimited) {
         json_object_set(chat, "max_tokens", limit);
@@ -132,7 +127,7 @@ static bool take_options(json_t *chat, const json_t *body, struct openai_error *
 }
 
 static bool take_format(json_t *chat, const json_t *body, struct openai_error *error) {
-    json_t *format = present(body, "format");
+    json_t *format = json_get_present(body, "format");
     if (is_empty(format)) {
         return true;
     }
@@ -150,20 +145,20 @@ static bool take_format(json_t *chat, const json_t *body, struct openai_error *e
 }
 
 static bool take_form(json_t *chat, const json_t *body, struct openai_error *error) {
-    const json_t *think = present(body, "think");
-    json_t *stream = present(body, "stream");
+    const json_t *think = json_get_present(body, "think");
+    json_t *stream = json_get_present(body, "stream");
     if (think && !json_is_boolean(think) && !json_is_string(think)) {
         return fail(error, "\"think\" must be true, false or how much");
     }
-    if (present(body, "raw") && !json_is_boolean(present(body, "raw"))) {
+    if (json_get_present(body, "raw") && !json_is_boolean(json_get_present(body, "raw"))) {
         return fail(error, "\"raw\" must be true or false");
     }
     json_object_set_new(chat, "stream", stream ? json_incref(stream) : json_true());
     if (think == NULL || json_is_false(think)) {
         json_object_set_new(chat, "reasoning_effort", json_string("none"));
     }
-    if (!is_empty(present(body, "tools"))) {
-        json_object_set(chat, "tools", present(body, "tools"));
+    if (!is_empty(json_get_present(body, "tools"))) {
+        json_object_set(chat, "tools", json_get_present(body, "tools"));
     }
     return true;
 }
@@ -171,8 +166,8 @@ static bool take_form(json_t *chat, const json_t *body, struct openai_error *err
 /* Chats of OpenAI's do not have it. */
 static bool take_repeat_penalty(struct settings *settings, const json_t *body, struct openai_error *error) {
     struct fault fault;
-    return json_take_double(present(body, "options"), "repeat_penalty", 0.5, 2, &settings->repeat_penalty,
-                            &fault) == STATUS_OK ||
+    return json_take_double(json_get_present(body, "options"), "repeat_penalty", 0.5, 2,
+                            &settings->repeat_penalty, &fault) == STATUS_OK ||
            fail(error, fault.text);
 }
 
@@ -217,7 +212,7 @@ bool ollama_request_parse(struct ollama_request *out, const json_t *body, enum o
         ollama_request_deinit(out);
         is_good = false;
     } else if (is_good) {
-        finish(out, messages, kind == OLLAMA_GENERATE && json_is_true(present(body, "raw")));
+        finish(out, messages, kind == OLLAMA_GENERATE && json_is_true(json_get_present(body, "raw")));
     }
     json_decref(chat);
     return is_good;

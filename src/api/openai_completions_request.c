@@ -4,11 +4,6 @@
 
 #include <string.h>
 
-static const json_t *present(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_null(value) ? NULL : value;
-}
-
 static bool refuse_prompt(struct openai_error *error, const char *text) {
     return openai_error_set(error, 400, NULL, "prompt", "%s", text);
 }
@@ -19,7 +14,7 @@ static const json_t *unwrap(const json_t *prompt) {
            !json_is_integer(json_array_get(prompt, 0))) {
         prompt = json_array_get(prompt, 0);
     }
-    if (json_is_object(prompt) && present(prompt, "multimodal_data") == NULL) {
+    if (json_is_object(prompt) && json_get_present(prompt, "multimodal_data") == NULL) {
         prompt = json_object_get(prompt, "prompt_string"); /* llama-server's form */
     }
     return prompt;
@@ -43,7 +38,7 @@ static bool check_parts(const json_t *parts, struct openai_error *error) {
 }
 
 const json_t *openai_completions_prompt(const json_t *body, struct openai_error *error) {
-    const json_t *prompt = unwrap(present(body, "prompt"));
+    const json_t *prompt = unwrap(json_get_present(body, "prompt"));
     if (json_is_object(prompt)) {
         refuse_prompt(error, "\"multimodal_data\" is not supported: send text");
         return NULL;
@@ -91,7 +86,7 @@ static bool parse_rest(struct openai_completions *out, const json_t *body, const
                        const struct settings *defaults, struct openai_error *error) {
     json_t *chat = copy_fields(body);
     json_object_set_new(chat, "messages", json_pack("[{s:s, s:s}]", "role", "user", "content", ""));
-    if (present(chat, "max_tokens") == NULL && present(chat, "n_predict") == NULL) {
+    if (json_get_present(chat, "max_tokens") == NULL && json_get_present(chat, "n_predict") == NULL) {
         json_object_set_new(chat, "max_tokens", json_integer(OPENAI_COMPLETIONS_TOKENS_DEFAULT));
     }
     bool is_good =
@@ -119,7 +114,7 @@ bool openai_completions_parse(struct openai_completions *out, const json_t *body
     if (json_take_bool(body, "echo", &out->echo, &fault)) {
         return openai_error_set(error, 400, NULL, "echo", "%s", fault.text);
     }
-    if (out->echo && present(body, "logprobs")) {
+    if (out->echo && json_get_present(body, "logprobs")) {
         return openai_error_set(error, 400, "unsupported_parameter", "echo",
                                 "\"echo\" and \"logprobs\" cannot be had together: the prompt has no "
                                 "probabilities");

@@ -8,11 +8,6 @@
 #define TOP_LOGPROBS_MAX 20
 #define PENALTY_MAX      2.0
 
-static const json_t *present(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_null(value) ? NULL : value;
-}
-
 json_t *openai_request_more(struct openai_request *request) {
     if (request->settings.more == NULL) {
         request->settings.more = json_object();
@@ -28,7 +23,7 @@ static void pass(struct openai_request *request, const char *key, const json_t *
 /* ---- Tools ---- */
 
 static bool take_tools(struct openai_request *request, const json_t *body, struct openai_error *error) {
-    const json_t *tools = present(body, "tools");
+    const json_t *tools = json_get_present(body, "tools");
     size_t index;
     json_t *tool;
     if (tools == NULL) {
@@ -51,7 +46,7 @@ static bool take_tools(struct openai_request *request, const json_t *body, struc
 }
 
 static bool take_tool_choice(struct openai_request *request, const json_t *body, struct openai_error *error) {
-    const json_t *choice = present(body, "tool_choice");
+    const json_t *choice = json_get_present(body, "tool_choice");
     if (choice == NULL) {
         return true;
     }
@@ -78,7 +73,7 @@ static bool take_tool_choice(struct openai_request *request, const json_t *body,
 }
 
 static bool take_parallel(struct openai_request *request, const json_t *body, struct openai_error *error) {
-    const json_t *parallel = present(body, "parallel_tool_calls");
+    const json_t *parallel = json_get_present(body, "parallel_tool_calls");
     if (parallel && !json_is_boolean(parallel)) {
         return openai_error_set(error, 400, NULL, "parallel_tool_calls",
                                 "\"parallel_tool_calls\" must be true or false");
@@ -92,7 +87,7 @@ static bool take_parallel(struct openai_request *request, const json_t *body, st
 /* ---- A format ---- */
 
 static bool take_schema(struct openai_request *request, const json_t *wrapper, struct openai_error *error) {
-    const json_t *schema = present(wrapper, "schema");
+    const json_t *schema = json_get_present(wrapper, "schema");
     if (!json_is_object(wrapper) || (schema && !json_is_object(schema))) {
         return openai_error_set(error, 400, NULL, "response_format",
                                 "\"response_format.json_schema\" must be {\"name\":…,\"schema\":{…}}");
@@ -106,7 +101,7 @@ static bool take_schema(struct openai_request *request, const json_t *wrapper, s
 }
 
 static bool take_format(struct openai_request *request, const json_t *body, struct openai_error *error) {
-    const json_t *format = present(body, "response_format");
+    const json_t *format = json_get_present(body, "response_format");
     const char *type = json_get_text(format, "type", "");
     if (format == NULL || strcmp(type, "text") == 0) {
         return true;
@@ -114,7 +109,7 @@ static bool take_format(struct openai_request *request, const json_t *body, stru
     request->has_format = true;
     if (strcmp(type, "json_object") == 0) {
         /* llama-server's form of a schema [W108] */
-        const json_t *schema = present(format, "schema");
+        const json_t *schema = json_get_present(format, "schema");
         json_object_set_new(openai_request_more(request), "format",
                             schema ? json_pack("{s:s, s:O}", "type", "json_schema", "schema", schema)
                                    : json_pack("{s:s}", "type", type));
@@ -161,11 +156,11 @@ static bool take_penalties(struct openai_request *request, const json_t *body, s
             json_decref(sampling);
             return openai_error_set(error, 400, NULL, keys[i], "%s", fault.text);
         }
-        if (present(body, keys[i])) {
+        if (json_get_present(body, keys[i])) {
             json_object_set_new(sampling, keys[i], json_real(value));
         }
     }
-    const json_t *biases = present(body, "logit_bias");
+    const json_t *biases = json_get_present(body, "logit_bias");
     if (biases && !json_is_object(biases) && !json_is_array(biases)) {
         json_decref(sampling);
         return openai_error_set(error, 400, NULL, "logit_bias",
@@ -190,7 +185,7 @@ static bool take_logprobs(struct openai_request *request, const json_t *body, st
     if (json_take_int(body, "top_logprobs", 0, TOP_LOGPROBS_MAX, &n_top, &fault)) {
         return openai_error_set(error, 400, NULL, "top_logprobs", "%s", fault.text);
     }
-    if (present(body, "top_logprobs") && !request->logprobs) {
+    if (json_get_present(body, "top_logprobs") && !request->logprobs) {
         return openai_error_set(error, 400, NULL, "top_logprobs",
                                 "\"top_logprobs\" needs \"logprobs\": true");
     }
@@ -247,7 +242,7 @@ static bool add_call(json_t *calls, const json_t *call, const char *param, struc
 
 bool openai_format_take_calls(json_t *out, const json_t *message, const char *param,
                               struct openai_error *error) {
-    const json_t *calls = present(message, "tool_calls");
+    const json_t *calls = json_get_present(message, "tool_calls");
     const char *id = json_get_text(message, "tool_call_id", NULL);
     const char *reasoning = json_get_text(message, "reasoning_content", NULL);
     const char *role = json_get_text(out, "role", "");

@@ -1,11 +1,6 @@
 /* openai_llama.c - [W108]: what clients of llama-server add to a request of the OpenAI-compatible API. */
 #include "api/openai.h"
 
-static const json_t *present(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_null(value) ? NULL : value;
-}
-
 static bool take_number(const json_t *body, const char *key, double min, double max, double *out,
                         struct openai_error *error) {
     struct fault fault;
@@ -38,8 +33,8 @@ static bool refuse_two_formats(const char *key, struct openai_error *error) {
 }
 
 static bool take_form(struct openai_request *request, const json_t *body, struct openai_error *error) {
-    const json_t *grammar = present(body, "grammar");
-    const json_t *schema = present(body, "json_schema");
+    const json_t *grammar = json_get_present(body, "grammar");
+    const json_t *schema = json_get_present(body, "json_schema");
     if (grammar && !json_is_string(grammar)) {
         return openai_error_set(error, 400, NULL, "grammar", "\"grammar\" must be a string: GBNF");
     }
@@ -64,7 +59,7 @@ static bool take_form(struct openai_request *request, const json_t *body, struct
 
 static bool take_thinking(struct openai_request *request, const json_t *body, struct openai_error *error) {
     bool is_on = true;
-    const json_t *words = present(body, "chat_template_kwargs");
+    const json_t *words = json_get_present(body, "chat_template_kwargs");
     if (words && !json_is_object(words)) {
         return openai_error_set(error, 400, NULL, "chat_template_kwargs",
                                 "\"chat_template_kwargs\" must be an object");

@@ -19,11 +19,6 @@ static bool check(enum status status, const struct fault *fault, const char *par
     return status == STATUS_OK || openai_error_set(error, 400, NULL, param, "%s", fault->text);
 }
 
-static const json_t *present(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return json_is_null(value) ? NULL : value;
-}
-
 static bool take_bool(const json_t *body, const char *key, bool *out, struct openai_error *error) {
     struct fault fault;
     return check(json_take_bool(body, key, out, &fault), &fault, key, error);
@@ -65,7 +60,7 @@ static bool add_part(struct bytes *text, const json_t *part, const char *param, 
 /* The text of "content": a string, null, or parts. */
 static bool add_content(struct bytes *text, const json_t *message, const char *param,
                         struct openai_error *error) {
-    const json_t *content = present(message, "content");
+    const json_t *content = json_get_present(message, "content");
     const char *string = NULL;
     struct fault fault;
     if (!json_is_array(content)) {
@@ -138,10 +133,10 @@ static bool take_sampling(struct settings *settings, const json_t *body, struct 
         { "min_p", 1, &settings->min_p },
     };
     struct fault fault;
-    bool is_named = present(body, "top_k") != NULL;
+    bool is_named = json_get_present(body, "top_k") != NULL;
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         const char *key = fields[i].key;
-        is_named = is_named || present(body, key);
+        is_named = is_named || json_get_present(body, key);
         if (!check(json_take_double(body, key, 0, fields[i].max, fields[i].out, &fault), &fault, key,
                    error)) {
             return false;
@@ -168,10 +163,10 @@ static bool take_seed(struct settings *settings, const json_t *body, struct open
 }
 
 static bool take_limit(struct settings *settings, const json_t *body, struct openai_error *error) {
-    const char *key = present(body, "max_completion_tokens") ? "max_completion_tokens"
-                      : present(body, "max_tokens")          ? "max_tokens"
-                      : present(body, "n_predict")           ? "n_predict" /* llama-server's [W108] */
-                                                             : "max_tokens";
+    const char *key = json_get_present(body, "max_completion_tokens") ? "max_completion_tokens"
+                      : json_get_present(body, "max_tokens")          ? "max_tokens"
+                      : json_get_present(body, "n_predict") ? "n_predict" /* llama-server's [W108] */
+                                                            : "max_tokens";
     struct fault fault;
     int64_t n = settings->n_tokens_max;
     if (!check(json_take_int(body, key, INT64_MIN, INT64_MAX, &n, &fault), &fault, key, error)) {
@@ -197,7 +192,7 @@ static bool add_stop(struct settings *settings, const json_t *stop, struct opena
 }
 
 static bool take_stops(struct settings *settings, const json_t *body, struct openai_error *error) {
-    const json_t *stop = present(body, "stop");
+    const json_t *stop = json_get_present(body, "stop");
     if (stop == NULL) {
         return true;
     }
@@ -224,7 +219,7 @@ static bool take_settings(struct openai_request *request, const json_t *body, st
 
 static bool take_form(struct openai_request *request, const json_t *body, struct openai_error *error) {
     struct fault fault;
-    const json_t *options = present(body, "stream_options");
+    const json_t *options = json_get_present(body, "stream_options");
     if (!check(json_take_string(body, "model", &request->model, &fault), &fault, "model", error) ||
         !take_bool(body, "stream", &request->stream, error) ||
         !take_bool(body, "store", &request->store, error)) {

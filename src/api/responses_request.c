@@ -3,15 +3,10 @@
 
 #include <string.h>
 
-static json_t *present(const json_t *object, const char *key) {
-    json_t *value = json_object_get(object, key);
-    return json_is_null(value) ? NULL : value;
-}
-
 /* ---- To the words of a chat ---- */
 
 static bool take_tools(json_t *chat, const json_t *body, struct openai_error *error) {
-    const json_t *tools = present(body, "tools");
+    const json_t *tools = json_get_present(body, "tools");
     json_t *list = json_array();
     size_t index;
     json_t *tool;
@@ -28,8 +23,8 @@ static bool take_tools(json_t *chat, const json_t *body, struct openai_error *er
         json_t *function = json_object();
         static const char *const keys[] = { "name", "description", "parameters" };
         for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-            if (present(tool, keys[i])) {
-                json_object_set(function, keys[i], present(tool, keys[i]));
+            if (json_get_present(tool, keys[i])) {
+                json_object_set(function, keys[i], json_get_present(tool, keys[i]));
             }
         }
         json_array_append_new(list, json_pack("{s:s, s:o}", "type", "function", "function", function));
@@ -38,7 +33,7 @@ static bool take_tools(json_t *chat, const json_t *body, struct openai_error *er
 }
 
 static bool take_tool_choice(json_t *chat, const json_t *body, struct openai_error *error) {
-    json_t *choice = present(body, "tool_choice");
+    json_t *choice = json_get_present(body, "tool_choice");
     if (choice == NULL || json_is_string(choice)) {
         if (choice) {
             json_object_set(chat, "tool_choice", choice);
@@ -57,8 +52,8 @@ static bool take_tool_choice(json_t *chat, const json_t *body, struct openai_err
 }
 
 static bool take_format(json_t *chat, const json_t *body, struct openai_error *error) {
-    json_t *text = present(body, "text");
-    json_t *format = present(text, "format");
+    json_t *text = json_get_present(body, "text");
+    json_t *format = json_get_present(text, "format");
     if (text && !json_is_object(text)) {
         return openai_error_set(error, 400, NULL, "text", "\"text\" must be an object");
     }
@@ -76,8 +71,8 @@ static bool take_format(json_t *chat, const json_t *body, struct openai_error *e
 
 /* They are wanted where `include` names them, or where some are asked for. */
 static bool take_logprobs(json_t *chat, const json_t *body, struct openai_error *error) {
-    const json_t *include = present(body, "include");
-    json_t *n_top = present(body, "top_logprobs");
+    const json_t *include = json_get_present(body, "include");
+    json_t *n_top = json_get_present(body, "top_logprobs");
     bool is_wanted = n_top && !(json_is_integer(n_top) && json_integer_value(n_top) == 0);
     size_t index;
     json_t *name;
@@ -100,8 +95,8 @@ static bool take_logprobs(json_t *chat, const json_t *body, struct openai_error 
 }
 
 static bool take_reasoning(json_t *chat, const json_t *body, struct openai_error *error) {
-    json_t *reasoning = present(body, "reasoning");
-    json_t *effort = present(reasoning, "effort");
+    json_t *reasoning = json_get_present(body, "reasoning");
+    json_t *effort = json_get_present(reasoning, "effort");
     if (reasoning && !json_is_object(reasoning)) {
         return openai_error_set(error, 400, NULL, "reasoning", "\"reasoning\" must be an object");
     }
@@ -126,8 +121,8 @@ static void take_same(json_t *chat, const json_t *body) {
                  { "max_output_tokens", "max_completion_tokens" },
                  { "parallel_tool_calls", "parallel_tool_calls" } };
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
-        if (present(body, same[i].from)) {
-            json_object_set(chat, same[i].to, present(body, same[i].from));
+        if (json_get_present(body, same[i].from)) {
+            json_object_set(chat, same[i].to, json_get_present(body, same[i].from));
         }
     }
 }
@@ -176,7 +171,7 @@ static bool check(enum status status, const struct fault *fault, const char *par
 static bool take_place(struct responses_request *out, const json_t *body, struct openai_error *error) {
     struct fault fault;
     const char *previous = NULL;
-    json_t *conversation = present(body, "conversation");
+    json_t *conversation = json_get_present(body, "conversation");
     const char *name = json_is_object(conversation) ? json_get_text(conversation, "id", "")
                                                     : json_string_value(conversation);
     if (!check(json_take_string(body, "previous_response_id", &previous, &fault), &fault,
@@ -211,7 +206,7 @@ static bool take_truncation(struct responses_request *out, const char *truncatio
 static bool take_own(struct responses_request *out, const json_t *body, struct openai_error *error) {
     struct fault fault;
     const char *truncation = "disabled";
-    const json_t *metadata = present(body, "metadata");
+    const json_t *metadata = json_get_present(body, "metadata");
     out->store = true; /* as OpenAI's */
     bool is_good =
         check(json_take_string(body, "instructions", &out->instructions, &fault), &fault, "instructions",
@@ -232,7 +227,7 @@ static bool take_own(struct responses_request *out, const json_t *body, struct o
 }
 
 static json_t *repeated(const json_t *body, const char *key, json_t *otherwise) {
-    json_t *value = present(body, key);
+    json_t *value = json_get_present(body, key);
     if (value == NULL) {
         return otherwise;
     }

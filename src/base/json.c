@@ -67,14 +67,13 @@ enum status json_parse_object(const char *text, size_t n_bytes, json_t **out, st
     return status;
 }
 
-/* The value at `key`; NULL when absent or null. */
-static const json_t *present(const json_t *object, const char *key) {
-    const json_t *value = json_object_get(object, key);
-    return value == NULL || json_is_null(value) ? NULL : value;
+json_t *json_get_present(const json_t *object, const char *key) {
+    json_t *value = json_object_get(object, key);
+    return json_is_null(value) ? NULL : value;
 }
 
 enum status json_take_string(const json_t *object, const char *key, const char **out, struct fault *fault) {
-    const json_t *value = present(object, key);
+    const json_t *value = json_get_present(object, key);
     if (value == NULL) {
         return STATUS_OK;
     }
@@ -89,7 +88,7 @@ enum status json_take_string(const json_t *object, const char *key, const char *
 }
 
 enum status json_take_bool(const json_t *object, const char *key, bool *out, struct fault *fault) {
-    const json_t *value = present(object, key);
+    const json_t *value = json_get_present(object, key);
     if (value == NULL) {
         return STATUS_OK;
     }
@@ -102,7 +101,7 @@ enum status json_take_bool(const json_t *object, const char *key, bool *out, str
 
 enum status json_take_int(const json_t *object, const char *key, int64_t min, int64_t max, int64_t *out,
                           struct fault *fault) {
-    const json_t *value = present(object, key);
+    const json_t *value = json_get_present(object, key);
     if (value == NULL) {
         return STATUS_OK;
     }
@@ -120,7 +119,7 @@ enum status json_take_int(const json_t *object, const char *key, int64_t min, in
 
 enum status json_take_double(const json_t *object, const char *key, double min, double max, double *out,
                              struct fault *fault) {
-    const json_t *value = present(object, key);
+    const json_t *value = json_get_present(object, key);
     if (value == NULL) {
         return STATUS_OK;
     }

@@ -40,6 +40,9 @@ MUST_CHECK enum status json_take_double(const json_t *object, const char *key, d
 /* json_text is the compact text of a value in new memory; free with free(). */
 char *json_text(const json_t *value);
 
+/* json_get_present is the value at `key`; NULL where it is absent or null. Borrowed. */
+json_t *json_get_present(const json_t *object, const char *key);
+
 /* json_get_text is the string at `key`, or `otherwise` when there is none. For objects that the program
  * itself wrote. */
 const char *json_get_text(const json_t *object, const char *key, const char *otherwise);
