@@ -6,11 +6,6 @@
 #define TEMPERATURE_MAX 100.0
 #define TOP_K_MAX       (1 << 24)
 
-static bool check(enum status status, const struct fault *fault, const char *param,
-                  struct openai_error *error) {
-    return status == STATUS_OK || openai_error_set(error, 400, NULL, param, "%s", fault->text);
-}
-
 /* What the same names mean in both. */
 static json_t *chat_of(const json_t *body) {
     static const char *const same[] = { "top_p",
@@ -51,13 +46,13 @@ static bool take_wider(struct llama_completion *out, const json_t *body, struct 
     struct settings *settings = &out->request.settings;
     const char *key = json_get_present(body, "n_predict") ? "n_predict" : "max_tokens";
     struct fault fault;
-    if (!check(json_take_double(body, "temperature", -TEMPERATURE_MAX, TEMPERATURE_MAX,
-                                &settings->temperature, &fault),
-               &fault, "temperature", error) ||
-        !check(json_take_int(body, "top_k", -1, TOP_K_MAX, &settings->top_k, &fault), &fault, "top_k",
-               error) ||
-        !check(json_take_int(body, key, -2, INT32_MAX, &settings->n_tokens_max, &fault), &fault, key,
-               error)) {
+    if (!openai_error_check(json_take_double(body, "temperature", -TEMPERATURE_MAX, TEMPERATURE_MAX,
+                                             &settings->temperature, &fault),
+                            &fault, "temperature", error) ||
+        !openai_error_check(json_take_int(body, "top_k", -1, TOP_K_MAX, &settings->top_k, &fault), &fault,
+                            "top_k", error) ||
+        !openai_error_check(json_take_int(body, key, -2, INT32_MAX, &settings->n_tokens_max, &fault), &fault,
+                            key, error)) {
         return false;
     }
     settings->temperature = settings->temperature < 0 ? 0 : settings->temperature;
@@ -75,10 +70,11 @@ static bool take_answer_form(struct llama_completion *out, const json_t *body, s
     const json_t *fields = json_get_present(body, "response_fields");
     size_t index;
     json_t *field;
-    if (!check(json_take_bool(body, "return_tokens", &out->return_tokens, &fault), &fault, "return_tokens",
-               error) ||
-        !check(json_take_int(body, "n_probs", 0, LLAMA_COMPLETION_PROBS_MAX, &out->n_probs, &fault), &fault,
-               "n_probs", error)) {
+    if (!openai_error_check(json_take_bool(body, "return_tokens", &out->return_tokens, &fault), &fault,
+                            "return_tokens", error) ||
+        !openai_error_check(
+            json_take_int(body, "n_probs", 0, LLAMA_COMPLETION_PROBS_MAX, &out->n_probs, &fault), &fault,
+            "n_probs", error)) {
         return false;
     }
     if (fields && !json_is_array(fields)) {

@@ -26,6 +26,9 @@ struct openai_error {
 /* openai_error_set fills it in and returns false, so that `return openai_error_set(…)` reads well. */
 bool openai_error_set(struct openai_error *error, int status, const char *code, const char *param,
                       const char *format, ...) PRINTF_LIKE(5, 6);
+/* openai_error_check: false where a value could not be read, and the error says why. */
+bool openai_error_check(enum status status, const struct fault *fault, const char *param,
+                        struct openai_error *error);
 /* openai_error_rename: the parser of chats has complained of what its caller's API calls something else, in `param` and in the text. */
 struct openai_name {
     const char *chat;
@@ -61,6 +64,8 @@ MUST_CHECK bool openai_request_parse(struct openai_request *request /* out */, c
 /* openai_request_begin_answer: a last message of the assistant is no message, but what the answer begins with [O13], unless it calls tools or is
  * the only one. */
 void openai_request_begin_answer(struct openai_request *request);
+/* openai_take_bool leaves `out` alone where there is none. */
+bool openai_take_bool(const json_t *body, const char *key, bool *out, struct openai_error *error);
 /* Parts of openai_request_parse, in openai_format.c. openai_format_take_calls adds to `out` what a message has of calls. */
 MUST_CHECK bool openai_format_take(struct openai_request *request, const json_t *body,
                                    struct openai_error *error);

@@ -28,6 +28,11 @@ bool openai_error_set(struct openai_error *error, int status, const char *code, 
     return false;
 }
 
+bool openai_error_check(enum status status, const struct fault *fault, const char *param,
+                        struct openai_error *error) {
+    return status == STATUS_OK || openai_error_set(error, 400, NULL, param, "%s", fault->text);
+}
+
 static void rename_param(struct openai_error *error, const struct openai_name *name) {
     char rest[OPENAI_PARAM_BYTES];
     size_t length = strlen(name->chat);

@@ -4,14 +4,7 @@
 static bool take_number(const json_t *body, const char *key, double min, double max, double *out,
                         struct openai_error *error) {
     struct fault fault;
-    return json_take_double(body, key, min, max, out, &fault) == STATUS_OK ||
-           openai_error_set(error, 400, NULL, key, "%s", fault.text);
-}
-
-static bool take_bool(const json_t *body, const char *key, bool *out, struct openai_error *error) {
-    struct fault fault;
-    return json_take_bool(body, key, out, &fault) == STATUS_OK ||
-           openai_error_set(error, 400, NULL, key, "%s", fault.text);
+    return openai_error_check(json_take_double(body, key, min, max, out, &fault), &fault, key, error);
 }
 
 /* 1 is Mirostat, 2 its second form: there is one here, the second. */
@@ -64,7 +57,7 @@ static bool take_thinking(struct openai_request *request, const json_t *body, st
         return openai_error_set(error, 400, NULL, "chat_template_kwargs",
                                 "\"chat_template_kwargs\" must be an object");
     }
-    if (words && !take_bool(words, "enable_thinking", &is_on, error)) {
+    if (words && !openai_take_bool(words, "enable_thinking", &is_on, error)) {
         return false;
     }
     if (!is_on) {
@@ -78,6 +71,6 @@ bool openai_llama_take(struct openai_request *request, const json_t *body, struc
     return take_number(body, "repeat_penalty", 0.01, 100, &settings->repeat_penalty, error) &&
            take_mirostat(settings, body, error) && take_form(request, body, error) &&
            take_thinking(request, body, error) &&
-           take_bool(body, "timings_per_token", &request->timings_per_token, error) &&
-           take_bool(body, "return_progress", &request->return_progress, error);
+           openai_take_bool(body, "timings_per_token", &request->timings_per_token, error) &&
+           openai_take_bool(body, "return_progress", &request->return_progress, error);
 }

@@ -14,14 +14,9 @@
 #define TOKENS_MAX 1000000
 
 /* json_take with the field as `param`. */
-static bool check(enum status status, const struct fault *fault, const char *param,
-                  struct openai_error *error) {
-    return status == STATUS_OK || openai_error_set(error, 400, NULL, param, "%s", fault->text);
-}
-
-static bool take_bool(const json_t *body, const char *key, bool *out, struct openai_error *error) {
+bool openai_take_bool(const json_t *body, const char *key, bool *out, struct openai_error *error) {
     struct fault fault;
-    return check(json_take_bool(body, key, out, &fault), &fault, key, error);
+    return openai_error_check(json_take_bool(body, key, out, &fault), &fault, key, error);
 }
 
 /* ---- Messages ---- */
@@ -50,7 +45,7 @@ static bool add_part(struct bytes *text, const json_t *part, const char *param, 
         return openai_error_set(error, 400, NULL, param,
                                 "contents of the type \"%.40s\" are not supported: send text", type);
     }
-    if (!check(json_take_string(part, "text", &piece, &fault), &fault, param, error)) {
+    if (!openai_error_check(json_take_string(part, "text", &piece, &fault), &fault, param, error)) {
         return false;
     }
     bytes_add_text(text, piece ? piece : "");
@@ -68,7 +63,8 @@ static bool add_content(struct bytes *text, const json_t *message, const char *p
             return openai_error_set(error, 400, NULL, param,
                                     "\"content\" must be a string or a list of parts");
         }
-        if (!check(json_take_string(message, "content", &string, &fault), &fault, param, error)) {
+        if (!openai_error_check(json_take_string(message, "content", &string, &fault), &fault, param,
+                                error)) {
             return false;
         }
         bytes_add_text(text, string ? string : "");
@@ -137,12 +133,13 @@ static bool take_sampling(struct settings *settings, const json_t *body, struct 
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         const char *key = fields[i].key;
         is_named = is_named || json_get_present(body, key);
-        if (!check(json_take_double(body, key, 0, fields[i].max, fields[i].out, &fault), &fault, key,
-                   error)) {
+        if (!openai_error_check(json_take_double(body, key, 0, fields[i].max, fields[i].out, &fault), &fault,
+                                key, error)) {
             return false;
         }
     }
-    if (!check(json_take_int(body, "top_k", -1, 1000, &settings->top_k, &fault), &fault, "top_k", error)) {
+    if (!openai_error_check(json_take_int(body, "top_k", -1, 1000, &settings->top_k, &fault), &fault, "top_k",
+                            error)) {
         return false;
     }
     settings->top_k = settings->top_k < 0 ? 0 : settings->top_k;
@@ -155,7 +152,8 @@ static bool take_sampling(struct settings *settings, const json_t *body, struct 
 static bool take_seed(struct settings *settings, const json_t *body, struct openai_error *error) {
     struct fault fault;
     int64_t seed = settings->seed;
-    if (!check(json_take_int(body, "seed", INT64_MIN, INT64_MAX, &seed, &fault), &fault, "seed", error)) {
+    if (!openai_error_check(json_take_int(body, "seed", INT64_MIN, INT64_MAX, &seed, &fault), &fault, "seed",
+                            error)) {
         return false;
     }
     settings->seed = seed == -1 ? -1 : (int64_t)((uint64_t)seed & UINT32_MAX);
@@ -169,7 +167,7 @@ static bool take_limit(struct settings *settings, const json_t *body, struct ope
                                                             : "max_tokens";
     struct fault fault;
     int64_t n = settings->n_tokens_max;
-    if (!check(json_take_int(body, key, INT64_MIN, INT64_MAX, &n, &fault), &fault, key, error)) {
+    if (!openai_error_check(json_take_int(body, key, INT64_MIN, INT64_MAX, &n, &fault), &fault, key, error)) {
         return false;
     }
     if (n < 1 && n != -1) {
@@ -212,7 +210,7 @@ static bool take_settings(struct openai_request *request, const json_t *body, st
     struct settings *settings = &request->settings;
     return take_sampling(settings, body, error) && take_seed(settings, body, error) &&
            take_limit(settings, body, error) && take_stops(settings, body, error) &&
-           take_bool(body, "ignore_eos", &settings->ignore_eos, error);
+           openai_take_bool(body, "ignore_eos", &settings->ignore_eos, error);
 }
 
 /* ---- The rest ---- */
@@ -220,15 +218,16 @@ static bool take_settings(struct openai_request *request, const json_t *body, st
 static bool take_form(struct openai_request *request, const json_t *body, struct openai_error *error) {
     struct fault fault;
     const json_t *options = json_get_present(body, "stream_options");
-    if (!check(json_take_string(body, "model", &request->model, &fault), &fault, "model", error) ||
-        !take_bool(body, "stream", &request->stream, error) ||
-        !take_bool(body, "store", &request->store, error)) {
+    if (!openai_error_check(json_take_string(body, "model", &request->model, &fault), &fault, "model",
+                            error) ||
+        !openai_take_bool(body, "stream", &request->stream, error) ||
+        !openai_take_bool(body, "store", &request->store, error)) {
         return false;
     }
     if (options && !json_is_object(options)) {
         return openai_error_set(error, 400, NULL, "stream_options", "\"stream_options\" must be an object");
     }
-    return options == NULL || take_bool(options, "include_usage", &request->include_usage, error);
+    return options == NULL || openai_take_bool(options, "include_usage", &request->include_usage, error);
 }
 
 bool openai_request_parse(struct openai_request *request, const json_t *body, const struct settings *defaults,

@@ -163,19 +163,14 @@ bool responses_parse_id(const char *text, char out[ID_HEX_BYTES]) {
     return true;
 }
 
-static bool check(enum status status, const struct fault *fault, const char *param,
-                  struct openai_error *error) {
-    return status == STATUS_OK || openai_error_set(error, 400, NULL, param, "%s", fault->text);
-}
-
 static bool take_place(struct responses_request *out, const json_t *body, struct openai_error *error) {
     struct fault fault;
     const char *previous = NULL;
     json_t *conversation = json_get_present(body, "conversation");
     const char *name = json_is_object(conversation) ? json_get_text(conversation, "id", "")
                                                     : json_string_value(conversation);
-    if (!check(json_take_string(body, "previous_response_id", &previous, &fault), &fault,
-               "previous_response_id", error)) {
+    if (!openai_error_check(json_take_string(body, "previous_response_id", &previous, &fault), &fault,
+                            "previous_response_id", error)) {
         return false;
     }
     if (previous && !responses_parse_id(previous, out->previous)) {
@@ -209,11 +204,13 @@ static bool take_own(struct responses_request *out, const json_t *body, struct o
     const json_t *metadata = json_get_present(body, "metadata");
     out->store = true; /* as OpenAI's */
     bool is_good =
-        check(json_take_string(body, "instructions", &out->instructions, &fault), &fault, "instructions",
-              error) &&
-        check(json_take_bool(body, "store", &out->store, &fault), &fault, "store", error) &&
-        check(json_take_bool(body, "background", &out->background, &fault), &fault, "background", error) &&
-        check(json_take_string(body, "truncation", &truncation, &fault), &fault, "truncation", error) &&
+        openai_error_check(json_take_string(body, "instructions", &out->instructions, &fault), &fault,
+                           "instructions", error) &&
+        openai_error_check(json_take_bool(body, "store", &out->store, &fault), &fault, "store", error) &&
+        openai_error_check(json_take_bool(body, "background", &out->background, &fault), &fault, "background",
+                           error) &&
+        openai_error_check(json_take_string(body, "truncation", &truncation, &fault), &fault, "truncation",
+                           error) &&
         take_place(out, body, error);
     if (is_good && out->background && !out->store) {
         return openai_error_set(

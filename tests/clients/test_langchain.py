@@ -3,7 +3,7 @@
 import pytest
 from pydantic import create_model
 
-from clients.test_streams import TEXT, running
+from clients.test_streams import TEXT
 from clients.test_structured import WHOLE, Weather
 from harness.script import KINDS
 from harness.wait import wait_until
@@ -71,4 +71,4 @@ def test_o5_who_goes_away_in_the_middle_frees_the_engine(server, chat_of):
     stream = chat_of("slow", store=False).stream("Hi")
     next(stream)
     stream.close()
-    wait_until(lambda: running(server) == 0)
+    wait_until(lambda: server.n_running() == 0)
