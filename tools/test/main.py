@@ -9,7 +9,7 @@
     thread    the same under ThreadSanitizer
     real      tests/ that need the real model (marker `real`), release build
     browser   tests/ that need a browser (marker `browser`), release build
-    fuzz      the targets of fuzz/, each RUNNEL_FUZZ_SECONDS (20) from its saved corpus, three at a time
+    fuzz      the targets of fuzz/, each RUNNEL_FUZZ_SECONDS (15) from its saved corpus, three at a time
 
 Without a part: all of them, in this order. The last line is `N passed, N failed`.
 """
@@ -288,7 +288,7 @@ def run_fuzz(tally, _arguments):
         return
     folder = ROOT / "build" / "fuzz" / "fuzz"
     targets = [folder / source.stem for source in sorted((ROOT / "fuzz").glob("*.c"))]
-    seconds = int(os.environ.get("RUNNEL_FUZZ_SECONDS", "20"))
+    seconds = int(os.environ.get("RUNNEL_FUZZ_SECONDS", "15"))
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         for target, (code, text) in zip(targets, pool.map(lambda target: fuzz_target(target, seconds), targets)):
