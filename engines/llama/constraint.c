@@ -83,7 +83,6 @@ enum status constraint_new(const struct model *model, const struct chat_prompt *
     if (prompt->n_triggers > 0) {
         constraint->trigger = trigger_new(prompt->triggers, prompt->n_triggers, prompt->is_thinking);
     }
-    make_words(model);
     constraint->fits = mem_alloc((size_t)model->n_vocab * sizeof *constraint->fits);
     *out = constraint;
     return STATUS_OK;
@@ -144,6 +143,7 @@ bool constraint_allows(struct constraint *constraint, llama_token token) {
 
 static void look_at_all(struct constraint *constraint) {
     const struct model *model = constraint->model;
+    make_words(model);
     memset(constraint->fits, 0, (size_t)model->n_vocab * sizeof *constraint->fits);
     grammar_match_filter(constraint->match, model->words->words, model->words->n, constraint->fits);
     for (size_t i = 0; i < constraint->words.n; i++) {

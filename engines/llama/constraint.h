@@ -5,7 +5,7 @@
  *
  * Owner   one generation; constraint_free: NULL is fine.
  * Thread  one at a time.
- * Memory  the words of the vocabulary are made for the first constraint of a model and kept with it.
+ * Memory  the words of the vocabulary are made when a constraint of a model looks at all of them for the first time, and kept with it.
  * Errors  constraint_new: STATUS_INVALID or STATUS_TOO_LARGE say what is wrong with the grammar.
  */
 #ifndef RUNNEL_ENGINES_LLAMA_CONSTRAINT_H

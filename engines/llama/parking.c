@@ -103,9 +103,9 @@ static struct slot *oldest_in_cache(struct slots *slots, uint64_t after) {
     return oldest;
 }
 
-void parking_clear_way(struct slots *slots, const struct slot *wanted) {
+void parking_clear_way(struct slots *slots, const struct slot *wanted, int n_usable) {
     int n_idle = slots_count_cells(slots) - slots_count_busy_cells(slots);
-    n_idle -= wanted && is_idle_in_cache(wanted) ? wanted->n_tokens : 0;
+    n_idle -= wanted && is_idle_in_cache(wanted) ? n_usable : 0;
     if (slots->parked_bytes_max == 0 || n_idle < slots->parking_cells_min || count_idle(slots) < 2) {
         return;
     }

@@ -24,10 +24,10 @@
 /* parking_init: at most so much memory as the cache itself has, and a quarter of what the machine has left. */
 void parking_init(struct slots *slots);
 
-/* parking_clear_way parks the idle slots that share less than half of what they hold, if all idle ones but `wanted` (NULL: none), which
- * is about to be used, together have slots->parking_cells_min cells or more. One that alone is in the cache stays: it is likely the one that
- * goes on. */
-void parking_clear_way(struct slots *slots, const struct slot *wanted);
+/* parking_clear_way parks the idle slots that share less than half of what they hold, if slots->parking_cells_min cells or more of all idle ones
+ * together are in the way: the first n_usable of `wanted` (NULL: none) are about to be used. One that alone is in the cache stays: it is
+ * likely the one that goes on. */
+void parking_clear_way(struct slots *slots, const struct slot *wanted, int n_usable);
 
 /* parking_return brings a parked slot back into the cache; for room others are given up. False: it could not be, and the slot is empty. */
 bool parking_return(struct slots *slots, struct slot *slot);

@@ -209,7 +209,8 @@ struct slot *slots_take(struct slots *slots, const char *cache_key, const llama_
     if (!slots_has_free(slots)) {
         return NULL;
     }
-    parking_clear_way(slots, find_prefix(slots, NULL, prompt, n_prompt, &n_usable));
+    const struct slot *wanted = find_prefix(slots, NULL, prompt, n_prompt, &n_usable);
+    parking_clear_way(slots, wanted, n_usable);
     struct slot *source = bring_prefix(slots, prompt, n_prompt, &n_usable);
     struct slot *slot = choose(slots, source, n_usable, cache_key);
     parking_drop(slots, slot);
