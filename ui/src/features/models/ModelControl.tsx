@@ -4,6 +4,7 @@ import type { ConversationStore } from "../../chat/conversationStore";
 import type { ModelStatus } from "../../protocol/frames";
 import { formatPercent } from "../../ui/format";
 import { lazily, Popup } from "../../ui/lazily";
+import { PHONE, useMedia } from "../../ui/useMedia";
 import type { ServerTab } from "../server/ServerDialog";
 import { useClient, useStore } from "../useClient";
 import { isModelOf, modelTitle, ownTitle, stateWords } from "./describeModel";
@@ -20,6 +21,8 @@ export function ModelControl({ conversation }: { conversation: ConversationStore
     const [isOpen, setOpen] = useState(false);
     const [tab, setTab] = useState<ServerTab | null>(null);
     const trigger = useRef<HTMLButtonElement>(null);
+    /* A phone's header has room for the name alone; the dot and the popup tell the rest. */
+    const noteClass = useMedia(PHONE) ? "visually-hidden" : "model-note-short";
     const title = own === null ? modelTitle(model) : ownTitle(own);
     const openServer = (wanted: ServerTab) => {
         setOpen(false);
@@ -42,9 +45,9 @@ export function ModelControl({ conversation }: { conversation: ConversationStore
                     {own === null ? "Model: " : "Model of this conversation: "}
                 </span>
                 <span className="model-name">{title}</span>
-                {own !== null && <span className="model-note-short model-own">only here</span>}
+                {own !== null && <span className={noteClass}>only here</span>}
                 {model && model.path !== null && model.state !== "ready" && (
-                    <span className="model-note-short">{shortState(model)}</span>
+                    <span className={noteClass}>{shortState(model)}</span>
                 )}
                 {model?.state === "ready" && <span className="visually-hidden">, {stateWords(model)}</span>}
                 <ChevronDown size={15} aria-hidden="true" />

@@ -1,11 +1,11 @@
-import { type FormEvent, useId, useState } from "react";
+import { type FormEvent, useState } from "react";
 import type { ConversationStore } from "../../chat/conversationStore";
 import { fileTitle } from "../../protocol/frames";
 import { DialogFoot } from "../../ui/DialogFoot";
 import { DialogFrame } from "../../ui/DialogFrame";
 import type { PopupProps } from "../../ui/lazily";
 import { isModelFile, useBrowse } from "../models/useModels";
-import { NumberInput, TextInput } from "../settings/FormFields";
+import { NumberInput, SelectInput, TextInput } from "../settings/FormFields";
 import { faultOf } from "../settings/fields";
 import { useClient } from "../useClient";
 import { OWN_FIELDS, type OwnForm, ownErrors, ownFormOf, ownOf } from "./ownForm";
@@ -109,7 +109,6 @@ function OwnFields({ conversation, onDone }: { conversation: ConversationStore; 
 }
 
 function ModelChoice({ model, onChange }: { model: string; onChange: (model: string) => void }) {
-    const id = useId();
     const { result } = useBrowse();
     const names = (result?.files ?? [])
         .filter((file) => !file.isDirectory && isModelFile(file.name))
@@ -117,21 +116,16 @@ function ModelChoice({ model, onChange }: { model: string; onChange: (model: str
     if (model !== "" && !names.includes(model)) names.unshift(model);
     return (
         <div className="field">
-            <label htmlFor={id}>Model</label>
-            <select
-                id={id}
-                className="field-control"
+            <SelectInput
+                label="Model"
+                choices={[
+                    { value: "", label: "The one that is chosen above" },
+                    ...names.map((name) => ({ value: name, label: fileTitle(name) })),
+                ]}
                 value={model}
-                data-testid="own-model"
-                onChange={(event) => onChange(event.target.value)}
-            >
-                <option value="">The one that is chosen above</option>
-                {names.map((name) => (
-                    <option key={name} value={name}>
-                        {fileTitle(name)}
-                    </option>
-                ))}
-            </select>
+                testId="own-model"
+                onChange={onChange}
+            />
         </div>
     );
 }

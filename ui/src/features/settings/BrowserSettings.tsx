@@ -3,10 +3,12 @@ import { preferences, setPreference } from "../../chat/preferences";
 import { keyWords } from "../../ui/keys";
 import { setTheme, type ThemeChoice, themeStore } from "../../ui/theme";
 import { useStore } from "../useClient";
+import { SelectInput } from "./FormFields";
 
 /* What holds for this browser alone, and at once. */
 export function BrowserSettings() {
     const { enterSends, notifies } = useStore(preferences);
+    const theme = useStore(themeStore);
     const [refusal, setRefusal] = useState("");
     const canNotify = "Notification" in window && window.isSecureContext;
     const notify = async (wanted: boolean) => {
@@ -20,7 +22,15 @@ export function BrowserSettings() {
     return (
         <section className="settings-section" aria-label="This browser">
             <h3>This browser</h3>
-            <ThemeChoices />
+            <div className="field field-toggle">
+                <SelectInput
+                    label="Theme"
+                    choices={THEMES}
+                    value={theme}
+                    testId="setting-theme"
+                    onChange={(choice) => setTheme(choice as ThemeChoice)}
+                />
+            </div>
             <Toggle
                 name="enter_sends"
                 label="Enter sends"
@@ -41,26 +51,11 @@ export function BrowserSettings() {
     );
 }
 
-function ThemeChoices() {
-    const id = useId();
-    const choice = useStore(themeStore);
-    return (
-        <div className="field field-toggle">
-            <label htmlFor={id}>Theme</label>
-            <select
-                id={id}
-                className="field-control"
-                value={choice}
-                data-testid="setting-theme"
-                onChange={(event) => setTheme(event.target.value as ThemeChoice)}
-            >
-                <option value="system">As the system</option>
-                <option value="light">Light</option>
-                <option value="dark">Dark</option>
-            </select>
-        </div>
-    );
-}
+const THEMES: readonly { value: ThemeChoice; label: string }[] = [
+    { value: "system", label: "As the system" },
+    { value: "light", label: "Light" },
+    { value: "dark", label: "Dark" },
+];
 
 interface ToggleProps {
     name: string;

@@ -94,6 +94,43 @@ export function TextInput(props: TextInputProps) {
     );
 }
 
+interface SelectInputProps {
+    label: string;
+    help?: string;
+    choices: readonly { value: string; label: string }[];
+    value: string;
+    onChange: (value: string) => void;
+    testId: string;
+}
+
+export function SelectInput({ label, help, choices, value, onChange, testId }: SelectInputProps) {
+    const id = useId();
+    return (
+        <>
+            <label htmlFor={id}>{label}</label>
+            {help !== undefined && (
+                <p className="field-help" id={`${id}-help`}>
+                    {help}
+                </p>
+            )}
+            <select
+                id={id}
+                className="field-control"
+                aria-describedby={help === undefined ? undefined : `${id}-help`}
+                value={value}
+                data-testid={testId}
+                onChange={(event) => onChange(event.target.value)}
+            >
+                {choices.map((choice) => (
+                    <option key={choice.value} value={choice.value}>
+                        {choice.label}
+                    </option>
+                ))}
+            </select>
+        </>
+    );
+}
+
 function FieldError({ text, id }: { text: string | undefined; id: string }) {
     return (
         <p className="field-error" id={id} role="alert" hidden={!text}>

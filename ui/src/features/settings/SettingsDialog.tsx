@@ -1,4 +1,4 @@
-import { type FormEvent, useEffect, useId, useRef, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import { DialogFoot } from "../../ui/DialogFoot";
 import { DialogFrame } from "../../ui/DialogFrame";
 import type { PopupProps } from "../../ui/lazily";
@@ -6,10 +6,9 @@ import { showToast } from "../../ui/toasts";
 import { useClient } from "../useClient";
 import { BrowserSettings } from "./BrowserSettings";
 import { DataSettings } from "./DataSettings";
-import { NumberInput, TextInput } from "./FormFields";
+import { NumberInput, SelectInput, TextInput } from "./FormFields";
 import {
     CHOICE_FIELDS,
-    type ChoiceField,
     changesOf,
     DEFAULT_FORM,
     errorsOf,
@@ -19,6 +18,7 @@ import {
     type NumberField,
     SAMPLERS,
     type SettingsForm,
+    TEXT_LABELS,
 } from "./fields";
 import { SignedIn } from "./SignedIn";
 import { useFilter } from "./useFilter";
@@ -69,7 +69,6 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
     const hasErrors = Object.keys(errors).length > 0;
     const isChanged = Object.keys(changes).length > 0;
     const isDefault = Object.keys(changesOf(DEFAULT_FORM, form)).length === 0;
-    const ids = useId();
     const [search, setSearch] = useState("");
     const body = useRef<HTMLDivElement>(null);
     useFilter(body, search);
@@ -110,7 +109,7 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                 <h3>Answers</h3>
                 <div className="field">
                     <TextInput
-                        label="System prompt"
+                        label={TEXT_LABELS.system_prompt}
                         help="Told to the model before every conversation."
                         rows={4}
                         placeholder="You are a helpful assistant."
@@ -121,20 +120,13 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                     />
                 </div>
                 <div className="field">
-                    <label htmlFor={`${ids}-sampler`}>Sampler</label>
-                    <select
-                        id={`${ids}-sampler`}
-                        className="field-control"
+                    <SelectInput
+                        label="Sampler"
+                        choices={SAMPLERS}
                         value={form.sampler}
-                        data-testid="setting-sampler_type"
-                        onChange={(event) => setForm({ ...form, sampler: event.target.value })}
-                    >
-                        {SAMPLERS.map((sampler) => (
-                            <option key={sampler.value} value={sampler.value}>
-                                {sampler.label}
-                            </option>
-                        ))}
-                    </select>
+                        testId="setting-sampler_type"
+                        onChange={(sampler) => setForm({ ...form, sampler })}
+                    />
                 </div>
                 {NUMBER_FIELDS.filter((field) => isUsed(field, form.sampler)).map((field) => (
                     <NumberInput
@@ -152,7 +144,7 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                 ))}
                 <div className="field">
                     <TextInput
-                        label="Stop strings"
+                        label={TEXT_LABELS.stop_tokens}
                         help="The answer ends before any of them. One a line; \n is a line break."
                         rows={2}
                         isCode
@@ -163,14 +155,18 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                     />
                 </div>
                 {CHOICE_FIELDS.map((field) => (
-                    <Choice
-                        key={field.name}
-                        field={field}
-                        value={form.choices[field.name] ?? ""}
-                        onChange={(value) =>
-                            setForm({ ...form, choices: { ...form.choices, [field.name]: value } })
-                        }
-                    />
+                    <div className="field" key={field.name}>
+                        <SelectInput
+                            label={field.label}
+                            help={field.help}
+                            choices={field.choices}
+                            value={form.choices[field.name] ?? ""}
+                            testId={`setting-${field.name}`}
+                            onChange={(value) =>
+                                setForm({ ...form, choices: { ...form.choices, [field.name]: value } })
+                            }
+                        />
+                    </div>
                 ))}
             </div>
             <DialogFoot
@@ -189,38 +185,6 @@ function SettingsFields({ saved, onDone }: { saved: SettingsForm; onDone: () => 
                 </button>
             </DialogFoot>
         </form>
-    );
-}
-
-interface ChoiceProps {
-    field: ChoiceField;
-    value: string;
-    onChange: (value: string) => void;
-}
-
-function Choice({ field, value, onChange }: ChoiceProps) {
-    const id = useId();
-    return (
-        <div className="field">
-            <label htmlFor={id}>{field.label}</label>
-            <p className="field-help" id={`${id}-help`}>
-                {field.help}
-            </p>
-            <select
-                id={id}
-                className="field-control"
-                aria-describedby={`${id}-help`}
-                value={value}
-                data-testid={`setting-${field.name}`}
-                onChange={(event) => onChange(event.target.value)}
-            >
-                {field.choices.map((choice) => (
-                    <option key={choice.value} value={choice.value}>
-                        {choice.label}
-                    </option>
-                ))}
-            </select>
-        </div>
     );
 }
 

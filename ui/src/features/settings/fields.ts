@@ -223,6 +223,8 @@ export const SYSTEM_PROMPT_MAX_BYTES = 64 * 1024;
 const STOPS_MAX = 16;
 const STOP_MAX_BYTES = 64;
 
+export const TEXT_LABELS = { system_prompt: "System prompt", stop_tokens: "Stop strings" };
+
 /* The form holds what is typed, as text. */
 export interface SettingsForm {
     sampler: string;
@@ -299,8 +301,10 @@ export function errorsOf(form: SettingsForm): Record<string, string> {
 export function faultOf(errors: Record<string, string>): string | null {
     const [name, error] = Object.entries(errors)[0] ?? [];
     if (name === undefined) return null;
-    const words: Record<string, string> = { stop_tokens: "Stop strings", system_prompt: "System prompt" };
-    const label = words[name] ?? NUMBER_FIELDS.find((field) => field.name === name)?.label ?? name;
+    const label =
+        TEXT_LABELS[name as keyof typeof TEXT_LABELS] ??
+        NUMBER_FIELDS.find((field) => field.name === name)?.label ??
+        name;
     return `${label}: ${error}`;
 }
 
