@@ -18,7 +18,7 @@ def server(server_of):
             "kinds": {"tokens": KINDS},
             "form": {"tokens": [form[i : i + 5] for i in range(0, len(form), 5)]},
             "echo": {"echo": True},
-            "slow": {"tokens": [" word"], "count": 100000, "token_ms": 5},
+            "slow": {"tokens": [" word"], "count": 100000, "token_ms": 50},
         }
     )
 

@@ -24,7 +24,7 @@ def server(server_of):
     server = server_of(
         {
             "gated": {"tokens": WORDS, "answers": [{"when": "again", "tokens": [" four"]}, {"when": "a dog", "tokens": ['{"name":', ' "Luna",', ' "age": 10}']}]},
-            "slow": {"tokens": [" word"], "count": 100000, "token_ms": 5},
+            "slow": {"tokens": [" word"], "count": 100000, "token_ms": 50},
         }
     )
     for kind in ("chat", "responses", "own", "ollama"):

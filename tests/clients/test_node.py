@@ -28,7 +28,7 @@ def server(server_of):
             "plain": {"tokens": WORDS},
             "gated": {"tokens": WORDS},
             "bytes": {"tokens": [{"hex": f"{byte:02x}"} for byte in TEXT.encode()]},
-            "slow": {"tokens": [" word"], "count": 100000, "token_ms": 5},
+            "slow": {"tokens": [" word"], "count": 100000, "token_ms": 50},
             "form": {"tokens": [said[i : i + 5] for i in range(0, len(said), 5)]},
             "kinds": {"tokens": KINDS},
         }

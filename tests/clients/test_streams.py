@@ -71,7 +71,7 @@ def server(server_of):
         {
             "gated": {"tokens": WORDS},
             "bytes": {"tokens": [{"hex": f"{byte:02x}"} for byte in TEXT.encode()], "prompt_tokens": 7},
-            "slow": {"tokens": [" word"], "count": 100000, "token_ms": 5},
+            "slow": {"tokens": [" word"], "count": 100000, "token_ms": 50},
         }
     )
     for name in DOORS:
